@@ -1,0 +1,29 @@
+/** Finding messages again: by id, by the address of the stored record, by key, and how far a group is. */
+import { PocketMQ } from 'pocketmq'
+
+const mq = await PocketMQ.open({ storage: 'memory' })
+const producer = await mq.createProducer({ group: 'shop' })
+const receipt = await producer.send({
+  topic: 'orders',
+  body: 'a book',
+  tag: 'paid',
+  keys: ['o-42', 'customer-7'],
+})
+await producer.send({ topic: 'orders', body: 'a lamp', tag: 'paid', keys: ['o-43', 'customer-7'] })
+
+const [byId] = await mq.admin.queryMessageById(receipt.messageId)
+console.log(`by message id: ${byId?.text()}`)
+const [byAddress] = await mq.admin.queryMessageById(receipt.offsetMessageId)
+console.log(`by offset message id: ${byAddress?.text()}`)
+
+// Newest first.
+for (const message of await mq.admin.queryMessagesByKey('orders', 'customer-7')) {
+  console.log(`by key customer-7: ${message.text()} (${message.tag})`)
+}
+
+for (const { queue, minOffset, maxOffset } of await mq.admin.topicStatus('orders')) {
+  console.log(`queue ${queue.queueId} holds ${maxOffset - minOffset}`)
+}
+const { lag } = await mq.admin.consumerProgress('billing')
+console.log(`billing has ${lag} messages before it`)
+await mq.close()

@@ -1,0 +1,68 @@
+/** The settings of a broker. Behind {@link parseBrokerOptions} they are complete; nothing else knows a default. */
+import { z } from 'zod'
+import { DEFAULT_MESSAGE_DELAY_LEVEL, parseDelayLevels } from '../model/delay-levels.ts'
+import { DEFAULT_TOPIC_QUEUES, SAFE_INTEGER_MAX, TOPIC_MAX_QUEUES } from '../model/limits.ts'
+import { parseOptions } from '../model/parse-options.ts'
+import { Permission } from '../model/topic.ts'
+
+/** RocketMQ brokers are named after their host; an embedded one has no other. */
+const DEFAULT_BROKER_NAME = 'localhost'
+const BROKER_NAME_PATTERN = /^[a-zA-Z0-9._-]{1,127}$/
+/** RocketMQ `RebalanceLockManager#REBALANCE_LOCK_MAX_LIVE_TIME`. */
+const DEFAULT_LOCK_LEASE_MS = 60_000
+
+/** The fields of a broker's settings, for a schema that takes them among others. */
+export const brokerOptionsShape = {
+  /**
+   * The name that every queue carries; letters, digits, `.`, `_` and `-`. Default `localhost`. Choose another before
+   * the first message is stored, since applications may keep it with offsets (RocketMQ `BrokerIdentity#brokerName`).
+   */
+  brokerName: z
+    .string()
+    .regex(BROKER_NAME_PATTERN, 'must be 1 to 127 letters, digits, dots, hyphens or underscores')
+    .default(DEFAULT_BROKER_NAME),
+  /**
+   * Whether the first send to an unknown topic creates it. Default true. With false a mistyped topic is refused with
+   * `TOPIC_NOT_EXIST` instead of collecting messages that nobody reads (RocketMQ `BrokerConfig#autoCreateTopicEnable`).
+   */
+  autoCreateTopicEnable: z.boolean().default(true),
+  /**
+   * Queues of a topic that its first send creates. Default 4. More queues let more consumers share a topic, fewer keep
+   * more messages in order (RocketMQ `DefaultMQProducer#defaultTopicQueueNums`).
+   */
+  defaultTopicQueueNums: z.int().min(1).max(TOPIC_MAX_QUEUES).default(DEFAULT_TOPIC_QUEUES),
+  /**
+   * What applications may do with a dead-letter topic when it is created. Default `Permission.NONE`: it can be looked at
+   * by queries only. An existing topic keeps its permission; `updateTopic` changes it.
+   */
+  deadLetterPermission: z
+    .union([
+      z.literal(Permission.NONE),
+      z.literal(Permission.WRITE),
+      z.literal(Permission.READ),
+      z.literal(Permission.READ_WRITE),
+    ])
+    .default(Permission.NONE),
+  /**
+   * The delays of levels 1, 2, 3 and so on, as RocketMQ writes them: `1s 5s 10s 30s 1m ...`. The first retry waits as
+   * long as level 3 says, each further one a level more. Read anew at each start: what is scheduled keeps its time
+   * (RocketMQ `MessageStoreConfig#messageDelayLevel`).
+   */
+  messageDelayLevel: z.string().default(DEFAULT_MESSAGE_DELAY_LEVEL).transform(parseDelayLevels),
+  /**
+   * How long the lock of an orderly consumer on a queue lasts unless it is renewed, in milliseconds. Default 60,000.
+   * Shorter hands the queues of a stuck consumer over sooner; consumers renew every 20 seconds, so not below that
+   * (RocketMQ `RebalanceLockManager`).
+   */
+  lockLeaseMs: z.int().min(1).max(SAFE_INTEGER_MAX).default(DEFAULT_LOCK_LEASE_MS),
+}
+
+const schema = z.strictObject(brokerOptionsShape)
+
+/** Complete settings of a broker. */
+export type BrokerOptions = Readonly<z.output<typeof schema>>
+
+/** Completes and checks settings; throws `INVALID_PARAMETER` that names what is wrong. */
+export function parseBrokerOptions(value: unknown = {}): BrokerOptions {
+  return parseOptions('Broker options', schema, value)
+}

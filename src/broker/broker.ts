@@ -1,0 +1,285 @@
+/**
+ * The embedded engine: one broker over one store. This file only wires the parts; what a verb does stands in the part
+ * that is named in its line.
+ */
+import type { Clock, RandomSource } from '../model/clock.ts'
+import type {
+  CheckReport,
+  ConsumerRegistration,
+  Engine,
+  EngineEvent,
+  EngineSupports,
+  KeyQuery,
+  PullRequest,
+  SendBackRequest,
+  SendRequest,
+} from '../model/engine.ts'
+import type { Logger } from '../model/logger.ts'
+import type { MessageView } from '../model/message.ts'
+import type { MessageQueue } from '../model/message-queue.ts'
+import type {
+  ConsumerProgress,
+  PullResult,
+  QueueStatus,
+  SendBackResult,
+  SendReceipt,
+  TopicRoute,
+} from '../model/results.ts'
+import type { GroupConfig, TopicConfig } from '../model/topic.ts'
+import type { Store } from '../store/store.ts'
+import { Announcer, type Emit } from './announcer.ts'
+import type { BrokerOptions } from './broker-options.ts'
+import { ConsumerOffsets } from './consumer-offsets.ts'
+import { DeadLetters } from './dead-letters.ts'
+import { Groups } from './groups.ts'
+import { Locks } from './locks.ts'
+import { Members } from './members.ts'
+import { Progress } from './progress.ts'
+import { Publish } from './publish.ts'
+import { Pull } from './pull.ts'
+import { Queries } from './queries.ts'
+import { Retry } from './retry.ts'
+import { Serial } from './serial.ts'
+import { Timekeeper } from './timekeeper.ts'
+import { Topics } from './topics.ts'
+
+/** What a broker is given besides its store and its settings. */
+export interface BrokerContext {
+  readonly clock: Clock
+  readonly random: RandomSource
+  readonly logger: Logger
+  /** Tells the application. */
+  readonly emit: Emit
+  /** Whether the store outlives the process. */
+  readonly durable: boolean
+}
+
+export class Broker implements Engine {
+  readonly supports: EngineSupports
+  readonly clock: Clock
+  readonly random: RandomSource
+  readonly logger: Logger
+
+  readonly #store: Store
+  readonly #announcer: Announcer
+  readonly #topics: Topics
+  readonly #publish: Publish
+  readonly #pull: Pull
+  readonly #members: Members
+  readonly #groups: Groups
+  readonly #locks: Locks
+  readonly #offsets: ConsumerOffsets
+  readonly #retry: Retry
+  readonly #timekeeper: Timekeeper
+  readonly #queries: Queries
+  readonly #progress: Progress
+
+  constructor(store: Store, options: BrokerOptions, { clock, random, logger, emit, durable }: BrokerContext) {
+    this.supports = { durable, pop: false, transactions: false, delay: false, severalBrokers: false }
+    this.clock = clock
+    this.random = random
+    this.logger = logger
+
+    const serial = new Serial()
+    const announcer = new Announcer(emit, logger)
+    const topics = new Topics(store, options, announcer, serial)
+    const members = new Members(announcer)
+    const groups = new Groups(store, topics, members, serial)
+    const deadLetters = new DeadLetters(store, topics, announcer, options.deadLetterPermission)
+    const delayLevels = options.messageDelayLevel
+
+    this.#store = store
+    this.#announcer = announcer
+    this.#topics = topics
+    this.#publish = new Publish(store, topics, announcer)
+    this.#pull = new Pull(groups, topics, clock)
+    this.#members = members
+    this.#groups = groups
+    this.#locks = new Locks(options.lockLeaseMs, announcer, clock)
+    this.#offsets = new ConsumerOffsets(store, topics, groups, announcer, serial)
+    this.#retry = new Retry({ store, topics, groups, deadLetters, announcer, clock, random, delayLevels })
+    this.#timekeeper = new Timekeeper(store, clock, announcer)
+    this.#queries = new Queries(store, topics)
+    this.#progress = new Progress(store, groups, members)
+    this.#start()
+  }
+
+  /** Whether something that was due is being done right now. */
+  get busy(): boolean {
+    return this.#timekeeper.busy
+  }
+
+  /** Refuses waiting pulls with `CLOSED` and stops doing what is due. The store stays open; its owner closes it. */
+  async close(): Promise<void> {
+    this.#pull.close()
+    this.#locks.close()
+    await this.#timekeeper.close()
+  }
+
+  #start(): void {
+    this.#store.onAppended = (log) => this.#pull.wake(log)
+    this.#timekeeper.register('retry', (alarm) => this.#retry.planDelivery(alarm))
+    this.#timekeeper.start()
+  }
+
+  // ---- routes ----
+
+  async queryRoute(topic: string): Promise<TopicRoute> {
+    return this.#topics.route(topic)
+  }
+
+  publishRoute(topic: string): TopicRoute | Promise<TopicRoute> {
+    return this.#topics.publishRoute(topic)
+  }
+
+  // ---- sending ----
+
+  sendMessage(request: SendRequest): Promise<SendReceipt> {
+    return this.#publish.send(request)
+  }
+
+  // ---- receiving ----
+
+  pullMessage(request: PullRequest): Promise<PullResult> {
+    return this.#pull.pull(request)
+  }
+
+  sendMessageBack(request: SendBackRequest): Promise<SendBackResult> {
+    return this.#retry.sendBack(request)
+  }
+
+  // ---- offsets ----
+
+  queryConsumerOffset(group: string, queue: MessageQueue): Promise<number | undefined> {
+    return this.#offsets.query(group, queue)
+  }
+
+  updateConsumerOffset(group: string, queue: MessageQueue, offset: number): Promise<void> {
+    return this.#offsets.update(group, queue, offset)
+  }
+
+  resetConsumerOffset(group: string, topic: string, offsets: ReadonlyMap<number, number>): Promise<void> {
+    return this.#offsets.reset(group, topic, offsets)
+  }
+
+  minOffset(queue: MessageQueue): Promise<number> {
+    return this.#offsets.minOffset(queue)
+  }
+
+  maxOffset(queue: MessageQueue): Promise<number> {
+    return this.#offsets.maxOffset(queue)
+  }
+
+  searchOffset(queue: MessageQueue, timestamp: number): Promise<number> {
+    return this.#offsets.searchOffset(queue, timestamp)
+  }
+
+  // ---- groups ----
+
+  registerConsumer(registration: ConsumerRegistration): Promise<void> {
+    return this.#groups.register(registration)
+  }
+
+  async unregisterConsumer(group: string, clientId: string): Promise<void> {
+    this.#locks.unlockAll(group, clientId)
+    this.#members.leave(group, clientId)
+  }
+
+  async registerProducer(group: string, clientId: string): Promise<void> {
+    this.#members.joinProducer(group, clientId)
+  }
+
+  async unregisterProducer(group: string, clientId: string): Promise<void> {
+    this.#members.leaveProducer(group, clientId)
+  }
+
+  async queryConsumerIds(group: string): Promise<readonly string[]> {
+    return this.#members.consumerIds(group)
+  }
+
+  async lockQueues(
+    group: string,
+    clientId: string,
+    queues: readonly MessageQueue[],
+  ): Promise<readonly MessageQueue[]> {
+    return this.#locks.lock(group, clientId, queues)
+  }
+
+  async unlockQueues(group: string, clientId: string, queues: readonly MessageQueue[]): Promise<void> {
+    this.#locks.unlock(group, clientId, queues)
+  }
+
+  watch(listener: (event: EngineEvent) => void): () => void {
+    return this.#announcer.watch(listener)
+  }
+
+  // ---- queries ----
+
+  viewMessage(queue: MessageQueue, offset: number): Promise<MessageView> {
+    return this.#queries.viewMessage(queue, offset)
+  }
+
+  viewMessageByOffsetId(offsetMessageId: string): Promise<MessageView> {
+    return this.#queries.viewMessageByOffsetId(offsetMessageId)
+  }
+
+  queryMessagesById(messageId: string): Promise<readonly MessageView[]> {
+    return this.#queries.queryMessagesById(messageId)
+  }
+
+  queryMessagesByKey(query: KeyQuery): Promise<readonly MessageView[]> {
+    return this.#queries.queryMessagesByKey(query)
+  }
+
+  // ---- operations ----
+
+  createTopic(config: TopicConfig): Promise<void> {
+    return this.#topics.create(config)
+  }
+
+  updateTopic(config: TopicConfig): Promise<void> {
+    return this.#thenRecheck(this.#topics.update(config))
+  }
+
+  deleteTopic(topic: string): Promise<void> {
+    return this.#thenRecheck(this.#topics.delete(topic))
+  }
+
+  async queryTopics(): Promise<readonly TopicConfig[]> {
+    return this.#topics.configs()
+  }
+
+  queryTopicStatus(topic: string): Promise<readonly QueueStatus[]> {
+    return this.#queries.topicStatus(topic)
+  }
+
+  createGroup(config: GroupConfig): Promise<void> {
+    return this.#thenRecheck(this.#groups.create(config))
+  }
+
+  deleteGroup(group: string): Promise<void> {
+    return this.#thenRecheck(this.#groups.delete(group))
+  }
+
+  async queryGroups(): Promise<readonly GroupConfig[]> {
+    return this.#groups.configs()
+  }
+
+  consumerProgress(group: string): Promise<ConsumerProgress> {
+    return this.#progress.of(group)
+  }
+
+  flush(): Promise<void> {
+    return this.#store.flush()
+  }
+
+  check(): Promise<CheckReport> {
+    return this.#store.check()
+  }
+
+  /** Pulls that wait may no longer be allowed after a change of settings. */
+  async #thenRecheck(change: Promise<void>): Promise<void> {
+    await change
+    this.#pull.recheck()
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * Dead letters: copies of messages that a group could not consume (semantics sections 1.8 and 9.2). Their topic is created
+ * when the first one appears, with one queue; queries see them, applications only if the permission lets them.
+ */
+import type { MessageView } from '../model/message.ts'
+import { PropertyName } from '../model/properties.ts'
+import { deadLetterTopicOf, type Permission } from '../model/topic.ts'
+import type { Store } from '../store/store.ts'
+import type { Announcer } from './announcer.ts'
+import { copyMessage } from './copy-message.ts'
+import type { Topics } from './topics.ts'
+
+/** Characters of the reason that a dead letter keeps. */
+const REASON_MAX_LENGTH = 1024
+/** Stored properties hold no control characters. */
+const CONTROL_CHARACTERS = /\p{Cc}+/gu
+
+export class DeadLetters {
+  readonly #store: Store
+  readonly #topics: Topics
+  readonly #announcer: Announcer
+  readonly #permission: Permission
+
+  constructor(store: Store, topics: Topics, announcer: Announcer, permission: Permission) {
+    this.#store = store
+    this.#topics = topics
+    this.#announcer = announcer
+    this.#permission = permission
+  }
+
+  /** Stores the dead letter of a message; answers how often the group failed to consume it. */
+  async add(group: string, message: MessageView, reason: string): Promise<number> {
+    const topic = deadLetterTopicOf(group)
+    const reconsumeTimes = message.reconsumeTimes + 1
+    await this.#topics.ensure({ topic, readQueueNums: 1, writeQueueNums: 1, permission: this.#permission })
+
+    const properties = { [PropertyName.DEAD_LETTER_REASON]: legalReason(reason) }
+    const copy = copyMessage(message, { topic, reconsumeTimes, properties })
+    await this.#store.commit({ appends: [{ log: this.#topics.logOfId(topic, 0), messages: copy }] })
+
+    this.#announcer.emit('dead-letter', {
+      group,
+      topic: message.topic,
+      messageId: message.messageId,
+      deadLetterTopic: topic,
+      reconsumeTimes,
+      reason,
+    })
+    return reconsumeTimes
+  }
+}
+
+function legalReason(reason: string): string {
+  const text = reason.replace(CONTROL_CHARACTERS, ' ').slice(0, REASON_MAX_LENGTH).toWellFormed().trim()
+  return text === '' ? 'unknown' : text
+}

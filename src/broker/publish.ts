@@ -1,0 +1,82 @@
+/**
+ * The send path: may this go there, then into the store. It runs for every message, so it neither waits nor wraps: what
+ * the store answers is what the sender gets.
+ */
+
+import type { SendRequest } from '../model/engine.ts'
+import { invalidParameter, MQError } from '../model/errors.ts'
+import { BATCH_ADVISED_BYTES, MESSAGE_MAX_BYTES } from '../model/limits.ts'
+import type { OutgoingMessage } from '../model/outgoing-message.ts'
+import type { SendReceipt } from '../model/results.ts'
+import { checkNotSystemTopic, isRetryTopic } from '../model/topic.ts'
+import type { QueueLog } from '../store/queue-log.ts'
+import type { Store } from '../store/store.ts'
+import type { Announcer } from './announcer.ts'
+import { isWritable } from './routes.ts'
+import type { Topics } from './topics.ts'
+
+export class Publish {
+  readonly #store: Store
+  readonly #topics: Topics
+  readonly #announcer: Announcer
+
+  constructor(store: Store, topics: Topics, announcer: Announcer) {
+    this.#store = store
+    this.#topics = topics
+    this.#announcer = announcer
+  }
+
+  send(request: SendRequest): Promise<SendReceipt> {
+    try {
+      return this.#store.append(this.#plan(request), request.messages, request)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** The log to append to; refuses what must not go there. */
+  #plan({ queue, messages }: SendRequest): QueueLog {
+    const { topic } = queue
+    checkNotSystemTopic(topic)
+    if (isBatch(messages)) this.#checkBatch(topic, messages)
+    else if (messages.topic !== topic) throw otherTopic(messages, topic)
+    const entry = this.#topics.entry(topic)
+    if (!isWritable(entry))
+      throw new MQError('NO_PERMISSION', `The topic '${topic}' does not permit writing.`)
+    return this.#topics.logIn(entry, queue)
+  }
+
+  #checkBatch(topic: string, messages: readonly OutgoingMessage[]): void {
+    if (isRetryTopic(topic)) {
+      throw new MQError(
+        'MESSAGE_ILLEGAL',
+        `A batch cannot be sent to the retry topic '${topic}'; send one by one.`,
+      )
+    }
+    let bytes = 0
+    for (const message of messages) {
+      if (message.topic !== topic) throw otherTopic(message, topic)
+      bytes += message.sizeBytes
+    }
+    if (bytes > MESSAGE_MAX_BYTES) {
+      throw new MQError(
+        'MESSAGE_ILLEGAL',
+        `The batch takes ${bytes} bytes, at most ${MESSAGE_MAX_BYTES} are allowed; split it with splitIntoBatches.`,
+      )
+    }
+    if (bytes > BATCH_ADVISED_BYTES) this.#warn(topic, bytes)
+  }
+
+  #warn(topic: string, bytes: number): void {
+    const message = `A batch for '${topic}' takes ${bytes} bytes; stay below ${BATCH_ADVISED_BYTES}, see splitIntoBatches.`
+    this.#announcer.emit('warning', { code: 'LARGE_BATCH', message })
+  }
+}
+
+function isBatch(messages: SendRequest['messages']): messages is readonly OutgoingMessage[] {
+  return Array.isArray(messages)
+}
+
+function otherTopic(message: OutgoingMessage, topic: string): MQError {
+  return invalidParameter(`A message for the topic '${message.topic}' cannot go to a queue of '${topic}'.`)
+}

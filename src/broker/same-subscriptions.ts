@@ -1,0 +1,12 @@
+/** Whether two consumers want the same messages. Order and spacing of a tag expression do not matter. */
+import type { MessageFilter } from '../model/subscription.ts'
+
+type Subscriptions = ReadonlyMap<string, MessageFilter>
+
+export function sameSubscriptions(a: Subscriptions, b: Subscriptions): boolean {
+  return a.size === b.size && [...a].every(([topic, filter]) => sameFilter(filter, b.get(topic)))
+}
+
+function sameFilter(a: MessageFilter, b: MessageFilter | undefined): boolean {
+  return b !== undefined && a.tags.size === b.tags.size && [...a.tags].every((tag) => b.tags.has(tag))
+}

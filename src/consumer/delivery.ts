@@ -1,0 +1,48 @@
+/**
+ * One call of the listener while it runs. Deliveries are used again and again: their handlers are made once, so that
+ * a delivery costs no closure. One whose answer no longer counts is abandoned and never used again.
+ */
+import type { DeliveryContext } from './consume-context.ts'
+import type { ProcessQueue } from './process-queue.ts'
+
+/** What becomes of the listener's answer. */
+export interface DeliveryEnd {
+  answered(delivery: Delivery, answer: unknown): void
+  threw(delivery: Delivery, error: unknown): void
+}
+
+export class Delivery {
+  /** The handlers of the listener's promise. */
+  readonly onAnswer: (answer: unknown) => void
+  readonly onError: (error: unknown) => void
+
+  queue!: ProcessQueue
+  context!: DeliveryContext
+  /** Sequence number of the first message; the others follow. */
+  firstSequence = 0
+  count = 0
+  /** Monotonic time. */
+  startedMs = 0
+  /** Whether the answer still counts. */
+  isRunning = false
+
+  constructor(end: DeliveryEnd) {
+    this.onAnswer = (answer) => end.answered(this, answer)
+    this.onError = (error) => end.threw(this, error)
+  }
+
+  start(
+    queue: ProcessQueue,
+    firstSequence: number,
+    count: number,
+    context: DeliveryContext,
+    nowMs: number,
+  ): void {
+    this.queue = queue
+    this.firstSequence = firstSequence
+    this.count = count
+    this.context = context
+    this.startedMs = nowMs
+    this.isRunning = true
+  }
+}

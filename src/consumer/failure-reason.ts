@@ -1,0 +1,33 @@
+/** Why a delivery failed, as one line of text that fits into a property and an event. */
+import { ConsumeResult } from './message-listener.ts'
+
+const LONGEST = 512
+const CONTROL_CHARACTERS = /\p{Cc}+/gu
+
+/** What a listener threw or rejected with, in words. */
+export function reasonOfError(error: unknown): string {
+  return clean(
+    error instanceof Error ? `${error.name}: ${error.message}` : `The listener threw ${inWords(error)}.`,
+  )
+}
+
+/** Why this answer of a listener is a failure, or `undefined` when it is none. */
+export function reasonOfAnswer(answer: unknown): string | undefined {
+  if (answer === undefined || answer === ConsumeResult.SUCCESS) return undefined
+  if (answer === ConsumeResult.FAILURE) return 'The listener returned FAILURE.'
+  return clean(
+    `The listener returned ${inWords(answer)}; return ConsumeResult.SUCCESS, ConsumeResult.FAILURE or nothing.`,
+  )
+}
+
+function inWords(value: unknown): string {
+  return typeof value === 'object' && value !== null
+    ? 'an object'
+    : typeof value === 'string'
+      ? `'${value}'`
+      : String(value)
+}
+
+function clean(text: string): string {
+  return text.replace(CONTROL_CHARACTERS, ' ').slice(0, LONGEST).toWellFormed()
+}

@@ -1,0 +1,96 @@
+/**
+ * Commits how far a group has consumed one queue: the lowest unfinished offset, so that nothing unfinished is skipped.
+ * The progress of a whole turn of the event loop becomes one update, and at most one update is under way.
+ */
+import type { Timer } from '../model/clock.ts'
+import type { Engine } from '../model/engine.ts'
+import { MQError } from '../model/errors.ts'
+import type { MessageQueue } from '../model/message-queue.ts'
+
+/** How long a failed update waits for its next attempt. */
+const RETRY_DELAY_MS = 1000
+
+/** Whose offset is kept. */
+export interface OffsetSource {
+  readonly queue: MessageQueue
+  readonly committableOffset: number
+}
+
+export interface OffsetKeeperHost {
+  readonly engine: Engine
+  readonly group: string
+  onError(error: MQError): void
+}
+
+export class OffsetKeeper {
+  readonly #host: OffsetKeeperHost
+  readonly #source: OffsetSource
+
+  #committedOffset: number
+  #isBusy = false
+  #isClosed = false
+  #underWay: Promise<void> = Promise.resolve()
+  #retryTimer: Timer | undefined
+
+  /** `committedOffset` is what the engine has stored; -1 when it has nothing. */
+  constructor(host: OffsetKeeperHost, source: OffsetSource, committedOffset: number) {
+    this.#host = host
+    this.#source = source
+    this.#committedOffset = committedOffset
+  }
+
+  /** The source moved on: commit in the next turn, or when the update that is under way is done. */
+  onProgress(): void {
+    if (this.#isBusy || this.#isClosed) return
+    this.#isBusy = true
+    this.#host.engine.clock.defer(this.#commitSoon)
+  }
+
+  /** Commits for the last time; resolves when that is stored or has failed. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#retryTimer?.cancel()
+    await this.#underWay
+    try {
+      await this.#update()
+    } catch (error) {
+      this.#report(error)
+    }
+  }
+
+  /** Commits nothing more: the offset is somebody else's affair now. */
+  discard(): void {
+    this.#isClosed = true
+    this.#retryTimer?.cancel()
+  }
+
+  readonly #commitSoon = (): void => {
+    if (!this.#isClosed) this.#underWay = this.#commit()
+  }
+
+  async #commit(): Promise<void> {
+    try {
+      await this.#update()
+    } catch (error) {
+      this.#report(error)
+      if (!this.#isClosed)
+        this.#retryTimer = this.#host.engine.clock.setTimer(RETRY_DELAY_MS, this.#commitSoon)
+      return
+    }
+    this.#isBusy = false
+    if (this.#source.committableOffset > this.#committedOffset) this.onProgress()
+  }
+
+  async #update(): Promise<void> {
+    const { queue, committableOffset } = this.#source
+    if (committableOffset <= this.#committedOffset) return
+    await this.#host.engine.updateConsumerOffset(this.#host.group, queue, committableOffset)
+    this.#committedOffset = committableOffset
+  }
+
+  /** With a deleted topic its offsets are gone too, so that one is no failure. */
+  #report(caught: unknown): void {
+    const error = MQError.from(caught)
+    if (error.code !== 'TOPIC_NOT_EXIST') this.#host.onError(error)
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * What is fetched of one queue and not finished (RocketMQ `ProcessQueue`). Messages lie in a ring in offset order:
+ *
+ *   head: first unfinished  ...  next: first not started  ...  tail: behind the last fetched
+ *
+ * They finish in any order, and the offset that may be committed is that of the head: everything before it is done.
+ * A message is known by its sequence number here, which counts fetched messages and never repeats.
+ */
+import type { MessageView } from '../model/message.ts'
+import type { MessageQueue } from '../model/message-queue.ts'
+
+const FIRST_CAPACITY = 64
+
+/** Bounds beyond which nothing more is fetched. */
+export interface ProcessQueueLimits {
+  readonly maxCount: number
+  readonly maxBytes: number
+  /** Between the first unfinished and the last fetched message. */
+  readonly maxSpan: number
+}
+
+export class ProcessQueue {
+  readonly queue: MessageQueue
+  readonly #onFinished: () => void
+
+  #messages: (MessageView | undefined)[] = new Array(FIRST_CAPACITY)
+  #finished = new Uint8Array(FIRST_CAPACITY)
+  #mask = FIRST_CAPACITY - 1
+  #head = 0
+  #next = 0
+  #tail = 0
+  #nextOffset: number
+  #dropped = false
+  #onIdle: (() => void) | undefined
+
+  #unfinishedCount = 0
+  #unfinishedBytes = 0
+  #runningCount = 0
+
+  /** Starts empty at an offset; `onFinished` is called after each message that finished. */
+  constructor(queue: MessageQueue, nextOffset: number, onFinished: () => void) {
+    this.queue = queue
+    this.#nextOffset = nextOffset
+    this.#onFinished = onFinished
+  }
+
+  /** Where the next pull goes on. */
+  get nextOffset(): number {
+    return this.#nextOffset
+  }
+
+  /** The lowest unfinished offset: where consumption would start again. */
+  get committableOffset(): number {
+    return this.#messages[this.#head & this.#mask]?.queueOffset ?? this.#nextOffset
+  }
+
+  /** The sequence number of the first message that is not started. */
+  get nextSequence(): number {
+    return this.#next
+  }
+
+  /** Messages that may be started. */
+  get waitingCount(): number {
+    return this.#dropped ? 0 : this.#tail - this.#next
+  }
+
+  /** Messages that a listener or a send-back is busy with. */
+  get runningCount(): number {
+    return this.#runningCount
+  }
+
+  get unfinishedCount(): number {
+    return this.#unfinishedCount
+  }
+
+  get unfinishedBytes(): number {
+    return this.#unfinishedBytes
+  }
+
+  /** Nothing of this queue may be started any more. */
+  get isDropped(): boolean {
+    return this.#dropped
+  }
+
+  hasRoom({ maxCount, maxBytes, maxSpan }: ProcessQueueLimits): boolean {
+    return (
+      this.#unfinishedCount < maxCount &&
+      this.#unfinishedBytes < maxBytes &&
+      this.#tail - this.#head < maxSpan
+    )
+  }
+
+  /** Takes in what a pull found; `nextOffset` lies behind everything that the pull looked at. */
+  append(messages: readonly MessageView[], nextOffset: number): void {
+    this.#reserve(messages.length)
+    for (const message of messages) {
+      this.#messages[this.#tail & this.#mask] = message
+      this.#tail += 1
+      this.#unfinishedBytes += message.storeSize
+    }
+    this.#unfinishedCount += messages.length
+    this.#nextOffset = nextOffset
+  }
+
+  /** Goes on elsewhere, since nothing of interest lies before that. */
+  moveTo(nextOffset: number): void {
+    this.#nextOffset = nextOffset
+  }
+
+  /** Starts up to `maxCount` messages from `nextSequence` on; answers how many. */
+  take(maxCount: number): number {
+    const count = Math.min(maxCount, this.waitingCount)
+    this.#next += count
+    this.#runningCount += count
+    return count
+  }
+
+  /** A message that is not finished. */
+  messageAt(sequence: number): MessageView {
+    return this.#messages[sequence & this.#mask]!
+  }
+
+  /** A running message is done with: consumed, or stored as a retry or a dead letter. */
+  finish(sequence: number): void {
+    const index = sequence & this.#mask
+    this.#unfinishedCount -= 1
+    this.#unfinishedBytes -= this.#messages[index]!.storeSize
+    this.#messages[index] = undefined
+    this.#finished[index] = 1
+    while (this.#finished[this.#head & this.#mask] === 1) {
+      this.#finished[this.#head & this.#mask] = 0
+      this.#head += 1
+    }
+    this.#onFinished()
+    this.#leave(1)
+  }
+
+  /** A running message could neither be finished nor sent back: it waits to be started again. */
+  setAside(): void {
+    this.#leave(1)
+  }
+
+  /** Starts a message again that was set aside; answers false when the queue is dropped. */
+  takeAgain(): boolean {
+    if (this.#dropped) return false
+    this.#runningCount += 1
+    return true
+  }
+
+  /** Starts nothing more. Resolves when nothing runs any more, or when told to give up. */
+  drop(): Promise<void> {
+    this.#dropped = true
+    if (this.#runningCount === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onIdle = resolve
+    })
+  }
+
+  /** Ends the wait of `drop` although something runs. */
+  giveUp(): void {
+    this.#onIdle?.()
+  }
+
+  #leave(count: number): void {
+    this.#runningCount -= count
+    if (this.#runningCount === 0 && this.#dropped) this.#onIdle?.()
+  }
+
+  #reserve(count: number): void {
+    const used = this.#tail - this.#head
+    if (used + count <= this.#mask + 1) return
+    let capacity = (this.#mask + 1) * 2
+    while (capacity < used + count) capacity *= 2
+    const messages: (MessageView | undefined)[] = new Array(capacity)
+    const finished = new Uint8Array(capacity)
+    for (let sequence = this.#head; sequence < this.#tail; sequence++) {
+      messages[sequence & (capacity - 1)] = this.#messages[sequence & this.#mask]
+      finished[sequence & (capacity - 1)] = this.#finished[sequence & this.#mask]!
+    }
+    this.#messages = messages
+    this.#finished = finished
+    this.#mask = capacity - 1
+  }
+}

@@ -1,0 +1,242 @@
+/**
+ * The contract between clients (producers, consumers, admin) and whatever stores and hands out messages: the embedded
+ * broker, a cluster of brokers in one process, a bridge to a RocketMQ cluster. Nouns and verbs are RocketMQ's.
+ *
+ * - Clients check and complete every argument; an engine relies on it. What depends on the engine's own state
+ *   (does the topic exist, may it be written) the engine checks.
+ * - Every verb may reject with an {@link MQError}; nothing is half-done when it does.
+ * - What an engine does not offer is absent, and `supports` says so; nobody asks for the class of an engine.
+ */
+import type { Clock, RandomSource } from './clock.ts'
+import type { Logger } from './logger.ts'
+import type { MessageQueue } from './message-queue.ts'
+import type { MessageView } from './message.ts'
+import type { OutgoingMessage } from './outgoing-message.ts'
+import type {
+  ConsumerProgress,
+  PullResult,
+  QueueStatus,
+  SendBackResult,
+  SendReceipt,
+  TopicRoute,
+} from './results.ts'
+import type { MessageFilter } from './subscription.ts'
+import type { GroupConfig, TopicConfig } from './topic.ts'
+
+/** Which optional parts an engine offers. */
+export interface EngineSupports {
+  /** What is acknowledged survives the process. */
+  readonly durable: boolean
+  /** The engine answers `engine.pop`. */
+  readonly pop: boolean
+  /** The engine answers `engine.transactions`. */
+  readonly transactions: boolean
+  /** The engine answers `engine.delay`. */
+  readonly delay: boolean
+  /** Queues of one topic may lie on several brokers, so that a failed send can go elsewhere. */
+  readonly severalBrokers: boolean
+}
+
+/** A set of messages for one queue, stored together or not at all. */
+export interface SendRequest {
+  readonly producerGroup: string
+  readonly queue: MessageQueue
+  /** One message, or a batch of at least one. */
+  readonly messages: OutgoingMessage | readonly OutgoingMessage[]
+  /** How long the send may wait for room, in milliseconds. */
+  readonly timeoutMs: number
+  /** Takes the send back as long as it waits for room. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface PullRequest {
+  readonly group: string
+  readonly queue: MessageQueue
+  readonly offset: number
+  readonly maxCount: number
+  readonly filter: MessageFilter
+  /** How long to wait when there is nothing new; 0 answers at once. */
+  readonly suspendMs: number
+  /** Ends the wait with `NO_NEW_MSG`. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A failed delivery that goes to the retry or the dead-letter topic (RocketMQ `CONSUMER_SEND_MSG_BACK`). */
+export interface SendBackRequest {
+  readonly group: string
+  readonly message: MessageView
+  /** 0: by the number of earlier retries; above: that level; below: dead letter at once. */
+  readonly delayLevel: number
+  readonly maxReconsumeTimes: number
+  /** Why it failed, for events and the dead letter. */
+  readonly reason: string
+}
+
+/** Who consumes, and what (RocketMQ heartbeat data). */
+export interface ConsumerRegistration {
+  readonly group: string
+  readonly clientId: string
+  readonly messageModel: 'clustering' | 'broadcasting'
+  readonly consumeType: 'push' | 'pull'
+  readonly subscriptions: ReadonlyMap<string, MessageFilter>
+}
+
+/** What an engine tells its clients. Told in the same turn in which it happens. */
+export type EngineEvent =
+  /** Members of the group came, went or changed their subscriptions: rebalance. */
+  | { readonly type: 'consumer-ids-changed'; readonly group: string }
+  /** Queues or permissions of the topic changed: fetch the route again. */
+  | { readonly type: 'route-changed'; readonly topic: string }
+  /** A lease on a queue of the group ended: whoever waits may lock it. */
+  | { readonly type: 'queue-unlocked'; readonly group: string; readonly queue: MessageQueue }
+  /** Offsets of the group were set from outside: drop what is cached and start there. */
+  | { readonly type: 'offset-reset'; readonly group: string; readonly topic: string }
+
+export interface Engine {
+  /** Which optional parts this engine offers. */
+  readonly supports: EngineSupports
+  readonly clock: Clock
+  readonly random: RandomSource
+  readonly logger: Logger
+
+  // ---- routes ----
+  /** The route of an existing topic; `TOPIC_NOT_EXIST` otherwise. */
+  queryRoute(topic: string): Promise<TopicRoute>
+  /** The route to send by; creates the topic if the settings allow it. Answers from memory where it can. */
+  publishRoute(topic: string): TopicRoute | Promise<TopicRoute>
+
+  // ---- sending ----
+  sendMessage(request: SendRequest): Promise<SendReceipt>
+
+  // ---- receiving ----
+  pullMessage(request: PullRequest): Promise<PullResult>
+  /** Schedules a retry or makes a dead letter; resolves when that is stored. */
+  sendMessageBack(request: SendBackRequest): Promise<SendBackResult>
+
+  // ---- offsets ----
+  /** The next offset to consume, or `undefined` when the group has none for this queue. */
+  queryConsumerOffset(group: string, queue: MessageQueue): Promise<number | undefined>
+  /** Stores the next offset to consume. A lower offset than the stored one is ignored, but for a reset. */
+  updateConsumerOffset(group: string, queue: MessageQueue, offset: number): Promise<void>
+  /** Sets offsets from outside, forward or back, and tells the members. */
+  resetConsumerOffset(group: string, topic: string, offsets: ReadonlyMap<number, number>): Promise<void>
+  minOffset(queue: MessageQueue): Promise<number>
+  maxOffset(queue: MessageQueue): Promise<number>
+  /** RocketMQ's `searchOffset`, lower boundary: the first message stored at or after the time (semantics 4.7). */
+  searchOffset(queue: MessageQueue, timestamp: number): Promise<number>
+
+  // ---- groups ----
+  /** Joins a group; joining again with the same client id replaces the subscriptions. */
+  registerConsumer(registration: ConsumerRegistration): Promise<void>
+  unregisterConsumer(group: string, clientId: string): Promise<void>
+  registerProducer(group: string, clientId: string): Promise<void>
+  unregisterProducer(group: string, clientId: string): Promise<void>
+  /** Client ids of a group's members, sorted. */
+  queryConsumerIds(group: string): Promise<readonly string[]>
+  /** Takes leases on queues; answers those that the client now holds (RocketMQ `LOCK_BATCH_MQ`). */
+  lockQueues(group: string, clientId: string, queues: readonly MessageQueue[]): Promise<readonly MessageQueue[]>
+  /** Gives leases back (RocketMQ `UNLOCK_BATCH_MQ`). */
+  unlockQueues(group: string, clientId: string, queues: readonly MessageQueue[]): Promise<void>
+  /** Listens to events until the returned function is called. */
+  watch(listener: (event: EngineEvent) => void): () => void
+
+  // ---- queries ----
+  /** The message at an offset; `NO_MESSAGE` when there is none. */
+  viewMessage(queue: MessageQueue, offset: number): Promise<MessageView>
+  /** The message with this offset message id; `NO_MESSAGE` when there is none. */
+  viewMessageByOffsetId(offsetMessageId: string): Promise<MessageView>
+  /** All stored copies of a message, oldest first: the sent one, retries, the dead letter. */
+  queryMessagesById(messageId: string): Promise<readonly MessageView[]>
+  queryMessagesByKey(query: KeyQuery): Promise<readonly MessageView[]>
+
+  // ---- operations ----
+  createTopic(config: TopicConfig): Promise<void>
+  updateTopic(config: TopicConfig): Promise<void>
+  deleteTopic(topic: string): Promise<void>
+  queryTopics(): Promise<readonly TopicConfig[]>
+  queryTopicStatus(topic: string): Promise<readonly QueueStatus[]>
+  createGroup(config: GroupConfig): Promise<void>
+  deleteGroup(group: string): Promise<void>
+  queryGroups(): Promise<readonly GroupConfig[]>
+  consumerProgress(group: string): Promise<ConsumerProgress>
+  /** Resolves when all that was acknowledged so far is flushed to the disk. */
+  flush(): Promise<void>
+  /** Checks the whole store. */
+  check(): Promise<CheckReport>
+
+  // ---- optional parts ----
+  readonly pop?: PopVerbs
+  readonly transactions?: TransactionVerbs
+  readonly delay?: DelayVerbs
+}
+
+export interface KeyQuery {
+  readonly topic: string
+  readonly key: string
+  /** Stored at or after, in milliseconds since 1970. */
+  readonly begin: number
+  /** Stored at or before. */
+  readonly end: number
+  readonly maxCount: number
+}
+
+/** Receiving without queue ownership (RocketMQ POP, semantics sections 8.3 to 8.6). */
+export interface PopVerbs {
+  popMessage(request: PopRequest): Promise<readonly PoppedMessage[]>
+  ackMessage(group: string, receiptHandle: string): Promise<void>
+  /** Answers the new handle; the old one is void. */
+  changeInvisibleDuration(group: string, receiptHandle: string, invisibleDurationMs: number): Promise<string>
+}
+
+export interface PopRequest {
+  readonly group: string
+  readonly topic: string
+  readonly maxCount: number
+  readonly filter: MessageFilter
+  readonly invisibleDurationMs: number
+  readonly awaitDurationMs: number
+  readonly orderly: boolean
+  /** The same id gets the same messages again when an answer was lost. */
+  readonly attemptId?: string | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface PoppedMessage {
+  readonly message: MessageView
+  readonly receiptHandle: string
+  readonly nextVisibleTimestamp: number
+}
+
+/** Half messages (RocketMQ transactions, semantics section 11). */
+export interface TransactionVerbs {
+  /** Stores a message that nobody sees before its transaction is committed. */
+  sendHalfMessage(request: SendRequest): Promise<SendReceipt & { readonly transactionId: string }>
+  endTransaction(transactionId: string, producerGroup: string, resolution: 'COMMIT' | 'ROLLBACK' | 'UNKNOWN'): Promise<void>
+  /** Answers check-backs for a producer group until the returned function is called. */
+  answerChecks(
+    producerGroup: string,
+    clientId: string,
+    check: (message: MessageView, transactionId: string) => Promise<'COMMIT' | 'ROLLBACK' | 'UNKNOWN'>,
+  ): () => void
+}
+
+/** Messages that appear later (semantics section 10). */
+export interface DelayVerbs {
+  sendDelayedMessage(request: SendRequest, deliveryTimestamp: number): Promise<SendReceipt & { readonly recallHandle: string }>
+  recallMessage(topic: string, recallHandle: string): Promise<void>
+}
+
+/** What a whole-store check found. */
+export interface CheckReport {
+  readonly ok: boolean
+  readonly messageCount: number
+  readonly queueCount: number
+  readonly problems: readonly CheckProblem[]
+}
+
+export interface CheckProblem {
+  /** What kind of damage: `checksum`, `gap`, `index`, `offset`, `alarm`, `journal`. */
+  readonly kind: 'checksum' | 'gap' | 'index' | 'offset' | 'alarm' | 'journal'
+  /** Where, and what is wrong, in words. */
+  readonly message: string
+}

@@ -1,0 +1,53 @@
+/** A message as an application writes it and as it reads it back. */
+import type { MessageQueue } from './message-queue.ts'
+
+/**
+ * A message to send.
+ *
+ * The body is copied when `send` is called, so a buffer may be used again at once.
+ */
+export interface Message {
+  /** Where to: 1 to 127 letters, digits, `%`, `|`, `_` or `-`. */
+  readonly topic: string
+  /** The content: at least one byte; a string is stored as UTF-8. */
+  readonly body: string | Uint8Array
+  /** The one tag of the message, for filtering. No `|`, no white space around it. */
+  readonly tag?: string | undefined
+  /** Business keys to find the message by; no white space within a key. */
+  readonly keys?: string | readonly string[] | undefined
+  /** User properties; RocketMQ's own names (`KEYS`, `TAGS`, `DELAY`, ...) are reserved. */
+  readonly properties?: Readonly<Record<string, string>> | undefined
+}
+
+/** A stored message as a consumer or a query sees it. Fields are decoded when they are first read. */
+export interface MessageView {
+  /** 34 hex characters, given by the sender; the same through all retries up to the dead letter. */
+  readonly messageId: string
+  /** 32 hex characters that address this stored copy. */
+  readonly offsetMessageId: string
+  /** The topic that the message was sent to, also when it is delivered as a retry. */
+  readonly topic: string
+  readonly tag: string | undefined
+  readonly keys: readonly string[]
+  /** The content. It is a view of shared memory: copy it before changing it. */
+  readonly body: Buffer
+  /** User properties, and those that retries add (`RETRY_TOPIC`, `ORIGIN_MESSAGE_ID`, ...). */
+  readonly properties: Readonly<Record<string, string>>
+  /** The queue that this copy lies in; for a retry that is a queue of the retry topic. */
+  readonly queue: MessageQueue
+  readonly queueOffset: number
+  /** When the sender made the message, in milliseconds since 1970. */
+  readonly bornTimestamp: number
+  /** When this copy was stored, in milliseconds since 1970. */
+  readonly storeTimestamp: number
+  /** How often the group failed to consume it so far: 0 at the first delivery. */
+  readonly reconsumeTimes: number
+  /** 1 at the first delivery, one more at each retry. */
+  readonly deliveryAttempt: number
+  /** Bytes of the stored record. */
+  readonly storeSize: number
+  /** The body as UTF-8 text. */
+  text(): string
+  /** The body parsed as JSON. */
+  json<T = unknown>(): T
+}

@@ -1,0 +1,147 @@
+/**
+ * A checked message on its way to the engine. Everything that can be wrong with a message is refused here, before
+ * anything is written; behind this door code relies on it (semantics sections 1.1, 2.1 and 2.6).
+ */
+import { MQError } from './errors.ts'
+import { javaHashCode } from './java-hash.ts'
+import { MESSAGE_LOG_OVERHEAD_BYTES, MESSAGE_MAX_BYTES, PROPERTIES_MAX_BYTES } from './limits.ts'
+import type { Message } from './message.ts'
+import type { MessageId } from './message-id.ts'
+import { isReservedProperty, type PropertyEntries } from './properties.ts'
+import { checkTopicName } from './topic.ts'
+
+const NO_PROPERTIES: PropertyEntries = Object.freeze([])
+const FIELDS: ReadonlySet<string> = new Set(['topic', 'body', 'tag', 'keys', 'properties'])
+/** Control characters: RocketMQ separates properties by 1 and 2 and does not escape them. */
+const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f]/
+/** RocketMQ counts a separator behind each name and each value. */
+const PROPERTY_SEPARATOR_BYTES = 2
+const TAGS_NAME_BYTES = 4
+const KEYS_NAME_BYTES = 4
+
+/** What the store needs of a message, in the form that it is written in. */
+export interface OutgoingMessage {
+  readonly topic: string
+  readonly messageId: MessageId
+  readonly body: string | Uint8Array
+  readonly bodyBytes: number
+  /** Empty when the message has no tag. */
+  readonly tag: string
+  readonly tagHash: number
+  /** Keys joined by one space, as RocketMQ stores them; empty when there are none. */
+  readonly keys: string
+  readonly properties: PropertyEntries
+  readonly bornTimestamp: number
+  readonly reconsumeTimes: number
+  /** Topic, properties and body plus 20 bytes: the size that limits speak of. */
+  readonly sizeBytes: number
+}
+
+/** Checks a message and completes it; throws `MESSAGE_ILLEGAL` or `INVALID_PARAMETER` with what to do. */
+export function prepareMessage(message: Message, messageId: MessageId, bornTimestamp: number): OutgoingMessage {
+  checkFields(message)
+  const { topic, body } = message
+  checkTopicName(topic)
+  const bodyBytes = checkBody(body)
+  const tag = message.tag === undefined ? '' : checkTag(message.tag)
+  const keys = message.keys === undefined ? '' : checkKeys(message.keys)
+  const properties = message.properties === undefined ? NO_PROPERTIES : checkProperties(message.properties)
+  const propertiesBytes = sizeOfProperties(tag, keys, properties)
+  const sizeBytes = topic.length + propertiesBytes + bodyBytes + MESSAGE_LOG_OVERHEAD_BYTES
+  if (sizeBytes > MESSAGE_MAX_BYTES) throw tooLarge(sizeBytes)
+  const tagHash = tag === '' ? 0 : javaHashCode(tag)
+  return { topic, messageId, body, bodyBytes, tag, tagHash, keys, properties, bornTimestamp, reconsumeTimes: 0, sizeBytes }
+}
+
+/** The size of a message by RocketMQ's formula; checks the message on the way. */
+export function sizeOfMessage(message: Message): number {
+  return prepareMessage(message, NO_ID, 0).sizeBytes
+}
+
+const NO_ID: MessageId = { prefix: new Uint8Array(8), seconds: 0, sequence: 0 }
+
+function checkFields(message: Message): void {
+  if (typeof message !== 'object' || message === null) throw illegal('A message must be an object with topic and body.')
+  for (const field in message) {
+    if (!FIELDS.has(field)) throw illegal(`A message has no field '${field}'; known are ${[...FIELDS].join(', ')}.`)
+  }
+}
+
+function checkBody(body: unknown): number {
+  if (typeof body === 'string') {
+    if (body === '') throw illegal('The body is empty; a message needs at least one byte.')
+    if (!body.isWellFormed()) throw illegal('The body holds a lone surrogate, which UTF-8 cannot express; send bytes instead.')
+    return Buffer.byteLength(body)
+  }
+  if (!(body instanceof Uint8Array)) throw illegal('The body must be a string or a Uint8Array; encode other values first.')
+  if (body.byteLength === 0) throw illegal('The body is empty; a message needs at least one byte.')
+  return body.byteLength
+}
+
+function checkTag(tag: unknown): string {
+  if (typeof tag !== 'string' || tag.trim() === '') throw illegal('The tag must be a string that is not blank, or be left out.')
+  if (tag !== tag.trim() || tag.includes('|') || CONTROL_CHARACTERS.test(tag) || !tag.isWellFormed()) {
+    throw illegal(`The tag '${tag}' must hold no '|', no control characters and no white space around it.`)
+  }
+  if (tag === '*') throw illegal("The tag '*' means every tag in a subscription and cannot be the tag of a message.")
+  return tag
+}
+
+function checkKeys(keys: unknown): string {
+  if (typeof keys === 'string') return checkKey(keys)
+  if (!Array.isArray(keys)) throw illegal('The keys must be a string or an array of strings.')
+  let joined = ''
+  for (const key of keys) joined += joined === '' ? checkKey(key) : ` ${checkKey(key)}`
+  return joined
+}
+
+function checkKey(key: unknown): string {
+  if (typeof key !== 'string' || key === '') throw illegal('A key must be a string that is not empty.')
+  if (/\s/.test(key) || CONTROL_CHARACTERS.test(key) || !key.isWellFormed()) {
+    throw illegal(`The key '${key}' holds white space or control characters; RocketMQ separates keys by spaces.`)
+  }
+  return key
+}
+
+function checkProperties(properties: unknown): PropertyEntries {
+  if (typeof properties !== 'object' || properties === null || Array.isArray(properties)) {
+    throw illegal('The properties must be an object of strings.')
+  }
+  const entries = Object.entries(properties)
+  for (const [name, value] of entries) checkProperty(name, value)
+  return entries
+}
+
+function checkProperty(name: string, value: unknown): void {
+  if (name.trim() === '') throw illegal('A property name must not be blank.')
+  if (isReservedProperty(name)) throw illegal(`The property '${name}' is reserved by RocketMQ; choose another name.`)
+  if (typeof value !== 'string') throw illegal(`The property '${name}' must be a string, not ${typeof value}.`)
+  if (value.trim() === '') throw illegal(`The property '${name}' is blank; RocketMQ drops such values, so leave it out.`)
+  if (CONTROL_CHARACTERS.test(name) || CONTROL_CHARACTERS.test(value) || !name.isWellFormed() || !value.isWellFormed()) {
+    throw illegal(`The property '${name}' holds control characters or a lone surrogate.`)
+  }
+}
+
+function sizeOfProperties(tag: string, keys: string, properties: PropertyEntries): number {
+  if (tag === '' && keys === '' && properties.length === 0) return 0
+  let content = 0
+  let separators = 0
+  if (tag !== '') content += TAGS_NAME_BYTES + Buffer.byteLength(tag)
+  if (keys !== '') content += KEYS_NAME_BYTES + Buffer.byteLength(keys)
+  for (const [name, value] of properties) content += Buffer.byteLength(name) + Buffer.byteLength(value)
+  separators = PROPERTY_SEPARATOR_BYTES * (properties.length + 2)
+  if (content + separators > PROPERTIES_MAX_BYTES) {
+    throw illegal(`The properties take ${content + separators} bytes; at most ${PROPERTIES_MAX_BYTES} are allowed.`)
+  }
+  return content
+}
+
+function tooLarge(sizeBytes: number): MQError {
+  return illegal(
+    `The message takes ${sizeBytes} bytes; topic, properties, body and 20 bytes of log data may take ${MESSAGE_MAX_BYTES}.`,
+  )
+}
+
+function illegal(text: string): MQError {
+  return new MQError('MESSAGE_ILLEGAL', text)
+}

@@ -1,0 +1,29 @@
+/** Reserved property names and the encoding of properties (RocketMQ `MessageConst`, semantics section 2.2). */
+
+/** Names that PocketMQ writes itself. */
+export const PropertyName = {
+  /** The topic that a retried message was first sent to. */
+  RETRY_TOPIC: 'RETRY_TOPIC',
+  /** The offset message id of the first stored copy. */
+  ORIGIN_MESSAGE_ID: 'ORIGIN_MESSAGE_ID',
+  /** Why the last attempt failed; on dead letters only. Not a RocketMQ name. */
+  DEAD_LETTER_REASON: 'DLQ_REASON',
+} as const
+
+const RESERVED = new Set(
+  `KEYS TAGS WAIT DELAY RETRY_TOPIC REAL_TOPIC REAL_QID TRAN_MSG PGROUP MIN_OFFSET MAX_OFFSET BUYER_ID ORIGIN_MESSAGE_ID
+  TRANSFER_FLAG CORRECTION_FLAG MQ2_FLAG RECONSUME_TIME MAX_RECONSUME_TIMES MSG_REGION TRACE_ON UNIQ_KEY EXTEND_UNIQ_INFO
+  CONSUME_START_TIME DUP_INFO TRAN_PREPARED_QUEUE_OFFSET INSTANCE_ID CORRELATION_ID REPLY_TO_CLIENT TTL ARRIVE_TIME
+  PUSH_REPLY_TIME CLUSTER MSG_TYPE POP_CK POP_CK_OFFSET 1ST_POP_TIME INNER_MULTI_QUEUE_OFFSET TIMER_DELAY_SEC TIMER_DELAY_MS
+  TIMER_DELIVER_MS TIMER_ENQUEUE_MS TIMER_DEQUEUE_MS TIMER_ROLL_TIMES TIMER_OUT_MS TIMER_DEL_UNIQKEY TIMER_DELAY_LEVEL
+  __BORNHOST BORN_TIMESTAMP __CRC32# DLQ_ORIGIN_TOPIC DLQ_ORIGIN_MESSAGE_ID DLQ_REASON __SHARDINGKEY __transactionId__
+  TRANSACTION_CHECK_TIMES CHECK_IMMUNITY_TIME_IN_SECONDS`.split(/\s+/),
+)
+
+/** Whether an application must not set a property of this name. */
+export function isReservedProperty(name: string): boolean {
+  return RESERVED.has(name)
+}
+
+/** Properties as they are stored: pairs of name and value, in the order given. */
+export type PropertyEntries = readonly (readonly [name: string, value: string])[]

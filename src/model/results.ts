@@ -1,0 +1,95 @@
+/** What the verbs of an engine return. */
+import type { MessageQueue } from './message-queue.ts'
+import type { MessageView } from './message.ts'
+
+/** How safely a message is stored (RocketMQ `SendStatus`); every status means that it is stored. */
+export type SendStatus = 'SEND_OK' | 'FLUSH_DISK_TIMEOUT' | 'FLUSH_SLAVE_TIMEOUT' | 'SLAVE_NOT_AVAILABLE'
+
+/** When a send is acknowledged (RocketMQ `FlushDiskType`); `MEMORY` says that nothing reaches a disk. */
+export type Durability = 'ASYNC_FLUSH' | 'SYNC_FLUSH' | 'MEMORY'
+
+/** The proof that a message, or a batch of them, is stored (RocketMQ `SendResult`). */
+export interface SendReceipt {
+  readonly status: SendStatus
+  /** What the status rests on: the page cache, the disk, or memory. */
+  readonly durability: Durability
+  /** The id of the message; of a batch, of its first message. */
+  readonly messageId: string
+  /** The address of the stored record; of a batch, of its first message. */
+  readonly offsetMessageId: string
+  /** The ids of all messages, in order. */
+  readonly messageIds: readonly string[]
+  readonly queue: MessageQueue
+  /** The offset in the queue; of a batch, of its first message. */
+  readonly queueOffset: number
+  /** How many messages were stored. */
+  readonly messageCount: number
+  readonly storeTimestamp: number
+}
+
+/** The outcome of a pull (RocketMQ `PullStatus`). */
+export type PullStatus = 'FOUND' | 'NO_NEW_MSG' | 'NO_MATCHED_MSG' | 'OFFSET_ILLEGAL'
+
+/** What a pull found (RocketMQ `PullResult`). */
+export interface PullResult {
+  readonly status: PullStatus
+  readonly messages: readonly MessageView[]
+  /** Where the next pull goes on; behind what was scanned, also when a filter let nothing pass. */
+  readonly nextBeginOffset: number
+  readonly minOffset: number
+  /** The offset that the next message of the queue will get. */
+  readonly maxOffset: number
+}
+
+/** What became of a message that a group failed to consume. */
+export type SendBackResult =
+  | { readonly outcome: 'retry'; readonly reconsumeTimes: number; readonly dueTimestamp: number }
+  | { readonly outcome: 'dead-letter'; readonly reconsumeTimes: number }
+
+/** Queues of a topic on one broker (RocketMQ `QueueData`). */
+export interface QueueData {
+  readonly brokerName: string
+  readonly readQueueNums: number
+  readonly writeQueueNums: number
+  readonly permission: number
+}
+
+/** Where the queues of a topic are (RocketMQ `TopicRouteData`). */
+export interface TopicRoute {
+  readonly topic: string
+  readonly queues: readonly QueueData[]
+  /** Queues that take messages, in RocketMQ's order. */
+  readonly writeQueues: readonly MessageQueue[]
+  /** Queues that give messages, in RocketMQ's order. */
+  readonly readQueues: readonly MessageQueue[]
+}
+
+/** One queue of a group's progress (RocketMQ `consumerProgress`). */
+export interface QueueProgress {
+  readonly queue: MessageQueue
+  /** The offset that the next message will get. */
+  readonly brokerOffset: number
+  /** The next offset to consume; 0 when the group has none stored. */
+  readonly consumerOffset: number
+  /** How many messages lie between. */
+  readonly lag: number
+  /** When the last consumed message was stored; `undefined` when there is none. */
+  readonly lastTimestamp: number | undefined
+}
+
+/** The progress of a group over all its topics. */
+export interface ConsumerProgress {
+  readonly group: string
+  readonly queues: readonly QueueProgress[]
+  readonly lag: number
+  /** Retries that wait for their time. */
+  readonly pendingRetryCount: number
+}
+
+/** Offsets and time of one queue (RocketMQ `topicStatus`). */
+export interface QueueStatus {
+  readonly queue: MessageQueue
+  readonly minOffset: number
+  readonly maxOffset: number
+  readonly lastStoreTimestamp: number | undefined
+}

@@ -1,0 +1,45 @@
+/** Splits a list of messages into batches that `send` accepts (RocketMQ's batch sample, semantics section 2.8). */
+import { BATCH_ADVISED_BYTES, BATCH_MAX_COUNT, MESSAGE_MAX_BYTES } from './limits.ts'
+import { invalidParameter } from './errors.ts'
+import type { Message } from './message.ts'
+import { sizeOfMessage } from './outgoing-message.ts'
+
+/** Bounds of {@link splitIntoBatches}. */
+export interface SplitOptions {
+  /** Most bytes of one batch. Default 1 MiB, at most 4 MiB. A larger message makes a batch of its own. */
+  readonly maxBytes?: number
+}
+
+/**
+ * Splits messages into batches that are legal to send: one topic each, in the order given, of at most `maxBytes`.
+ * A message cannot be split; one that is larger than `maxBytes` stands alone, one above 4 MiB is refused.
+ *
+ * @example
+ * ```ts
+ * import { PocketMQ, splitIntoBatches } from 'pocketmq'
+ * const mq = await PocketMQ.open({ storage: 'memory' })
+ * const producer = await mq.createProducer({ group: 'import' })
+ * const messages = Array.from({ length: 5000 }, (_, i) => ({ topic: 'rows', body: `row ${i}` }))
+ * for (const batch of splitIntoBatches(messages)) await producer.send(batch)
+ * ```
+ */
+export function* splitIntoBatches(messages: Iterable<Message>, options: SplitOptions = {}): Generator<Message[]> {
+  const maxBytes = options.maxBytes ?? BATCH_ADVISED_BYTES
+  if (!Number.isInteger(maxBytes) || maxBytes < 1 || maxBytes > MESSAGE_MAX_BYTES) {
+    throw invalidParameter(`maxBytes must be a whole number from 1 to ${MESSAGE_MAX_BYTES}, not ${maxBytes}.`)
+  }
+  let batch: Message[] = []
+  let batchBytes = 0
+  for (const message of messages) {
+    const bytes = sizeOfMessage(message)
+    const fits = batchBytes + bytes <= maxBytes && batch.length < BATCH_MAX_COUNT && batch[0]?.topic === message.topic
+    if (batch.length > 0 && !fits) {
+      yield batch
+      batch = []
+      batchBytes = 0
+    }
+    batch.push(message)
+    batchBytes += bytes
+  }
+  if (batch.length > 0) yield batch
+}

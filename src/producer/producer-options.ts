@@ -1,0 +1,44 @@
+/** The settings of a producer. */
+import { z } from 'zod'
+import { invalidParameter } from '../model/errors.ts'
+import { SAFE_INTEGER_MAX } from '../model/limits.ts'
+import { parseOptions } from '../model/parse-options.ts'
+import { checkGroupName } from '../model/topic.ts'
+
+/** What `createProducer` takes. */
+export interface ProducerOptions {
+  /**
+   * The name of the producers that do the same job, up to 120 letters, digits, `%`, `|`, `_` or `-`. A transaction is
+   * checked back with any producer of the group (RocketMQ `producerGroup`).
+   */
+  readonly group: string
+  /**
+   * How long a send may wait for room in the store, in milliseconds; then it rejects with `SEND_TIMEOUT` and nothing is
+   * stored. Default 3000. More rides out longer bursts, less tells sooner that the store is the bottleneck
+   * (RocketMQ `sendMsgTimeout`).
+   */
+  readonly sendMsgTimeoutMs?: number | undefined
+  /** The name of this one producer, unique in its group. Default: made from the process and a counter. */
+  readonly clientId?: string | undefined
+}
+
+/** RocketMQ refuses this group, since two applications that left the name out would become one group. */
+const DEFAULT_GROUP = 'DEFAULT_PRODUCER'
+
+const schema = z.strictObject({
+  group: z.string(),
+  sendMsgTimeoutMs: z.int().min(1).max(SAFE_INTEGER_MAX).default(3000),
+  clientId: z.string().trim().min(1).max(255).optional(),
+})
+
+/** The settings of a producer with every default filled in. */
+export type CompleteProducerOptions = Readonly<z.output<typeof schema>>
+
+/** Checks and completes; throws `INVALID_PARAMETER` that names the option. */
+export function parseProducerOptions(options: ProducerOptions): CompleteProducerOptions {
+  const complete = parseOptions('ProducerOptions', schema, options)
+  checkGroupName(complete.group)
+  if (complete.group === DEFAULT_GROUP)
+    throw invalidParameter(`The group '${DEFAULT_GROUP}' is reserved; choose another name.`)
+  return complete
+}

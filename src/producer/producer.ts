@@ -1,0 +1,243 @@
+/**
+ * The public face of sending (RocketMQ `DefaultMQProducer`). `send(message)` is on the way of every message: it checks,
+ * takes the next queue of a route that is known, and hands out the engine's own promise.
+ */
+import type { Engine } from '../model/engine.ts'
+import { invalidParameter, MQError } from '../model/errors.ts'
+import type { MQEvents } from '../model/events.ts'
+import type { Message } from '../model/message.ts'
+import type { MessageIdGenerator } from '../model/message-id.ts'
+import { type MessageQueue, queueKey } from '../model/message-queue.ts'
+import { type OutgoingMessage, prepareMessage } from '../model/outgoing-message.ts'
+import type { SendReceipt } from '../model/results.ts'
+import { prepareBatch, withOwnBody } from './outgoing-batch.ts'
+import {
+  type CompleteProducerOptions,
+  type ProducerOptions,
+  parseProducerOptions,
+} from './producer-options.ts'
+import { type PublishRoute, PublishRoutes } from './publish-routes.ts'
+import { checkSendOptions, checkSignal, queueChooser, type SendOptions, takeTurns } from './send-options.ts'
+
+/** What an instance lends to its producers. */
+export interface ProducerHost {
+  readonly engine: Engine
+  readonly ids: MessageIdGenerator
+  readonly events: Pick<MQEvents, 'error'>
+  /** A name that no other client has. */
+  nextClientId(): string
+}
+
+/** Numbers of a producer since it was started. */
+export interface ProducerStats {
+  /** One-way sends that are not stored yet. */
+  readonly onewayOutstandingCount: number
+  /** One-way sends that failed; each was told by an `error` event. */
+  readonly onewayFailedCount: number
+}
+
+/** A checked send that lacks nothing but the route of its topic. */
+interface PlannedSend {
+  readonly topic: string
+  readonly messages: OutgoingMessage | readonly OutgoingMessage[]
+  readonly timeoutMs: number
+  readonly signal: AbortSignal | undefined
+  readonly chooseQueue: (route: PublishRoute) => MessageQueue
+}
+
+/**
+ * Sends messages. Made by `mq.createProducer`, ready when you get it, ended by `close()` or `await using`.
+ *
+ * @example
+ * ```ts
+ * import { PocketMQ, selectByHash } from 'pocketmq'
+ * const mq = await PocketMQ.open({ storage: 'memory' })
+ * const producer = await mq.createProducer({ group: 'order-service' })
+ * const receipt = await producer.send({ topic: 'orders', body: 'hello', tag: 'paid', keys: ['o-42'] })
+ * console.log(receipt.messageId, receipt.queue.queueId, receipt.queueOffset)
+ * await producer.send({ topic: 'orders', body: 'after it' }, { selector: selectByHash, arg: 'o-42' })
+ * await producer.close()
+ * ```
+ */
+export class Producer {
+  readonly group: string
+  readonly clientId: string
+  readonly #engine: Engine
+  readonly #ids: MessageIdGenerator
+  readonly #events: Pick<MQEvents, 'error'>
+  readonly #timeoutMs: number
+  readonly #routes: PublishRoutes
+  readonly #unwatch: () => void
+
+  #closing: Promise<void> | undefined
+  #onewaysDone: (() => void) | undefined
+
+  #onewayOutstandingCount = 0
+  #onewayFailedCount = 0
+
+  private constructor(host: ProducerHost, options: CompleteProducerOptions) {
+    this.group = options.group
+    this.clientId = options.clientId ?? host.nextClientId()
+    this.#engine = host.engine
+    this.#ids = host.ids
+    this.#events = host.events
+    this.#timeoutMs = options.sendMsgTimeoutMs
+    this.#routes = new PublishRoutes(host.engine)
+    this.#unwatch = host.engine.watch((event) => {
+      if (event.type === 'route-changed') this.#routes.forget(event.topic)
+    })
+  }
+
+  /** Starts a producer; applications call `mq.createProducer`. */
+  static async start(host: ProducerHost, options: ProducerOptions): Promise<Producer> {
+    const producer = new Producer(host, parseProducerOptions(options))
+    await host.engine.registerProducer(producer.group, producer.clientId)
+    return producer
+  }
+
+  get stats(): ProducerStats {
+    return {
+      onewayOutstandingCount: this.#onewayOutstandingCount,
+      onewayFailedCount: this.#onewayFailedCount,
+    }
+  }
+
+  /**
+   * Sends a message, or an array of messages for one topic as a batch that is stored in one queue, together or not at all.
+   *
+   * Resolves when it is stored as safely as the `flushDiskType` says; the receipt repeats it. Sends that are not awaited
+   * are stored in the order of the calls, queue by queue. A rejection with `outcome: 'not-attempted'` may be sent again
+   * without risk of a duplicate.
+   *
+   * Rejects with `MESSAGE_ILLEGAL` or `INVALID_PARAMETER` for what is wrong with the arguments, `TOPIC_NOT_EXIST`,
+   * `NO_PERMISSION`, `SEND_TIMEOUT`, `SYSTEM_BUSY`, `DISK_FULL`, `ABORTED`, `CLOSED` and the store's failures
+   * (RocketMQ `DefaultMQProducer#send`).
+   */
+  send<A>(message: Message | readonly Message[], options?: SendOptions<A>): Promise<SendReceipt> {
+    try {
+      if (options === undefined && !isBatch(message)) return this.#sendNext(message)
+      return this.#send(this.#plan(message, options))
+    } catch (error) {
+      return Promise.reject(MQError.from(error))
+    }
+  }
+
+  /**
+   * Sends and forgets. What is wrong with the arguments is thrown at once; a later failure is counted in `stats` and
+   * told by an `error` event. `close()` waits for what is on its way (RocketMQ `DefaultMQProducer#sendOneway`).
+   */
+  sendOneway<A>(message: Message | readonly Message[], options?: SendOptions<A>): void {
+    const sent = this.#send(this.#plan(message, options))
+    this.#onewayOutstandingCount += 1
+    sent.then(this.#onOnewaySent, this.#onOnewayFailed)
+  }
+
+  /** Refuses further sends with `CLOSED`, waits for one-way sends on their way, and leaves the group. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #sendNext(message: Message): Promise<SendReceipt> {
+    this.#checkOpen()
+    const messages = prepareMessage(message, this.#ids.next(), this.#engine.clock.now())
+    const { topic } = messages
+    const timeoutMs = this.#timeoutMs
+    const route = this.#routes.get(topic)
+    if (route instanceof Promise) {
+      return this.#sendLater(route, { topic, messages, timeoutMs, signal: undefined, chooseQueue: takeTurns })
+    }
+    return this.#engine.sendMessage({
+      producerGroup: this.group,
+      queue: route.nextQueue(),
+      messages,
+      timeoutMs,
+    })
+  }
+
+  #plan<A>(message: Message | readonly Message[], options: SendOptions<A> = {}): PlannedSend {
+    this.#checkOpen()
+    checkSendOptions(options)
+    const messages = this.#prepare(message)
+    const topic = 'topic' in messages ? messages.topic : messages[0]!.topic
+    if (options.queue !== undefined && options.queue.topic !== topic) {
+      throw invalidParameter(`The message is for '${topic}', but the queue is ${queueKey(options.queue)}.`)
+    }
+    return {
+      topic,
+      messages,
+      timeoutMs: options.timeoutMs ?? this.#timeoutMs,
+      signal: options.signal,
+      chooseQueue: queueChooser(isBatch(message) ? message[0]! : message, options, this.#engine.random),
+    }
+  }
+
+  #prepare(message: Message | readonly Message[]): OutgoingMessage | readonly OutgoingMessage[] {
+    const { clock } = this.#engine
+    if (isBatch(message)) return prepareBatch(message, this.#ids, clock)
+    return prepareMessage(message, this.#ids.next(), clock.now())
+  }
+
+  #send(plan: PlannedSend): Promise<SendReceipt> {
+    const route = this.#routes.get(plan.topic)
+    return route instanceof Promise ? this.#sendLater(route, plan) : this.#sendBy(route, plan)
+  }
+
+  #sendLater(route: Promise<PublishRoute>, plan: PlannedSend): Promise<SendReceipt> {
+    const { messages } = plan
+    const kept = {
+      ...plan,
+      messages: 'topic' in messages ? withOwnBody(messages) : messages.map(withOwnBody),
+    }
+    return route.then((known) => {
+      if (plan.signal !== undefined) checkSignal(plan.signal)
+      return this.#sendBy(known, kept)
+    })
+  }
+
+  #sendBy(
+    route: PublishRoute,
+    { messages, timeoutMs, signal, chooseQueue }: PlannedSend,
+  ): Promise<SendReceipt> {
+    return this.#engine.sendMessage({
+      producerGroup: this.group,
+      queue: chooseQueue(route),
+      messages,
+      timeoutMs,
+      signal,
+    })
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new MQError('CLOSED', `The producer of '${this.group}' is closed.`)
+  }
+
+  readonly #onOnewaySent = (): void => {
+    this.#onewayOutstandingCount -= 1
+    if (this.#onewayOutstandingCount === 0) this.#onewaysDone?.()
+  }
+
+  readonly #onOnewayFailed = (error: unknown): void => {
+    this.#onewayFailedCount += 1
+    this.#events.error(MQError.from(error))
+    this.#onOnewaySent()
+  }
+
+  async #close(): Promise<void> {
+    if (this.#onewayOutstandingCount > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onewaysDone = resolve
+      })
+    }
+    this.#unwatch()
+    await this.#engine.unregisterProducer(this.group, this.clientId)
+  }
+}
+
+function isBatch(message: Message | readonly Message[]): message is readonly Message[] {
+  return Array.isArray(message)
+}

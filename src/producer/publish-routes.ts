@@ -1,0 +1,93 @@
+/**
+ * The queues that a producer may send to, topic by topic (RocketMQ `TopicPublishInfo`). Routes are kept until the
+ * engine says that they changed. Sends that wait for the same route go on in the order in which they were made.
+ */
+import { randomBelow } from '../model/clock.ts'
+import type { Engine } from '../model/engine.ts'
+import { invalidParameter, MQError } from '../model/errors.ts'
+import { type MessageQueue, queueKey } from '../model/message-queue.ts'
+import type { TopicRoute } from '../model/results.ts'
+import { checkNotSystemTopic } from '../model/topic.ts'
+
+/** The writable queues of one topic, of which there is at least one. */
+export class PublishRoute {
+  readonly queues: readonly MessageQueue[]
+  #next: number
+
+  constructor(queues: readonly MessageQueue[], firstIndex: number) {
+    this.queues = queues
+    this.#next = firstIndex
+  }
+
+  /** Queues take turns. */
+  nextQueue(): MessageQueue {
+    const index = this.#next
+    this.#next = index + 1 === this.queues.length ? 0 : index + 1
+    return this.queues[index]!
+  }
+
+  /** The queue of this route that equals the given one; refuses others. */
+  find(wanted: MessageQueue): MessageQueue {
+    const key = queueKey(wanted)
+    const queue = this.queues.find((candidate) => queueKey(candidate) === key)
+    if (queue === undefined) throw invalidParameter(`The queue ${key} does not exist or takes no messages.`)
+    return queue
+  }
+}
+
+/** A question to the engine that is not answered yet. */
+interface Loading {
+  readonly route: Promise<PublishRoute>
+  /** The route changed while the answer was on its way: use it for those who wait, but do not keep it. */
+  stale: boolean
+}
+
+export class PublishRoutes {
+  readonly #engine: Engine
+  readonly #routes = new Map<string, PublishRoute>()
+  readonly #loading = new Map<string, Loading>()
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  /** The route of a topic; at once when it is known. */
+  get(topic: string): PublishRoute | Promise<PublishRoute> {
+    return this.#routes.get(topic) ?? this.#loading.get(topic)?.route ?? this.#load(topic)
+  }
+
+  /** The route of this topic changed: ask again at the next send. */
+  forget(topic: string): void {
+    this.#routes.delete(topic)
+    const loading = this.#loading.get(topic)
+    if (loading !== undefined) loading.stale = true
+  }
+
+  #load(topic: string): PublishRoute | Promise<PublishRoute> {
+    checkNotSystemTopic(topic)
+    const answer = this.#engine.publishRoute(topic)
+    if (!(answer instanceof Promise)) return this.#keep(topic, this.#toPublishRoute(answer))
+    const loading: Loading = { route: answer.then((route) => this.#toPublishRoute(route)), stale: false }
+    this.#loading.set(topic, loading)
+    // The first reaction to the promise: the route is kept before any waiting send goes on, so none is overtaken.
+    loading.route.then(
+      (route) => {
+        this.#loading.delete(topic)
+        if (!loading.stale) this.#keep(topic, route)
+      },
+      () => this.#loading.delete(topic),
+    )
+    return loading.route
+  }
+
+  #keep(topic: string, route: PublishRoute): PublishRoute {
+    this.#routes.set(topic, route)
+    return route
+  }
+
+  #toPublishRoute({ topic, writeQueues }: TopicRoute): PublishRoute {
+    if (writeQueues.length === 0)
+      throw new MQError('NO_PERMISSION', `The topic '${topic}' takes no messages.`)
+    return new PublishRoute(writeQueues, randomBelow(this.#engine.random, writeQueues.length))
+  }
+}

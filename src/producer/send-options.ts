@@ -1,0 +1,90 @@
+/** What may be said about one send besides the message; checked by hand, since it is on the way of every message. */
+import type { RandomSource } from '../model/clock.ts'
+import { invalidParameter, MQError } from '../model/errors.ts'
+import type { Message } from '../model/message.ts'
+import type { MessageQueue } from '../model/message-queue.ts'
+import type { PublishRoute } from './publish-routes.ts'
+import type { QueueSelector } from './queue-selector.ts'
+
+/** Options of one `send` or `sendOneway`. */
+export interface SendOptions<A = unknown> {
+  /** The queue to send to. Without it and without a selector, queues take turns. */
+  readonly queue?: MessageQueue | undefined
+  /** Chooses the queue; called once per send, for a batch with its first message. */
+  readonly selector?: QueueSelector<A> | undefined
+  /** What the selector chooses by. */
+  readonly arg?: A | undefined
+  /** How long this send may wait for room, in milliseconds. Default: the producer's `sendMsgTimeoutMs`. */
+  readonly timeoutMs?: number | undefined
+  /** Takes the send back with `ABORTED` as long as it waits; what is already being written is not taken back. */
+  readonly signal?: AbortSignal | undefined
+}
+
+const FIELDS: ReadonlySet<string> = new Set(['queue', 'selector', 'arg', 'timeoutMs', 'signal'])
+
+/** Refuses options that are unknown or contradict each other, and a signal that is already aborted. */
+export function checkSendOptions<A>(options: SendOptions<A>): void {
+  if (typeof options !== 'object' || options === null)
+    throw invalidParameter('The options of a send must be an object.')
+  for (const field in options) {
+    if (!FIELDS.has(field))
+      throw invalidParameter(`send has no option '${field}'; known are ${[...FIELDS].join(', ')}.`)
+  }
+  const { queue, selector, arg, timeoutMs, signal } = options
+  if (queue !== undefined && selector !== undefined)
+    throw invalidParameter('Give either a queue or a selector, not both.')
+  if (queue !== undefined && !isQueue(queue))
+    throw invalidParameter('The queue must have a topic, a brokerName and a queueId.')
+  if (selector !== undefined && typeof selector !== 'function')
+    throw invalidParameter('The selector must be a function.')
+  if (arg !== undefined && selector === undefined)
+    throw invalidParameter("'arg' needs a selector, such as selectByHash.")
+  if (timeoutMs !== undefined && !(Number.isSafeInteger(timeoutMs) && timeoutMs > 0)) {
+    throw invalidParameter(`timeoutMs must be a whole number of milliseconds above 0, not ${timeoutMs}.`)
+  }
+  if (signal !== undefined) checkSignal(signal)
+}
+
+/** How the options choose the queue of a send, once the route is known. */
+export function queueChooser<A>(
+  first: Message,
+  { queue, selector, arg }: SendOptions<A>,
+  random: RandomSource,
+): (route: PublishRoute) => MessageQueue {
+  if (queue !== undefined) return (route) => route.find(queue)
+  if (selector === undefined) return takeTurns
+  return ({ queues }) => {
+    const selected = select(() => selector(queues, first, arg as A, random))
+    if (queues.includes(selected)) return selected
+    throw invalidParameter('The queue selector must return one of the queues that it is given.')
+  }
+}
+
+/** Queues without a wish take turns. */
+export const takeTurns = (route: PublishRoute): MessageQueue => route.nextQueue()
+
+/** Throws `ABORTED` if the signal is aborted. */
+export function checkSignal(signal: AbortSignal): void {
+  if (!(signal instanceof AbortSignal)) throw invalidParameter('The signal must be an AbortSignal.')
+  if (!signal.aborted) return
+  throw new MQError('ABORTED', 'The send was aborted before anything was written.', {
+    cause: signal.reason,
+    outcome: 'not-attempted',
+  })
+}
+
+function select(selector: () => MessageQueue): MessageQueue {
+  try {
+    return selector()
+  } catch (error) {
+    throw new MQError('INVALID_PARAMETER', `The queue selector threw: ${MQError.from(error).message}`, {
+      cause: error,
+    })
+  }
+}
+
+function isQueue(queue: unknown): queue is MessageQueue {
+  if (typeof queue !== 'object' || queue === null) return false
+  const { topic, brokerName, queueId } = queue as Partial<MessageQueue>
+  return typeof topic === 'string' && typeof brokerName === 'string' && Number.isSafeInteger(queueId)
+}

@@ -1,0 +1,145 @@
+/**
+ * Moves frames from the journal's memory tail into the databases, in the background and in slices, so that no slice holds
+ * the event loop for long. One slice is in flight at a time.
+ *
+ * The write-ahead rule: only frames that lie before the journal's last flush are taken, so no database is ever ahead of
+ * the journal, and what a power cut leaves is a prefix.
+ */
+import { MQError } from '../model/errors.ts'
+import { type AppliedState, applyFact, emptySlice, finishSlice, type Slice } from './apply.ts'
+import type { Databases } from './databases.ts'
+import type { FramedAppend, Frame } from './frame.ts'
+
+const SLICE_MAX_BYTES = 2 * 1024 * 1024
+const SLICE_MAX_OPERATIONS = 2000
+
+/** What the applier needs of its store. */
+export interface ApplierHost {
+  /** The last sequence number that may be applied. */
+  limitSeq(): number
+  /** Frames were applied: there is room for more. */
+  onApplied(): void
+  /** A database rejected a slice; resolves when the databases are open again and up to the state that it answers. */
+  heal(error: MQError): Promise<AppliedState>
+}
+
+type TailFrame = Pick<Frame, 'seq' | 'lastSeq' | 'facts' | 'bytes'> & { readonly appends: readonly Pick<FramedAppend, 'log'>[] }
+
+export class Applier {
+  readonly #host: ApplierHost
+  readonly #databases: Databases
+  #state: AppliedState
+  readonly #tail: TailFrame[] = []
+  #tailBytes = 0
+  #running: Promise<void> | undefined
+  #stopped = false
+  #paused: Promise<void> | undefined
+
+  constructor(host: ApplierHost, databases: Databases, state: AppliedState) {
+    this.#host = host
+    this.#databases = databases
+    this.#state = state
+  }
+
+  /** The small tables as far as they are applied. */
+  get state(): Readonly<AppliedState> {
+    return this.#state
+  }
+
+  /** The last sequence number in both databases. */
+  get appliedSeq(): number {
+    return this.#state.applied
+  }
+
+  /** Bytes of frames that are not yet in the databases. */
+  get tailBytes(): number {
+    return this.#tailBytes
+  }
+
+  enqueue(frame: TailFrame): void {
+    this.#tail.push(frame)
+    this.#tailBytes += frame.bytes
+  }
+
+  /** Goes on, if there is anything that may be applied. */
+  wake(): void {
+    if (this.#running !== undefined || this.#paused !== undefined || !this.#canApply()) return
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined
+      this.wake()
+    })
+  }
+
+  /** Resolves when no slice is in flight. */
+  async idle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running
+  }
+
+  /** Finishes what may be applied, then applies no more. */
+  async stop(): Promise<void> {
+    while (this.#paused !== undefined) await this.#paused
+    await this.idle()
+    this.#stopped = true
+  }
+
+  /** Runs work while no slice is applied; one such work at a time. */
+  async pauseWhile<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#paused !== undefined) await this.#paused
+    const working = this.idle().then(work)
+    this.#paused = working.then(
+      () => undefined,
+      () => undefined,
+    )
+    try {
+      return await working
+    } finally {
+      this.#paused = undefined
+      this.wake()
+    }
+  }
+
+  #canApply(): boolean {
+    const first = this.#tail[0]
+    return !this.#stopped && first !== undefined && first.lastSeq <= this.#host.limitSeq()
+  }
+
+  async #run(): Promise<void> {
+    while (this.#canApply() && this.#paused === undefined) {
+      const { slice, frameCount } = this.#takeSlice()
+      try {
+        await this.#databases.write(slice)
+      } catch (error) {
+        await this.#heal(error)
+      }
+      this.#drop(frameCount)
+      this.#host.onApplied()
+    }
+  }
+
+  /** Healing replays from the journal to where the databases should be, the slice that failed included. */
+  async #heal(error: unknown): Promise<void> {
+    this.#state = await this.#host.heal(MQError.from(error))
+  }
+
+  #takeSlice(): { slice: Slice; frameCount: number } {
+    const slice = emptySlice()
+    const limitSeq = this.#host.limitSeq()
+    let bytes = 0
+    let frameCount = 0
+    for (const frame of this.#tail) {
+      if (frame.lastSeq > limitSeq || bytes > SLICE_MAX_BYTES || slice.index.length > SLICE_MAX_OPERATIONS) break
+      frame.facts.forEach((fact, i) => applyFact(this.#state, slice, fact, frame.seq + i))
+      bytes += frame.bytes
+      frameCount += 1
+    }
+    finishSlice(this.#state, slice)
+    return { slice, frameCount }
+  }
+
+  #drop(frameCount: number): void {
+    for (const frame of this.#tail.splice(0, frameCount)) {
+      this.#tailBytes -= frame.bytes
+      for (const { log } of frame.appends) log.dropApplied()
+    }
+  }
+}

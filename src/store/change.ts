@@ -1,0 +1,89 @@
+/** What the broker asks the store to commit together, and its translation into facts. */
+import { queueIdOf } from './keyspace.ts'
+import type { OutgoingMessage } from '../model/outgoing-message.ts'
+import type { GroupConfig, TopicConfig } from '../model/topic.ts'
+import type { AlarmTable } from './alarm-table.ts'
+import type { Catalog, GroupEntry, TopicEntry } from './catalog.ts'
+import type { Alarm, AlarmSpec, Fact } from './fact.ts'
+import type { OffsetTable } from './offset-table.ts'
+import type { QueueLog } from './queue-log.ts'
+
+/** Everything in one change is stored together or not at all. */
+export interface Change {
+  readonly appends?: readonly { readonly log: QueueLog; readonly messages: OutgoingMessage | readonly OutgoingMessage[] }[]
+  readonly offsets?: readonly OffsetChange[]
+  readonly alarmsSet?: readonly AlarmSpec[]
+  readonly alarmsCleared?: readonly Alarm[]
+  /** Topics created or changed; the catalog shows them after the commit. */
+  readonly topics?: readonly TopicConfig[]
+  /** Topics to remove, with their queues and every group's offsets for them. */
+  readonly topicsDeleted?: readonly TopicEntry[]
+  readonly groups?: readonly GroupConfig[]
+  /** Groups to remove, with their offsets and alarms. */
+  readonly groupsDeleted?: readonly GroupEntry[]
+}
+
+export interface OffsetChange {
+  readonly group: GroupEntry
+  readonly log: QueueLog
+  readonly offset: number
+  /** Sets a lower offset too: a reset from outside. */
+  readonly force?: boolean
+}
+
+/** What planning reads. */
+export interface PlanSource {
+  readonly catalog: Catalog
+  readonly offsets: OffsetTable
+  readonly alarms: AlarmTable
+  takeAlarmId(): number
+}
+
+/** The facts of a change, in the order they take effect. Reads the state, changes nothing but the numbering. */
+export function planFacts(change: Change, source: PlanSource): Fact[] {
+  return [
+    ...planTopics(change, source),
+    ...planGroups(change, source),
+    ...(change.offsets ?? []).flatMap((offset) => planOffset(offset, source)),
+    ...(change.alarmsSet ?? []).map((alarm): Fact => ({ type: 'alarm-set', alarm: { ...alarm, id: source.takeAlarmId() } })),
+    ...(change.alarmsCleared ?? []).map(clearAlarm),
+  ]
+}
+
+function planTopics(change: Change, { catalog, offsets }: PlanSource): Fact[] {
+  const put = (change.topics ?? []).map((config): Fact => {
+    return { type: 'topic-put', uid: catalog.topic(config.topic)?.uid ?? catalog.takeTopicUid(), config }
+  })
+  const deleted = (change.topicsDeleted ?? []).flatMap((topic): Fact[] => {
+    const cleared = [...offsets.entries()].filter(([, queueUid]) => topic.logs[queueIdOf(queueUid)]?.uid === queueUid)
+    return [...cleared.map(clearOffset), { type: 'topic-delete', uid: topic.uid }]
+  })
+  return [...put, ...deleted]
+}
+
+function planGroups(change: Change, { catalog, offsets, alarms }: PlanSource): Fact[] {
+  const put = (change.groups ?? []).map((config): Fact => {
+    return { type: 'group-put', uid: catalog.group(config.group)?.uid ?? catalog.takeGroupUid(), config }
+  })
+  const deleted = (change.groupsDeleted ?? []).flatMap(({ uid }): Fact[] => {
+    const cleared = [...offsets.ofGroup(uid).keys()].map((queueUid) => clearOffset([uid, queueUid]))
+    return [...cleared, ...[...alarms.pending(uid)].map(clearAlarm), { type: 'group-delete', uid }]
+  })
+  return [...put, ...deleted]
+}
+
+/** An offset at or below the known one says nothing new. */
+function planOffset({ group, log, offset, force }: OffsetChange, { offsets }: PlanSource): Fact[] {
+  const known = offsets.planned(group.uid, log.uid)
+  if (force !== true && known !== undefined && offset <= known) return []
+  offsets.plan(group.uid, log.uid, offset)
+  return [{ type: 'offset', groupUid: group.uid, queueUid: log.uid, offset }]
+}
+
+function clearOffset([groupUid, queueUid]: readonly [groupUid: number, queueUid: number, offset?: number]): Fact {
+  return { type: 'offset-clear', groupUid, queueUid }
+}
+
+function clearAlarm(alarm: Alarm): Fact {
+  return { type: 'alarm-clear', id: alarm.id, dueTimestamp: alarm.dueTimestamp }
+}

@@ -1,0 +1,57 @@
+/**
+ * Facts: everything that a store ever changes. A commit group is a list of facts that takes one journal frame; one pure
+ * function (`apply.ts`) turns facts into rows of the databases, live, at recovery and on a replica alike.
+ *
+ * Each fact has a sequence number: that of its frame plus its place in it. For an append it is the key in the commit log.
+ */
+import type { GroupConfig, TopicConfig } from '../model/topic.ts'
+
+/** What an alarm will do when it is due. */
+export type AlarmKind = 'retry' | 'delay' | 'transaction' | 'pop'
+
+/** Something that must happen later to a stored message. */
+export interface AlarmSpec {
+  readonly dueTimestamp: number
+  readonly kind: AlarmKind
+  readonly groupUid: number
+  readonly queueUid: number
+  readonly queueOffset: number
+  /** For a retry: the reconsume times that the redelivered copy will have. */
+  readonly attempt: number
+}
+
+/** An alarm that is set. Ids ascend, so alarms of one due time keep the order they were set in. */
+export interface Alarm extends AlarmSpec {
+  readonly id: number
+}
+
+/** Lowest offset that a queue still has after a trim. */
+export interface QueueMinimum {
+  readonly queueUid: number
+  readonly minOffset: number
+}
+
+export type Fact =
+  /** Messages of one queue; the bytes are a record batch. */
+  | { readonly type: 'append'; readonly bytes: Buffer }
+  | { readonly type: 'offset'; readonly groupUid: number; readonly queueUid: number; readonly offset: number }
+  | { readonly type: 'offset-clear'; readonly groupUid: number; readonly queueUid: number }
+  | { readonly type: 'alarm-set'; readonly alarm: Alarm }
+  | { readonly type: 'alarm-clear'; readonly id: number; readonly dueTimestamp: number }
+  | { readonly type: 'topic-put'; readonly uid: number; readonly config: TopicConfig }
+  | { readonly type: 'topic-delete'; readonly uid: number }
+  | { readonly type: 'group-put'; readonly uid: number; readonly config: GroupConfig }
+  | { readonly type: 'group-delete'; readonly uid: number }
+  /** Ids from first to last, both 16 bytes, are in the log rows from `firstSeq` on, `rowCount` of them. */
+  | { readonly type: 'id-run'; readonly first: Buffer; readonly last: Buffer; readonly firstSeq: number; readonly rowCount: number }
+  /** Rows from `firstSeq` on belong to this generation: the unit of retention. */
+  | {
+      readonly type: 'generation'
+      readonly generation: number
+      readonly firstSeq: number
+      readonly timestamp: number
+      /** Bytes of all record batches before it. */
+      readonly logBytes: number
+    }
+  /** Generations before this one, and log rows before `beforeSeq`, are no longer valid. */
+  | { readonly type: 'trim'; readonly generation: number; readonly beforeSeq: number; readonly minimums: readonly QueueMinimum[] }

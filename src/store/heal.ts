@@ -1,0 +1,47 @@
+/**
+ * Healing after a rejected LevelDB write: close, open again, replay the journal. Sends go on meanwhile as long as the
+ * journal has room; reading from the databases waits. A full disk may take a while, so there is a back-off.
+ */
+import type { Clock } from '../model/clock.ts'
+import { MQError } from '../model/errors.ts'
+import type { AppliedState } from './apply.ts'
+import type { Databases } from './databases.ts'
+import { loadAppliedState } from './index-loader.ts'
+import { JOURNAL_VERSION } from './journal-format.ts'
+import { scanJournal } from './journal-reader.ts'
+import type { Files } from './medium.ts'
+import { replay } from './recovery.ts'
+
+const FIRST_DELAY_MS = 50
+const LONGEST_DELAY_MS = 5000
+
+interface HealContext {
+  readonly databases: Databases
+  readonly files: Files
+  readonly clock: Clock
+  /** The last sequence number that the journal durably holds: nothing behind it may reach a database. */
+  readonly limitSeq: number
+  /** The store is being closed: stop trying. */
+  givenUp(): boolean
+}
+
+/** Resolves with the state of the databases when they hold all that the journal durably holds. */
+export async function healDatabases(context: HealContext): Promise<AppliedState> {
+  for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(delayMs * 2, LONGEST_DELAY_MS)) {
+    try {
+      return await reopen(context)
+    } catch (cause) {
+      if (context.givenUp()) throw new MQError('STORE_FAILED', 'The databases could not be opened again before close.', { cause })
+      await new Promise<void>((resolve) => context.clock.setTimer(delayMs, resolve))
+    }
+  }
+}
+
+async function reopen({ databases, files, limitSeq }: HealContext): Promise<AppliedState> {
+  await databases.close().catch(() => undefined)
+  await databases.open(false)
+  const state = await loadAppliedState(databases.index)
+  const scan = await scanJournal(files, JOURNAL_VERSION)
+  await replay(databases, state, scan.frames.filter((frame) => frame.seq + frame.facts.length - 1 <= limitSeq))
+  return state
+}

@@ -1,0 +1,80 @@
+/**
+ * Loads the small tables of the index at open. The summary counts their rows, so a row that LevelDB dropped is noticed;
+ * every row has a checksum, so a changed one is too.
+ */
+import { MQError } from '../model/errors.ts'
+import { type AppliedState, emptyAppliedState, summarize, type Summary } from './apply.ts'
+import { decodeAlarm } from './alarm-row.ts'
+import type { Database } from './medium.ts'
+import { type RowKind, rangeOf, summaryKey, u32AfterPrefix, u48AfterPrefix, u48FromEnd } from './keyspace.ts'
+import { decodeGeneration, decodeQueueState, openRow } from './row.ts'
+
+/** Rows read at a time: no iterator lives longer than a page. */
+const PAGE_COUNT = 1000
+
+export async function loadAppliedState(index: Database): Promise<AppliedState> {
+  const state = emptyAppliedState()
+  const stored = await index.level.get(summaryKey)
+  if (stored === undefined) {
+    for await (const _ of rows(index, 'topic')) throw corrupted('it has rows but no summary')
+    return state
+  }
+  const summary: Summary = JSON.parse(openRow(summaryKey, stored).toString())
+  Object.assign(state, pickNumbers(summary))
+  for await (const [, row] of rows(index, 'topic')) setConfig(state.topics, row)
+  for await (const [, row] of rows(index, 'group')) setConfig(state.groups, row)
+  for await (const [key, row] of rows(index, 'generation')) {
+    state.generations.push({ generation: u32AfterPrefix(key), ...decodeGeneration(row) })
+  }
+  for await (const [key, row] of rows(index, 'offset')) setOffset(state, u32AfterPrefix(key), u48FromEnd(key, 6), row)
+  for await (const [key, row] of rows(index, 'state')) state.queues.set(u48AfterPrefix(key), decodeQueueState(row))
+  for await (const [key, row] of rows(index, 'alarm')) {
+    const alarm = decodeAlarm(key, row)
+    state.alarms.set(alarm.id, alarm)
+  }
+  compare(summary, summarize(state))
+  return state
+}
+
+/** All rows of a kind, with their content, a page at a time. */
+export async function* rows(index: Database, kind: RowKind): AsyncGenerator<readonly [key: Buffer, content: Buffer]> {
+  const { gte, lt } = rangeOf(kind)
+  let from: { gte: Buffer } | { gt: Buffer } = { gte }
+  for (;;) {
+    const page: [Buffer, Buffer][] = await index.level.iterator({ ...from, lt, limit: PAGE_COUNT }).all()
+    for (const [key, value] of page) yield [key, openRow(key, value)]
+    const last = page.at(-1)
+    if (last === undefined || page.length < PAGE_COUNT) return
+    from = { gt: last[0] }
+  }
+}
+
+function pickNumbers(summary: Summary) {
+  const { applied, lastLogSeq, logBytes, nextTopicUid, nextGroupUid, nextAlarmId, trimmedBeforeSeq, trimmedGeneration } = summary
+  return { applied, lastLogSeq, logBytes, nextTopicUid, nextGroupUid, nextAlarmId, trimmedBeforeSeq, trimmedGeneration }
+}
+
+function setConfig<T>(table: Map<number, T>, row: Buffer): void {
+  const { uid, config } = JSON.parse(row.toString())
+  table.set(uid, config)
+}
+
+function setOffset(state: AppliedState, groupUid: number, queueUid: number, row: Buffer): void {
+  let queues = state.offsets.get(groupUid)
+  if (queues === undefined) {
+    queues = new Map()
+    state.offsets.set(groupUid, queues)
+  }
+  queues.set(queueUid, row.readUIntBE(0, 6))
+}
+
+function compare(summary: Summary, found: Summary): void {
+  for (const [name, expected] of Object.entries(summary)) {
+    const actual = found[name as keyof Summary]
+    if (actual !== expected) throw corrupted(`its ${name} should be ${expected} and is ${actual}`)
+  }
+}
+
+function corrupted(what: string): MQError {
+  return new MQError('STORE_CORRUPTED', `The index lost rows: ${what}. Restore the directory from a backup.`)
+}

@@ -1,0 +1,135 @@
+/**
+ * Periodic duties: let journal segments go, apply the retention rule, watch the free disk space. Nothing here is urgent
+ * and everything may be cut short; one duty runs at a time.
+ */
+import type { Clock, Timer } from '../model/clock.ts'
+import { MQError } from '../model/errors.ts'
+import type { EmitEvent } from '../model/events.ts'
+import type { Views } from './announce.ts'
+import type { AppliedState } from './apply.ts'
+import type { Databases } from './databases.ts'
+import type { Fact, QueueMinimum } from './fact.ts'
+import type { Journal } from './journal.ts'
+import type { Files } from './medium.ts'
+import { clearRemoved, hasDeletedTopics, planTrim, type RetentionSource } from './retention.ts'
+import type { StoreOptions } from './store-options.ts'
+
+/** Segments kept before the databases are flushed to let them go: fewer means more flushes, more a longer recovery. */
+const SEGMENTS_KEPT = 2
+
+interface JanitorHost {
+  readonly options: StoreOptions
+  readonly files: Files | undefined
+  readonly databases: Databases
+  readonly views: Views
+  appliedState(): Readonly<AppliedState>
+  trim(fact: Fact): Promise<void>
+  /** Resolves when everything written is applied. */
+  applied(): Promise<void>
+  exclusively<T>(work: () => Promise<T>): Promise<T>
+  setDiskFull(full: boolean): void
+  readonly emit: EmitEvent
+}
+
+export class Janitor {
+  readonly #host: JanitorHost
+  readonly #clock: Clock
+  #timer: Timer | undefined
+  #running: Promise<void> | undefined
+  #retiring: Promise<void> | undefined
+  #stopped = false
+  #isFirstRun = true
+
+  constructor(host: JanitorHost) {
+    this.#host = host
+    this.#clock = host.options.clock
+  }
+
+  start(): void {
+    this.#timer = this.#clock.setTimer(this.#host.options.retention.intervalMs, () => {
+      this.run()
+        .catch((error) => this.#host.emit('error', MQError.from(error)))
+        .finally(() => {
+          if (!this.#stopped) this.start()
+        })
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#timer?.cancel()
+    await this.#running?.catch(() => undefined)
+    await this.#retiring
+  }
+
+  /** Applies the retention rule and looks at the disk, now. */
+  run(): Promise<void> {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  /** Frames were applied: when enough segments wait, flush the databases and let the segments go. */
+  noteApplied(journal: Journal | undefined, appliedSeq: number): void {
+    if (journal === undefined || this.#retiring !== undefined || journal.segmentCount <= SEGMENTS_KEPT) return
+    this.#retiring = this.#retire(journal, appliedSeq).finally(() => {
+      this.#retiring = undefined
+    })
+  }
+
+  /** A failed flush of LevelDB is no reason to worry yet: the journal keeps the segments, and the next attempt tells. */
+  async #retire(journal: Journal, appliedSeq: number): Promise<void> {
+    try {
+      await this.#host.databases.barrier()
+      await journal.retire(appliedSeq)
+    } catch (error) {
+      this.#host.options.logger.warn('Journal segments could not be let go.', error)
+    }
+  }
+
+  async #run(): Promise<void> {
+    await this.#watchDisk()
+    const source = this.#source()
+    const { options } = this.#host
+    const trim = await planTrim(source, options.retention, this.#clock.now())
+    if (trim !== undefined) {
+      this.#reportLosses(trim.minimums)
+      await this.#host.trim(trim)
+    }
+    // The first run clears again what an earlier process may have left halfway.
+    const isDue = trim !== undefined || this.#isFirstRun || (await hasDeletedTopics(this.#host.databases))
+    if (!isDue) return
+    await this.#host.applied()
+    await this.#host.exclusively(() => clearRemoved(this.#source()))
+    this.#isFirstRun = false
+  }
+
+  #source(): RetentionSource {
+    const { databases, views } = this.#host
+    return { databases, ...views, state: this.#host.appliedState() }
+  }
+
+  /** A group that had not come so far learns what it will never get. */
+  #reportLosses(minimums: readonly QueueMinimum[]): void {
+    const { catalog, offsets } = this.#host.views
+    const moved = new Map(minimums.map(({ queueUid, minOffset }) => [queueUid, minOffset]))
+    for (const [groupUid, queueUid, offset] of offsets.entries()) {
+      const toOffset = moved.get(queueUid)
+      const log = catalog.log(queueUid)
+      const group = catalog.groupByUid(groupUid)?.config.group
+      if (toOffset === undefined || log === undefined || group === undefined || offset >= toOffset) continue
+      const fromOffset = Math.max(offset, log.minOffset)
+      this.#host.emit('message-lost', { reason: 'retention', queue: log.queue, fromOffset, toOffset, group })
+    }
+  }
+
+  async #watchDisk(): Promise<void> {
+    const { files, options } = this.#host
+    const freeBytes = await files?.freeBytes().catch(() => undefined)
+    if (freeBytes === undefined) return
+    const full = freeBytes < options.limits.minFreeDiskBytes
+    if (full) this.#host.emit('warning', { code: 'DISK_LOW', message: `Only ${freeBytes} bytes are free; sends are refused.` })
+    this.#host.setDiskFull(full)
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * The journal: plain segment files, `journal/` + ten digits + `.journal`, appended to and never changed. Big-endian.
+ *
+ *   segment header (32 bytes)                    frame: one commit group
+ *   0  u32  magic "PMQJ"                         0  u32  magic "PMQF"
+ *   4  u32  CRC-32 of bytes 8 to 32              4  u32  CRC-32 of bytes 8 to the end
+ *   8  u16  format version (1), u16 reserved     8  u32  bytes of the frame
+ *   12 u64  store id                            12  u32  count of facts
+ *   20 u48  first sequence number               16  u48  sequence number of the first fact
+ *   26 u48  last sequence number before it      22  u48  last sequence number known to be flushed
+ *                                               28  u32  reserved, 0
+ *                                               32       facts (`fact-format.ts`)
+ *
+ * The flushed number tells a torn tail from corruption: bytes that no later frame knows to be flushed may be missing
+ * after a power cut, in any order; bytes that one does know must be there.
+ */
+import { crc32 } from 'node:zlib'
+import { writeUInt32, writeUInt48 } from './bytes.ts'
+
+export const JOURNAL_VERSION = 1
+export const SEGMENT_HEADER_BYTES = 32
+export const FRAME_HEADER_BYTES = 32
+export const FRAME_MAGIC = 0x504d5146
+const SEGMENT_MAGIC = 0x504d514a
+const CRC_POSITION = 4
+const CHECKED_FROM = 8
+/** Longest frame that is believed: a group of 4 MiB messages and all its facts stay far below. */
+export const FRAME_MAX_BYTES = 64 * 1024 * 1024
+
+export interface SegmentHeader {
+  readonly version: number
+  readonly storeId: bigint
+  readonly firstSeq: number
+  /** The last sequence number before this segment; between the two there may be a gap, never a frame. */
+  readonly previousSeq: number
+}
+
+export interface FrameHeader {
+  readonly bytes: number
+  readonly factCount: number
+  readonly seq: number
+  readonly flushedSeq: number
+}
+
+export function segmentName(number: number): string {
+  return `journal/${String(number).padStart(10, '0')}.journal`
+}
+
+/** The number in a segment's name, or `undefined` for other files. */
+export function parseSegmentName(name: string): number | undefined {
+  const match = /^(\d{10})\.journal$/.exec(name)
+  return match === null ? undefined : Number(match[1])
+}
+
+export function encodeSegmentHeader(header: SegmentHeader): Buffer {
+  const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES)
+  bytes.writeUInt32BE(SEGMENT_MAGIC, 0)
+  bytes.writeUInt16BE(header.version, 8)
+  bytes.writeBigUInt64BE(header.storeId, 12)
+  bytes.writeUIntBE(header.firstSeq, 20, 6)
+  bytes.writeUIntBE(header.previousSeq, 26, 6)
+  bytes.writeUInt32BE(crc32(bytes.subarray(CHECKED_FROM)), CRC_POSITION)
+  return bytes
+}
+
+/** Reads a segment header, or `undefined` when these bytes are none. */
+export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
+  if (bytes.length < SEGMENT_HEADER_BYTES || bytes.readUInt32BE(0) !== SEGMENT_MAGIC) return undefined
+  const checked = bytes.subarray(CHECKED_FROM, SEGMENT_HEADER_BYTES)
+  if (bytes.readUInt32BE(CRC_POSITION) !== crc32(checked)) return undefined
+  return {
+    version: bytes.readUInt16BE(8),
+    storeId: bytes.readBigUInt64BE(12),
+    firstSeq: bytes.readUIntBE(20, 6),
+    previousSeq: bytes.readUIntBE(26, 6),
+  }
+}
+
+/** Writes a frame's header for the facts that follow it in the other buffers. */
+export function encodeFrameHeader(seq: number, flushedSeq: number, factCount: number, facts: readonly Buffer[]): Buffer {
+  const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES)
+  let bytes = FRAME_HEADER_BYTES
+  for (const fact of facts) bytes += fact.length
+  writeUInt32(header, 0, FRAME_MAGIC)
+  writeUInt32(header, 8, bytes)
+  writeUInt32(header, 12, factCount)
+  writeUInt48(header, 16, seq)
+  writeUInt48(header, 22, flushedSeq)
+  writeUInt32(header, 28, 0)
+  let checksum = crc32(header.subarray(CHECKED_FROM))
+  for (const fact of facts) checksum = crc32(fact, checksum)
+  writeUInt32(header, CRC_POSITION, checksum)
+  return header
+}
+
+/** Reads the frame at a position, or `undefined` when there is no sound one. Never throws, whatever the bytes. */
+export function decodeFrameHeader(segment: Buffer, position: number): FrameHeader | undefined {
+  if (position + FRAME_HEADER_BYTES > segment.length || segment.readUInt32BE(position) !== FRAME_MAGIC) return undefined
+  const bytes = segment.readUInt32BE(position + 8)
+  if (bytes < FRAME_HEADER_BYTES || bytes > FRAME_MAX_BYTES || position + bytes > segment.length) return undefined
+  const checked = segment.subarray(position + CHECKED_FROM, position + bytes)
+  if (segment.readUInt32BE(position + CRC_POSITION) !== crc32(checked)) return undefined
+  return {
+    bytes,
+    factCount: segment.readUInt32BE(position + 12),
+    seq: segment.readUIntBE(position + 16, 6),
+    flushedSeq: segment.readUIntBE(position + 22, 6),
+  }
+}

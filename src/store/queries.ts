@@ -1,0 +1,112 @@
+/**
+ * Finding messages by id, by key and by time. Rows only point: what is handed out is always held against the message
+ * itself. Generations are searched one by one, newest first.
+ */
+import type { MessageView } from '../model/message.ts'
+import { formatMessageId, MESSAGE_ID_BYTES, parseMessageId, writeMessageId } from '../model/message-id.ts'
+import { liveGenerations, type AppliedState } from './apply.ts'
+import type { Catalog, TopicEntry } from './catalog.ts'
+import type { Databases } from './databases.ts'
+import { logKey, rangeOfId, rangeOfIdRuns, rangeOfKey, u48FromEnd } from './keyspace.ts'
+import type { QueueLog } from './queue-log.ts'
+import { findBatchDamage, readBatchHeader, StoredBatch } from './record-reader.ts'
+import { decodeIdRun, openRow } from './row.ts'
+
+/** Where the databases are, and what they say. Everything written before the call is applied. */
+export interface QuerySource {
+  readonly databases: Databases
+  readonly catalog: Catalog
+  readonly state: Readonly<AppliedState>
+}
+
+/** All stored copies of a message, oldest first. */
+export async function queryById(source: QuerySource, messageId: string): Promise<readonly MessageView[]> {
+  const id = Buffer.allocUnsafe(MESSAGE_ID_BYTES)
+  writeMessageId(parseMessageId(messageId), id, 0)
+  const text = formatMessageId(parseMessageId(messageId))
+  const found: MessageView[] = []
+  for (const generation of liveGenerations(source.state).reverse()) {
+    found.push(...(await findInRuns(source, generation, id)), ...(await findExplicit(source, generation, id)))
+  }
+  return found.filter((message) => message.messageId === text)
+}
+
+/** Messages of a topic that carry a key and were stored within a time, newest first. */
+export async function queryByKey(
+  source: QuerySource,
+  topic: TopicEntry,
+  key: string,
+  begin: number,
+  end: number,
+  maxCount: number,
+): Promise<readonly MessageView[]> {
+  const keyBytes = Buffer.from(key)
+  const found: MessageView[] = []
+  for (const generation of liveGenerations(source.state)) {
+    const limit = maxCount - found.length
+    if (limit <= 0) break
+    const range = rangeOfKey(generation, topic.uid, keyBytes, begin, end)
+    const keys = await source.databases.index.level.keys({ ...range, reverse: true, limit }).all()
+    for (const row of keys) {
+      const message = await readMessage(source, u48FromEnd(row, 12), u48FromEnd(row, 6))
+      if (message?.keys.includes(key) === true) found.push(message)
+    }
+  }
+  return found
+}
+
+/** The message at an address, or `undefined` when it is gone or never was. */
+export async function readMessage(source: Pick<QuerySource, 'catalog'>, queueUid: number, offset: number): Promise<MessageView | undefined> {
+  const log = source.catalog.log(queueUid)
+  if (log === undefined || offset < log.minOffset || offset >= log.maxOffset) return undefined
+  const batch = await log.batchAt(offset)
+  return batch.message(offset - batch.baseOffset)
+}
+
+/**
+ * RocketMQ's `searchOffset`, lower boundary: the first offset stored at or after the time, else max. Store times never
+ * fall within a queue, so this is a binary search; a batch has one time.
+ */
+export async function searchOffset(log: QueueLog, timestamp: number): Promise<number> {
+  let low = log.minOffset
+  let high = log.maxOffset
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    const batch = await log.batchAt(middle)
+    if (batch.storeTimestamp < timestamp) low = batch.nextOffset
+    else high = Math.max(low, batch.baseOffset)
+  }
+  return Math.min(Math.max(low, log.minOffset), log.maxOffset)
+}
+
+/** Runs of one generator ascend, so the first run that ends at or behind the id is the only one that can hold it. */
+async function findInRuns(source: QuerySource, generation: number, id: Buffer): Promise<MessageView[]> {
+  const { databases, catalog } = source
+  const [entry] = await databases.index.level.iterator({ ...rangeOfIdRuns(generation, id), limit: 1 }).all()
+  if (entry === undefined) return []
+  const run = decodeIdRun(openRow(...entry))
+  if (run.first.compare(id) > 0) return []
+  const found: MessageView[] = []
+  for (let seq = run.firstSeq; seq < run.firstSeq + run.rowCount; seq++) {
+    const value = await databases.log.level.get(logKey(seq))
+    if (value === undefined || !value.includes(id) || findBatchDamage(value) !== undefined) continue
+    const log = catalog.log(readBatchHeader(value).queueUid)
+    if (log !== undefined) found.push(...messagesOf(new StoredBatch(value, log.queue), log))
+  }
+  return found
+}
+
+function messagesOf(batch: StoredBatch, log: QueueLog): MessageView[] {
+  const messages = Array.from({ length: batch.count }, (_, i) => batch.message(i))
+  return messages.filter((message) => message.queueOffset >= log.minOffset)
+}
+
+async function findExplicit(source: QuerySource, generation: number, id: Buffer): Promise<MessageView[]> {
+  const found: MessageView[] = []
+  for (const key of await source.databases.index.level.keys(rangeOfId(generation, id)).all()) {
+    const message = await readMessage(source, u48FromEnd(key, 12), u48FromEnd(key, 6))
+    if (message !== undefined) found.push(message)
+  }
+  return found
+}
+

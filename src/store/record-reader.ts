@@ -1,0 +1,121 @@
+/** Reads record batches; see `record-format.ts` for the layout. What fails its checksum is never handed out. */
+import { crc32 } from 'node:zlib'
+import { MQError } from '../model/errors.ts'
+import type { MessageQueue } from '../model/message-queue.ts'
+import type { MessageView } from '../model/message.ts'
+import { Batch, Rec, RECORD_BATCH_VERSION } from './record-format.ts'
+import { StoredMessage } from './stored-message.ts'
+
+/** The fields of a batch header. */
+export interface BatchHeader {
+  readonly attributes: number
+  readonly queueUid: number
+  readonly baseOffset: number
+  readonly storeTimestamp: number
+  readonly count: number
+}
+
+/** Reads the header only; the caller knows that the bytes are sound. */
+export function readBatchHeader(bytes: Buffer): BatchHeader {
+  return {
+    attributes: bytes[Batch.ATTRIBUTES] ?? 0,
+    queueUid: bytes.readUIntBE(Batch.QUEUE_UID, 6),
+    baseOffset: bytes.readUIntBE(Batch.BASE_OFFSET, 6),
+    storeTimestamp: bytes.readUIntBE(Batch.STORE_TIMESTAMP, 6),
+    count: bytes.readUInt32BE(Batch.COUNT),
+  }
+}
+
+/** Why these bytes are not a sound batch, or `undefined` when they are. Never throws, whatever the bytes. */
+export function findBatchDamage(bytes: Buffer): string | undefined {
+  if (bytes.length < Batch.HEADER_BYTES) return `a record batch of ${bytes.length} bytes is too short`
+  if (bytes.readUInt32BE(Batch.CRC) !== crc32(bytes.subarray(Batch.VERSION))) return 'a record batch fails its checksum'
+  if (bytes[Batch.VERSION] !== RECORD_BATCH_VERSION) return `a record batch has the unknown version ${bytes[Batch.VERSION]}`
+  if (bytes.readUInt32BE(Batch.BYTES) !== bytes.length) return 'a record batch has another length than it says'
+  return findRecordDamage(bytes)
+}
+
+function findRecordDamage(bytes: Buffer): string | undefined {
+  const count = bytes.readUInt32BE(Batch.COUNT)
+  let position: number = Batch.HEADER_BYTES
+  for (let i = 0; i < count; i++) {
+    if (position + Rec.HEADER_BYTES > bytes.length) return 'a record ends behind its batch'
+    const recordBytes = bytes.readUInt32BE(position)
+    const content =
+      bytes.readUInt16BE(position + Rec.TAG_BYTES) +
+      bytes.readUInt16BE(position + Rec.KEYS_BYTES) +
+      bytes.readUInt16BE(position + Rec.PROPERTIES_BYTES) +
+      bytes.readUInt32BE(position + Rec.BODY_BYTES)
+    if (recordBytes !== Rec.HEADER_BYTES + content) return 'a record has another length than it says'
+    position += recordBytes
+  }
+  return position === bytes.length ? undefined : 'a record batch has bytes behind its last record'
+}
+
+/** A batch of stored messages; messages are decoded one by one, when they are asked for. */
+export class StoredBatch {
+  readonly bytes: Buffer
+  readonly queue: MessageQueue
+  readonly queueUid: number
+  readonly baseOffset: number
+  readonly storeTimestamp: number
+  readonly count: number
+  #positions: Int32Array | undefined
+
+  /** The bytes must be sound: made by this process, or checked by {@link readStoredBatch}. */
+  constructor(bytes: Buffer, queue: MessageQueue) {
+    const header = readBatchHeader(bytes)
+    this.bytes = bytes
+    this.queue = queue
+    this.queueUid = header.queueUid
+    this.baseOffset = header.baseOffset
+    this.storeTimestamp = header.storeTimestamp
+    this.count = header.count
+  }
+
+  /** The offset behind the last message. */
+  get nextOffset(): number {
+    return this.baseOffset + this.count
+  }
+
+  tagHash(index: number): number {
+    return this.bytes.readInt32BE(this.positionOf(index) + Rec.TAG_HASH)
+  }
+
+  tag(index: number): string {
+    const position = this.positionOf(index)
+    const length = this.bytes.readUInt16BE(position + Rec.TAG_BYTES)
+    return this.bytes.toString('utf8', position + Rec.HEADER_BYTES, position + Rec.HEADER_BYTES + length)
+  }
+
+  bodyBytes(index: number): number {
+    return this.bytes.readUInt32BE(this.positionOf(index) + Rec.BODY_BYTES)
+  }
+
+  message(index: number): MessageView {
+    return new StoredMessage(this, this.positionOf(index), this.baseOffset + index)
+  }
+
+  /** Where the record with this index begins. */
+  positionOf(index: number): number {
+    this.#positions ??= findPositions(this.bytes, this.count)
+    return this.#positions[index] ?? 0
+  }
+}
+
+/** Checks and opens a stored batch; throws `STORE_CORRUPTED` that says where. */
+export function readStoredBatch(bytes: Buffer, queue: MessageQueue, where: string): StoredBatch {
+  const damage = findBatchDamage(bytes)
+  if (damage !== undefined) throw new MQError('STORE_CORRUPTED', `${where}: ${damage}.`)
+  return new StoredBatch(bytes, queue)
+}
+
+function findPositions(bytes: Buffer, count: number): Int32Array {
+  const positions = new Int32Array(count)
+  let position: number = Batch.HEADER_BYTES
+  for (let i = 0; i < count; i++) {
+    positions[i] = position
+    position += bytes.readUInt32BE(position)
+  }
+  return positions
+}

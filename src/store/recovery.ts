@@ -1,0 +1,161 @@
+/**
+ * Opens what a store left behind. The numbers are those of docs/recovery.md.
+ *
+ * The journal keeps every frame that the databases do not hold durably, so recovery replays all of it into both databases:
+ * rows are put again under the same keys, which mends whatever LevelDB lost of what was not flushed. Afterwards the
+ * databases are complete, the old segments go, and a new one begins.
+ */
+import { MQError } from '../model/errors.ts'
+import { type AppliedState, applyFact, emptySlice, finishSlice } from './apply.ts'
+import type { Databases } from './databases.ts'
+import { loadAppliedState } from './index-loader.ts'
+import { JOURNAL_VERSION, segmentName } from './journal-format.ts'
+import { type JournalFrame, type JournalScan, scanJournal } from './journal-reader.ts'
+import { logKey, parseLogKey } from './keyspace.ts'
+import type { Marker } from './marker.ts'
+import type { Files } from './medium.ts'
+
+/** A slice of the replay; larger ones make LevelDB no faster. */
+const REPLAY_SLICE_OPERATIONS = 4000
+/** Sequence numbers left out after an unclean end, so that none is ever used twice. */
+const SEQ_GAP = 1_000_000
+
+/** What recovery found and did. */
+export interface RecoveryReport {
+  /** The store had been closed properly. */
+  readonly clean: boolean
+  /** Commit groups that were replayed from the journal. */
+  readonly replayedFrameCount: number
+  /** Bytes of unfinished writes at the end of the journal, which nobody was told are safe. */
+  readonly tornBytes: number
+  /** What LevelDB said it dropped, and what else an operator should know. */
+  readonly warnings: readonly string[]
+}
+
+export interface Recovered {
+  readonly state: AppliedState
+  readonly report: RecoveryReport
+  readonly nextSeq: number
+  readonly lastSeq: number
+  /** The number for the next journal segment. */
+  readonly nextSegment: number
+  /** Segments that hold nothing more. */
+  readonly oldSegments: readonly number[]
+}
+
+/** Brings the databases up to date and says what to continue with. Throws `STORE_CORRUPTED` when something is missing. */
+export async function recover(files: Files, databases: Databases, marker: Marker): Promise<Recovered> {
+  // 4. Read the journal; 5. judge what is broken in it.
+  const scan = await scanJournal(files, JOURNAL_VERSION)
+  checkHeader(scan, marker)
+  // 6. Load the small tables of the index.
+  const state = await loadAppliedState(databases.index)
+  const clean = marker.state === 'clean'
+  const warnings = [...(await databases.damageReport())]
+  if (clean) checkClean(state, marker, warnings)
+  const frames = clean ? [] : judgeFrames(scan, state, warnings)
+  const lastSeq = Math.max(state.applied, lastSeqOf(frames))
+  // 7. Cut the torn tail off, so that no later recovery takes it for damage.
+  if (!clean && scan.broken !== undefined) await cutTail(files, scan)
+  // 8. Replay.
+  await replay(databases, state, frames)
+  await checkLogEnd(databases, state)
+  await databases.barrier()
+  const numbers = scan.segments.map((segment) => segment.number)
+  return {
+    state,
+    report: { clean, replayedFrameCount: frames.length, tornBytes: clean ? 0 : (scan.broken?.bytes ?? 0), warnings },
+    nextSeq: lastSeq + 1 + (clean ? 0 : SEQ_GAP),
+    lastSeq,
+    nextSegment: (numbers.at(-1) ?? 0) + 1,
+    oldSegments: numbers,
+  }
+}
+
+/** Puts the rows of frames again, all of them, in order. */
+export async function replay(databases: Databases, state: AppliedState, frames: readonly JournalFrame[]): Promise<void> {
+  let slice = emptySlice()
+  for (const frame of frames) {
+    frame.facts.forEach((fact, i) => applyFact(state, slice, fact, frame.seq + i))
+    if (slice.index.length + slice.log.length < REPLAY_SLICE_OPERATIONS) continue
+    finishSlice(state, slice)
+    await databases.write(slice)
+    slice = emptySlice()
+  }
+  finishSlice(state, slice)
+  if (frames.length > 0) await databases.write(slice)
+}
+
+function checkHeader(scan: JournalScan, marker: Marker): void {
+  if (scan.unknownVersion !== undefined) {
+    throw new MQError('VERSION_NOT_SUPPORTED', `The journal has format ${scan.unknownVersion}; use a newer release of pocketmq.`)
+  }
+  if (scan.storeId !== undefined && scan.storeId !== BigInt(`0x${marker.storeId}`)) {
+    throw new MQError('STORE_CORRUPTED', 'The journal belongs to another store; restore the whole directory from one backup.')
+  }
+}
+
+/** After a clean end everything was flushed: nothing may be missing, and LevelDB may have dropped nothing. */
+function checkClean(state: AppliedState, marker: Marker, warnings: readonly string[]): void {
+  if (state.applied !== marker.lastSeq) {
+    throw new MQError(
+      'STORE_CORRUPTED',
+      `The store was closed at sequence number ${marker.lastSeq}, but its index ends at ${state.applied}: it lost what is between.`,
+    )
+  }
+  if (warnings.length > 0) {
+    throw new MQError('STORE_CORRUPTED', `LevelDB found damage in a store that was closed properly: ${warnings.join('; ')}.`)
+  }
+}
+
+/** Which frames to replay; throws when some are missing that must be there. */
+function judgeFrames(scan: JournalScan, state: AppliedState, warnings: string[]): readonly JournalFrame[] {
+  const startsAfter = scan.startsAfterSeq
+  if (startsAfter === undefined) throw missing(state.applied + 1, undefined, 'The journal is gone')
+  if (startsAfter > state.applied) throw missing(state.applied + 1, startsAfter, 'The databases end before the journal begins')
+  const { broken } = scan
+  if (broken === undefined) {
+    const last = lastSeqOf(scan.frames, startsAfter)
+    if (last < state.applied) throw missing(last + 1, state.applied, 'The journal ends before the databases')
+    return scan.frames
+  }
+  const durableSeq = Math.max(broken.flushedSeq, state.applied)
+  if (broken.missingSeq > durableSeq) return scan.frames
+  const resumesAt = broken.resumesAtSeq
+  if (resumesAt === undefined || resumesAt - 1 > state.applied) throw missing(broken.missingSeq, resumesAt && resumesAt - 1, 'The journal is damaged')
+  warnings.push(`The journal is damaged from sequence number ${broken.missingSeq} to ${resumesAt - 1}; the databases hold these.`)
+  return [...scan.frames, ...scan.framesBehindBreak]
+}
+
+async function cutTail(files: Files, scan: JournalScan): Promise<void> {
+  for (const segment of scan.segments) {
+    if (segment.endPosition === segment.bytes) continue
+    if (segment.endPosition === 0) await files.remove(segmentName(segment.number))
+    else await files.truncate(segmentName(segment.number), segment.endPosition)
+  }
+}
+
+/** The index names the last batch; the commit log must end with it. */
+async function checkLogEnd(databases: Databases, state: AppliedState): Promise<void> {
+  const [last] = await databases.log.level.keys({ reverse: true, limit: 1 }).all()
+  const found = last === undefined ? 0 : parseLogKey(last)
+  const trimmed = state.lastLogSeq < state.trimmedBeforeSeq
+  if (found === state.lastLogSeq || trimmed) return
+  const known = await databases.log.level.has(logKey(state.lastLogSeq))
+  throw new MQError(
+    'STORE_CORRUPTED',
+    known
+      ? `The commit log holds ${found}, which the index does not know; it should end at ${state.lastLogSeq}.`
+      : `The commit log ends at ${found} and should end at ${state.lastLogSeq}: it lost what is between.`,
+  )
+}
+
+function lastSeqOf(frames: readonly JournalFrame[], fallback = 0): number {
+  const last = frames.at(-1)
+  return last === undefined ? fallback : last.seq + last.facts.length - 1
+}
+
+function missing(fromSeq: number, toSeq: number | undefined, what: string): MQError {
+  const range = toSeq === undefined || toSeq < fromSeq ? `from ${fromSeq} on` : `${fromSeq} to ${toSeq}`
+  return new MQError('STORE_CORRUPTED', `${what}: sequence numbers ${range} are missing. Restore the directory from a backup.`)
+}

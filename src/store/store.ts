@@ -1,0 +1,361 @@
+/**
+ * The store: one journal, two databases, one writer, one applier, seen as queues, offsets, alarms and a catalog.
+ *
+ * A commit goes: staged by the writer, written to the journal as one frame, announced here (memory views change, readers
+ * are woken, promises resolve), applied to the databases behind it. ARCHITECTURE.md follows a message through it.
+ */
+import type { CheckReport } from '../model/engine.ts'
+import { MQError } from '../model/errors.ts'
+import type { EmitEvent, StoreState } from '../model/events.ts'
+import type { MessageView } from '../model/message.ts'
+import type { OutgoingMessage } from '../model/outgoing-message.ts'
+import type { SendReceipt } from '../model/results.ts'
+import { AlarmTable } from './alarm-table.ts'
+import { announceFact, loadViews } from './announce.ts'
+import { Applier } from './applier.ts'
+import type { AppliedState } from './apply.ts'
+import { Catalog, type TopicEntry } from './catalog.ts'
+import { type Change, planFacts } from './change.ts'
+import { checkStore } from './check.ts'
+import { type Frame, FrameBuilder } from './frame.ts'
+import { Flusher } from './flusher.ts'
+import { healDatabases } from './heal.ts'
+import { Janitor } from './janitor.ts'
+import { OffsetTable } from './offset-table.ts'
+import { markClean, type OpenedStore, openStore } from './open-store.ts'
+import { loadPage } from './page-loader.ts'
+import { queryById, queryByKey, readMessage } from './queries.ts'
+import type { QueueLog } from './queue-log.ts'
+import { ReadCache } from './read-cache.ts'
+import type { RecoveryReport } from './recovery.ts'
+import { generationRule } from './retention.ts'
+import { SendGate } from './send-gate.ts'
+import type { StoreOptions } from './store-options.ts'
+import { Writer } from './writer.ts'
+
+const READ_CACHE_BYTES = 32 * 1024 * 1024
+
+export class Store {
+  readonly #options: StoreOptions
+  readonly #opened: OpenedStore
+  readonly #writer: Writer
+  readonly #applier: Applier
+  readonly #flusher: Flusher
+  readonly #janitor: Janitor
+  readonly #gate: SendGate
+  readonly catalog: Catalog
+  readonly offsets = new OffsetTable()
+  readonly alarms = new AlarmTable()
+
+  #state: StoreState = 'open'
+  #failure: MQError | undefined
+  #closing: Promise<void> | undefined
+  #nextAlarmId: number
+  /** Resolves when the databases can be read again. */
+  #healed: Promise<void> = Promise.resolve()
+
+  /** Called for each queue that got messages, in the turn of the commit and before its promises resolve. */
+  onAppended: (log: QueueLog) => void = () => undefined
+  /** Called for events that nobody waits for. */
+  onEvent: EmitEvent = () => undefined
+
+  /** Opens a store; throws `STORE_LOCKED`, `STORE_FOREIGN`, `STORE_CORRUPTED` or `VERSION_NOT_SUPPORTED`. */
+  static async open(options: StoreOptions): Promise<Store> {
+    return new Store(options, await openStore(options))
+  }
+
+  private constructor(options: StoreOptions, opened: OpenedStore) {
+    const { state, nextSeq } = opened.recovered
+    const { clock, limits } = options
+    this.#options = options
+    this.#opened = opened
+    this.catalog = new Catalog(options.brokerName, new ReadCache(READ_CACHE_BYTES), async (log, offset) => {
+      await this.#healed
+      return loadPage(opened.databases, log, offset)
+    })
+    loadViews(this, state)
+    this.#nextAlarmId = state.nextAlarmId
+    const frames = new FrameBuilder(clock, generationRule(options.retention), {
+      nextSeq,
+      generation: state.generations.at(-1)?.generation ?? state.trimmedGeneration,
+      logBytes: state.logBytes,
+      lastTimestamp: Math.max(0, ...[...state.queues.values()].map((queue) => queue.lastStoreTimestamp)),
+    })
+    this.#writer = new Writer({
+      clock,
+      journal: opened.journal,
+      syncFlush: options.flushDiskType === 'SYNC_FLUSH' && opened.journal !== undefined,
+      syncFlushTimeoutMs: options.syncFlushTimeoutMs,
+      durability: opened.journal === undefined ? 'MEMORY' : options.flushDiskType,
+      frames,
+      announce: (frame) => this.#announce(frame),
+      fail: (error) => this.#fail(error),
+      warnSlowWrite: (durationMs) => this.#warnSlowDisk(durationMs),
+    })
+    this.#applier = new Applier(
+      { limitSeq: () => this.#limitSeq(), onApplied: () => this.#onApplied(), heal: (error) => this.#heal(error) },
+      opened.databases,
+      state,
+    )
+    this.#flusher = new Flusher(clock, opened.journal, options.flushIntervalMs, {
+      onFlushed: () => this.#applier.wake(),
+      onFailed: (error) => this.#fail(error),
+    })
+    this.#gate = new SendGate(clock, () => this.#hasRoom(), limits.maxPendingSendBytes)
+    this.#janitor = new Janitor({
+      options,
+      files: opened.medium.files,
+      databases: opened.databases,
+      views: this,
+      appliedState: () => this.#applier.state,
+      trim: (fact) => this.#writer.commit({ facts: [fact], appends: [] }),
+      applied: () => this.#applyAll(),
+      exclusively: (work) => this.#exclusively(work),
+      setDiskFull: (full) => this.#setDiskFull(full),
+      emit: (name, event) => this.onEvent(name, event),
+    })
+    this.#janitor.start()
+  }
+
+  get state(): StoreState {
+    return this.#state
+  }
+
+  /** What opening found and did. */
+  get recovery(): RecoveryReport {
+    return this.#opened.recovered.report
+  }
+
+  /**
+   * Appends one message, or a batch of them as a whole, to a queue. Bodies are copied before this returns. Waits for room
+   * up to `timeoutMs`; rejects with `SEND_TIMEOUT`, `SYSTEM_BUSY`, `ABORTED`, `DISK_FULL`, `WRITE_FAILED`, `CLOSED` or,
+   * where it cannot be known whether it is stored, `STORE_FAILED`.
+   */
+  append(
+    log: QueueLog,
+    messages: OutgoingMessage | readonly OutgoingMessage[],
+    wait: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
+  ): Promise<SendReceipt> {
+    return new Promise((resolve, reject) => {
+      if (wait.signal?.aborted === true) return reject(aborted(wait.signal))
+      if (this.#state !== 'open' && this.#state !== 'healing') return reject(this.#refusal())
+      if (this.#gate.isOpen) return this.#writer.append(log, messages, resolve, reject)
+      const copies = copyBodies(messages)
+      const enter = (): void => this.#writer.append(log, copies, resolve, reject)
+      this.#gate.wait(bytesOf(messages), wait.timeoutMs, wait.signal, enter, reject)
+    })
+  }
+
+  /** Commits everything in a change, or nothing of it. Not held up by back-pressure, nor by a full disk. */
+  async commit(change: Change): Promise<void> {
+    if (this.#state === 'failed' || this.#state === 'closed') throw this.#refusal()
+    const facts = planFacts(change, { ...this.#views(), takeAlarmId: () => this.#nextAlarmId++ })
+    const appends = change.appends ?? []
+    if (facts.length === 0 && appends.length === 0) return
+    try {
+      await this.#writer.commit({ facts, appends })
+    } catch (error) {
+      for (const fact of facts) if (fact.type === 'offset') this.offsets.unplan(fact.groupUid, fact.queueUid)
+      throw error
+    }
+  }
+
+  /** All stored copies of a message, oldest first. */
+  async queryById(messageId: string): Promise<readonly MessageView[]> {
+    return queryById(await this.#querySource(), messageId)
+  }
+
+  /** Messages of a topic with a key, stored from `begin` to `end`, newest first. */
+  async queryByKey(topic: TopicEntry, key: string, begin: number, end: number, maxCount: number): Promise<readonly MessageView[]> {
+    return queryByKey(await this.#querySource(), topic, key, begin, end, maxCount)
+  }
+
+  /** The message at an address, or `undefined` when it is gone or never was. */
+  async readRecord(queueUid: number, queueOffset: number): Promise<MessageView | undefined> {
+    return readMessage(this, queueUid, queueOffset)
+  }
+
+  /** Resolves when everything committed before this call survives a power cut. */
+  async flush(): Promise<void> {
+    if (this.#state === 'failed' || this.#state === 'closed') throw this.#refusal()
+    await this.#writer.drain()
+    await this.#flusher.flush()
+  }
+
+  /** Compares everything with everything: checksums, offsets, indexes, alarms. Writes nothing. */
+  async check(): Promise<CheckReport> {
+    const { databases } = await this.#querySource()
+    return this.#exclusively(() => checkStore({ databases, views: this, state: this.#applier.state }))
+  }
+
+  /** Applies the retention rule now. */
+  async trim(): Promise<void> {
+    await this.#janitor.run()
+  }
+
+  /** Writes and applies what is staged, flushes, and gives the place back. Refuses everything that comes later. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const failed = this.#state === 'failed'
+    const closed = new MQError('CLOSED', 'The store is closed.', { outcome: 'not-attempted' })
+    this.#gate.refuse(closed)
+    await this.#janitor.stop()
+    if (!failed) await this.#writer.drain()
+    this.#setState('closed')
+    this.#writer.stop(closed)
+    this.#flusher.stop()
+    try {
+      await (failed || this.#failure !== undefined ? this.#abandon() : this.#finish())
+    } finally {
+      await this.#opened.medium.release()
+    }
+  }
+
+  /** Everything into the databases and onto the disk; then the marker may say so. */
+  async #finish(): Promise<void> {
+    const { journal, databases, medium, marker } = this.#opened
+    try {
+      await journal?.flush()
+      this.#applier.wake()
+      await this.#applier.stop()
+      await databases.barrier()
+      await journal?.close()
+    } catch (error) {
+      await this.#abandon()
+      throw MQError.from(error, 'STORE_FAILED')
+    }
+    await databases.close()
+    if (medium.files !== undefined && marker !== undefined) await markClean(medium.files, marker, this.#applier.appliedSeq)
+  }
+
+  /** After a failure: close what is open; the next open recovers. */
+  async #abandon(): Promise<void> {
+    await this.#applier.stop()
+    await this.#opened.journal?.abandon()
+    await this.#opened.databases.close().catch(() => undefined)
+  }
+
+  #announce(frame: Frame): void {
+    for (const { log, batch } of frame.appends) log.append(batch)
+    for (const fact of frame.facts) announceFact(this, fact)
+    this.#applier.enqueue(frame)
+    if (this.#opened.journal === undefined) this.#applier.wake()
+    else this.#flusher.noteWritten()
+    for (const { log } of frame.appends) this.onAppended(log)
+  }
+
+  /** The write-ahead rule: databases take only what the journal durably holds. */
+  #limitSeq(): number {
+    return this.#opened.journal?.flushedSeq ?? Number.POSITIVE_INFINITY
+  }
+
+  #hasRoom(): boolean {
+    return this.#applier.tailBytes + this.#writer.stagedBytes < this.#options.limits.maxUnappliedBytes
+  }
+
+  #onApplied(): void {
+    this.#gate.admit()
+    this.#janitor.noteApplied(this.#opened.journal, this.#applier.appliedSeq)
+  }
+
+  /** Applies everything written so far, so that the databases alone can answer. */
+  async #applyAll(): Promise<void> {
+    await this.#writer.drain()
+    await this.#flusher.flush()
+    while (this.#applier.tailBytes > 0 && this.#failure === undefined) {
+      this.#applier.wake()
+      await this.#applier.idle()
+      if (this.#applier.tailBytes > 0) await this.#flusher.flush()
+    }
+  }
+
+  async #querySource() {
+    if (this.#state === 'failed' || this.#state === 'closed') throw this.#refusal()
+    await this.#applyAll()
+    await this.#healed
+    return { databases: this.#opened.databases, catalog: this.catalog, state: this.#applier.state }
+  }
+
+  /** Runs work while no slice is applied and no removed row is cleared, so that it sees one state. */
+  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    return this.#applier.pauseWhile(work)
+  }
+
+  async #heal(error: MQError): Promise<AppliedState> {
+    const { journal, medium, databases } = this.#opened
+    if (journal === undefined || medium.files === undefined) {
+      this.#fail(new MQError('STORE_FAILED', 'The database in memory failed; nothing can heal it.', { cause: error }))
+      throw error
+    }
+    this.#setState('healing', error)
+    const { files } = medium
+    const { clock } = this.#options
+    const healing = healDatabases({ databases, files, clock, limitSeq: journal.flushedSeq, givenUp: () => this.#state === 'closed' })
+    this.#healed = healing.then(
+      () => undefined,
+      () => undefined,
+    )
+    const state = await healing
+    this.#setState('open')
+    return state
+  }
+
+  #fail(error: MQError): void {
+    if (this.#failure !== undefined) return
+    this.#failure = error
+    this.#setState('failed', error)
+    this.#writer.stop(error)
+    this.#gate.refuse(error)
+    this.#flusher.stop()
+    this.onEvent('error', error)
+  }
+
+  #setState(state: StoreState, error?: MQError): void {
+    if (this.#state === state || this.#state === 'closed' || (this.#state === 'failed' && state !== 'closed')) return
+    this.#state = state
+    this.onEvent('store-state', error === undefined ? { state } : { state, error })
+  }
+
+  #setDiskFull(full: boolean): void {
+    if (full && this.#state === 'open') this.#setState('read-only')
+    if (!full && this.#state === 'read-only') this.#setState('open')
+  }
+
+  #refusal(): MQError {
+    if (this.#failure !== undefined && this.#state === 'failed') return this.#failure
+    if (this.#state === 'read-only') {
+      return new MQError('DISK_FULL', 'The disk is nearly full; make room and sends go on.', { outcome: 'not-attempted' })
+    }
+    return new MQError('CLOSED', 'The store is closed; open it again.', { outcome: 'not-attempted' })
+  }
+
+  #warnSlowDisk(durationMs: number): void {
+    const message = `A journal write took ${Math.round(durationMs)} ms; writes leave the main thread for a while.`
+    this.onEvent('warning', { code: 'SLOW_DISK', message })
+  }
+
+  #views() {
+    return { catalog: this.catalog, offsets: this.offsets, alarms: this.alarms }
+  }
+}
+
+function aborted(signal: AbortSignal): MQError {
+  return new MQError('ABORTED', 'The send was aborted before it began.', { cause: signal.reason, outcome: 'not-attempted' })
+}
+
+/** A send that waits may outlive the buffer that its caller gave. */
+function copyBodies(messages: OutgoingMessage | readonly OutgoingMessage[]): OutgoingMessage | readonly OutgoingMessage[] {
+  return 'topic' in messages ? copyBody(messages) : messages.map(copyBody)
+}
+
+function copyBody(message: OutgoingMessage): OutgoingMessage {
+  return typeof message.body === 'string' ? message : { ...message, body: Uint8Array.from(message.body) }
+}
+
+function bytesOf(messages: OutgoingMessage | readonly OutgoingMessage[]): number {
+  return 'topic' in messages ? messages.sizeBytes : messages.reduce((sum, message) => sum + message.sizeBytes, 0)
+}

@@ -1,0 +1,135 @@
+/** A stored message as applications see it: a view into its batch that decodes a field when it is first read. */
+import { formatStoredMessageId } from '../model/message-id.ts'
+import type { MessageQueue } from '../model/message-queue.ts'
+import type { MessageView } from '../model/message.ts'
+import { formatOffsetMessageId } from '../model/offset-message-id.ts'
+import { PropertyName } from '../model/properties.ts'
+import { isRetryTopic } from '../model/topic.ts'
+import { Rec } from './record-format.ts'
+
+const NO_KEYS: readonly string[] = Object.freeze([])
+
+/** What a view needs of the batch it lies in. */
+interface Home {
+  readonly bytes: Buffer
+  readonly queue: MessageQueue
+  readonly queueUid: number
+  readonly storeTimestamp: number
+}
+
+export class StoredMessage implements MessageView {
+  readonly queueOffset: number
+  readonly #home: Home
+  readonly #position: number
+  #properties: Readonly<Record<string, string>> | undefined
+  #keys: readonly string[] | undefined
+  #messageId: string | undefined
+
+  constructor(home: Home, position: number, queueOffset: number) {
+    this.#home = home
+    this.#position = position
+    this.queueOffset = queueOffset
+  }
+
+  get queue(): MessageQueue {
+    return this.#home.queue
+  }
+
+  get topic(): string {
+    const { topic } = this.#home.queue
+    return isRetryTopic(topic) ? (this.properties[PropertyName.RETRY_TOPIC] ?? topic) : topic
+  }
+
+  get messageId(): string {
+    this.#messageId ??= formatStoredMessageId(this.#home.bytes, this.#position + Rec.MESSAGE_ID)
+    return this.#messageId
+  }
+
+  get offsetMessageId(): string {
+    return formatOffsetMessageId(this.#home.queueUid, this.queueOffset)
+  }
+
+  get tag(): string | undefined {
+    const length = this.#home.bytes.readUInt16BE(this.#position + Rec.TAG_BYTES)
+    return length === 0 ? undefined : this.#text(this.#position + Rec.HEADER_BYTES, length)
+  }
+
+  get keys(): readonly string[] {
+    this.#keys ??= this.#readKeys()
+    return this.#keys
+  }
+
+  get properties(): Readonly<Record<string, string>> {
+    this.#properties ??= this.#readProperties()
+    return this.#properties
+  }
+
+  get body(): Buffer {
+    const end = this.#position + this.storeSize
+    return this.#home.bytes.subarray(end - this.#home.bytes.readUInt32BE(this.#position + Rec.BODY_BYTES), end)
+  }
+
+  get bornTimestamp(): number {
+    return this.#home.bytes.readUIntBE(this.#position + Rec.BORN_TIMESTAMP, 6)
+  }
+
+  get storeTimestamp(): number {
+    return this.#home.storeTimestamp
+  }
+
+  get reconsumeTimes(): number {
+    return this.#home.bytes.readUInt16BE(this.#position + Rec.RECONSUME_TIMES)
+  }
+
+  get deliveryAttempt(): number {
+    return this.reconsumeTimes + 1
+  }
+
+  get storeSize(): number {
+    return this.#home.bytes.readUInt32BE(this.#position + Rec.BYTES)
+  }
+
+  text(): string {
+    return this.body.toString('utf8')
+  }
+
+  json<T = unknown>(): T {
+    return JSON.parse(this.text())
+  }
+
+  /** What `console.log` and test runners show; the fields are getters, which they would not follow. */
+  [Symbol.for('nodejs.util.inspect.custom')](): object {
+    const { messageId, topic, tag, keys, queue, queueOffset, reconsumeTimes } = this
+    return { messageId, topic, tag, keys, queueId: queue.queueId, queueOffset, reconsumeTimes, bodyBytes: this.body.length }
+  }
+
+  #readKeys(): readonly string[] {
+    const { bytes } = this.#home
+    const length = bytes.readUInt16BE(this.#position + Rec.KEYS_BYTES)
+    if (length === 0) return NO_KEYS
+    const tagBytes = bytes.readUInt16BE(this.#position + Rec.TAG_BYTES)
+    return Object.freeze(this.#text(this.#position + Rec.HEADER_BYTES + tagBytes, length).split(' '))
+  }
+
+  #readProperties(): Readonly<Record<string, string>> {
+    const { bytes } = this.#home
+    const properties: Record<string, string> = Object.create(null)
+    const tagBytes = bytes.readUInt16BE(this.#position + Rec.TAG_BYTES)
+    const keysBytes = bytes.readUInt16BE(this.#position + Rec.KEYS_BYTES)
+    let position = this.#position + Rec.HEADER_BYTES + tagBytes + keysBytes
+    const end = position + bytes.readUInt16BE(this.#position + Rec.PROPERTIES_BYTES)
+    while (position < end) {
+      const nameBytes = bytes.readUInt16BE(position)
+      const name = this.#text(position + 2, nameBytes)
+      position += 2 + nameBytes
+      const valueBytes = bytes.readUInt16BE(position)
+      properties[name] = this.#text(position + 2, valueBytes)
+      position += 2 + valueBytes
+    }
+    return Object.freeze(properties)
+  }
+
+  #text(position: number, length: number): string {
+    return this.#home.bytes.toString('utf8', position, position + length)
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * The single writer. Whatever is staged in one turn becomes one frame of the journal: written, perhaps flushed, then
+ * announced. One frame is on its way at a time, so frames reach the journal in the order of their numbers.
+ *
+ * - ASYNC_FLUSH: the frame is written at the end of the turn by a synchronous call, which costs about a microsecond and
+ *   survives the death of the process. When such a call was slow (the kernel throttles dirty pages), frames go through
+ *   asynchronous calls for a while, so that the host's event loop stays free.
+ * - SYNC_FLUSH: frames are written and flushed off the main thread; what arrives meanwhile shares the next flush.
+ * - In memory there is no journal: a frame is announced as soon as it is built.
+ *
+ * Crash windows: before the write nothing is stored and nobody was told. Between write and announcement the frame is
+ * stored and the sender does not know: it comes back after reopening. After the announcement it is stored, in
+ * SYNC_FLUSH also on the disk.
+ */
+import type { Clock } from '../model/clock.ts'
+import { MQError } from '../model/errors.ts'
+import type { OutgoingMessage } from '../model/outgoing-message.ts'
+import type { Durability, SendReceipt, SendStatus } from '../model/results.ts'
+import { CommitGroup, type IdOrder, isBatch } from './commit-group.ts'
+import type { Fact } from './fact.ts'
+import type { Frame, FrameBuilder } from './frame.ts'
+import { encodeFrameHeader } from './journal-format.ts'
+import type { Journal } from './journal.ts'
+import type { QueueLog } from './queue-log.ts'
+import { StoredReceipt } from './receipt.ts'
+
+/** A group is written at once when it holds this much, also in the middle of a turn. */
+const GROUP_MAX_BYTES = 1024 * 1024
+/** Without a turn of the event loop for this long, the next frame waits for one: or input and timers would starve. */
+const TURN_MAX_MS = 8
+/** A synchronous write that takes longer makes the following ones asynchronous. */
+const SLOW_WRITE_MS = 50
+const OFFLOAD_MS = 1000
+
+/** What the writer needs of its store. */
+export interface WriterHost {
+  readonly clock: Clock
+  readonly journal: Journal | undefined
+  readonly syncFlush: boolean
+  readonly syncFlushTimeoutMs: number
+  readonly durability: Durability
+  readonly frames: FrameBuilder
+  /** Makes a written frame visible. */
+  announce(frame: Frame): void
+  /** A flush failed: what was written last may be lost. */
+  fail(error: MQError): void
+  warnSlowWrite(durationMs: number): void
+}
+
+/** A set of facts and appends that is committed together. */
+export interface StagedChange {
+  readonly facts: readonly Fact[]
+  readonly appends: readonly { readonly log: QueueLog; readonly messages: OutgoingMessage | readonly OutgoingMessage[] }[]
+}
+
+export class Writer {
+  readonly #host: WriterHost
+  readonly #idOrder: IdOrder = { last: undefined }
+  #open: CommitGroup
+  #scheduled = false
+  #pumping: Promise<void> | undefined
+  #failure: MQError | undefined
+  #turnedAt: number
+  #turnAwaited = false
+  #offloadUntil = Number.NEGATIVE_INFINITY
+
+  constructor(host: WriterHost) {
+    this.#host = host
+    this.#open = new CommitGroup(this.#idOrder)
+    this.#turnedAt = host.clock.monotonicMs()
+  }
+
+  /** Bytes that are staged and not yet written. */
+  get stagedBytes(): number {
+    return this.#open.bytes
+  }
+
+  /** Stages one message or an atomic batch; the promise settles when its group does. */
+  append(
+    log: QueueLog,
+    messages: OutgoingMessage | readonly OutgoingMessage[],
+    resolve: (receipt: SendReceipt) => void,
+    reject: (error: MQError) => void,
+  ): void {
+    if (this.#failure !== undefined) return reject(this.#failure)
+    const staged = this.#open.append(log, messages)
+    const ids = isBatch(messages) ? messages.map((message) => message.messageId) : messages.messageId
+    const count = isBatch(messages) ? messages.length : 1
+    staged.sends.push({ ids, index: staged.records.count - count, resolve, reject })
+    this.#schedule()
+  }
+
+  /** Stages facts and appends that must be stored together. */
+  commit(change: StagedChange): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    return new Promise((resolve, reject) => {
+      for (const { log, messages } of change.appends) this.#open.append(log, messages)
+      for (const fact of change.facts) this.#open.facts.push(fact)
+      this.#open.commits.push({ resolve, reject })
+      this.#schedule()
+    })
+  }
+
+  /** Resolves when everything staged before this call is written, or was rejected. */
+  async drain(): Promise<void> {
+    while (!this.#open.isEmpty || this.#pumping !== undefined) {
+      if (this.#pumping !== undefined) await this.#pumping
+      else this.#flush()
+    }
+  }
+
+  /** Refuses everything from now on, with this error. */
+  stop(error: MQError): void {
+    this.#failure ??= error
+    const group = this.#open
+    this.#open = new CommitGroup(this.#idOrder)
+    rejectGroup(group, this.#failure)
+  }
+
+  #schedule(): void {
+    if (this.#open.bytes >= GROUP_MAX_BYTES && !this.#mustPump()) return this.#flush()
+    if (this.#scheduled) return
+    this.#scheduled = true
+    const { clock } = this.#host
+    if (clock.monotonicMs() - this.#turnedAt < TURN_MAX_MS) queueMicrotask(this.#flush)
+    else clock.defer(this.#flush)
+    this.#noteNextTurn()
+  }
+
+  #noteNextTurn(): void {
+    if (this.#turnAwaited) return
+    this.#turnAwaited = true
+    this.#host.clock.defer(() => {
+      this.#turnAwaited = false
+      this.#turnedAt = this.#host.clock.monotonicMs()
+    })
+  }
+
+  #mustPump(): boolean {
+    return this.#pumping !== undefined || this.#host.syncFlush || this.#host.clock.monotonicMs() < this.#offloadUntil
+  }
+
+  readonly #flush = (): void => {
+    this.#scheduled = false
+    if (this.#open.isEmpty || this.#pumping !== undefined) return
+    if (this.#mustPump()) {
+      this.#pumping = this.#pump()
+      return
+    }
+    const group = this.#takeGroup()
+    const frame = this.#host.frames.build(group)
+    if (this.#writeDirectly(group, frame)) this.#announce(group, frame, 'SEND_OK')
+  }
+
+  #writeDirectly(group: CommitGroup, frame: Frame): boolean {
+    const { journal, clock } = this.#host
+    if (journal === undefined) return true
+    const startedAt = clock.monotonicMs()
+    try {
+      const header = encodeFrameHeader(frame.seq, journal.flushedSeq, frame.facts.length, frame.buffers)
+      journal.writeSync([header, ...frame.buffers], frame.bytes, frame.lastSeq)
+    } catch (error) {
+      this.#reject(group, frame, error)
+      return false
+    }
+    const durationMs = clock.monotonicMs() - startedAt
+    if (durationMs > SLOW_WRITE_MS) {
+      this.#offloadUntil = clock.monotonicMs() + OFFLOAD_MS
+      this.#host.warnSlowWrite(durationMs)
+    }
+    return true
+  }
+
+  /** Writes group after group off the main thread, until nothing is staged. */
+  async #pump(): Promise<void> {
+    // What is staged in the turn that starts the pump joins its first group.
+    await undefined
+    while (!this.#open.isEmpty && this.#failure === undefined) {
+      const group = this.#takeGroup()
+      const frame = this.#host.frames.build(group)
+      if (!(await this.#writeBehind(group, frame))) continue
+      if (!this.#host.syncFlush) this.#announce(group, frame, 'SEND_OK')
+      else await this.#flushAndAnnounce(group, frame)
+    }
+    this.#pumping = undefined
+  }
+
+  async #writeBehind(group: CommitGroup, frame: Frame): Promise<boolean> {
+    const { journal } = this.#host
+    if (journal === undefined) return true
+    try {
+      const header = encodeFrameHeader(frame.seq, journal.flushedSeq, frame.facts.length, frame.buffers)
+      await journal.write([header, ...frame.buffers], frame.bytes, frame.lastSeq)
+      return true
+    } catch (error) {
+      this.#reject(group, frame, error)
+      return false
+    }
+  }
+
+  /** Announces when the flush is done or, with a weaker status, when it takes too long; waits for its end either way. */
+  async #flushAndAnnounce(group: CommitGroup, frame: Frame): Promise<void> {
+    const { journal, clock, syncFlushTimeoutMs } = this.#host
+    let announced = false
+    const timer = clock.setTimer(syncFlushTimeoutMs, () => {
+      announced = true
+      this.#announce(group, frame, 'FLUSH_DISK_TIMEOUT')
+    })
+    try {
+      await journal?.flush()
+    } catch (cause) {
+      const error = new MQError('STORE_FAILED', 'The journal could not be flushed; reopen the store to learn what is stored.', {
+        cause,
+        outcome: 'unknown',
+      })
+      if (!announced) rejectGroup(group, error)
+      this.#host.fail(error)
+      return
+    } finally {
+      timer.cancel()
+    }
+    if (!announced) this.#announce(group, frame, 'SEND_OK')
+  }
+
+  #announce(group: CommitGroup, frame: Frame, status: SendStatus): void {
+    this.#host.announce(frame)
+    const { durability } = this.#host
+    for (const { log, batch, staged } of frame.appends) {
+      for (const { ids, index, resolve } of staged?.sends ?? []) {
+        resolve(new StoredReceipt(log, ids, batch.baseOffset + index, batch.storeTimestamp, status, durability))
+      }
+    }
+    for (const { resolve } of group.commits) resolve()
+  }
+
+  /** A write that was cut back leaves no trace: its numbers are used again, by the next frame. */
+  #reject(group: CommitGroup, frame: Frame, caught: unknown): void {
+    const error = MQError.from(caught, 'WRITE_FAILED')
+    this.#host.frames.takeBack(frame)
+    rejectGroup(group, error)
+    if (error.outcome === 'unknown') this.#host.fail(error)
+  }
+
+  #takeGroup(): CommitGroup {
+    const group = this.#open
+    this.#open = new CommitGroup(this.#idOrder)
+    return group
+  }
+}
+
+function rejectGroup(group: CommitGroup, error: MQError): void {
+  for (const { sends } of group.appends) for (const { reject } of sends) reject(error)
+  for (const { reject } of group.commits) reject(error)
+}
