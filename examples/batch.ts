@@ -27,7 +27,6 @@ await new Promise<void>((resolve, reject) => {
   mq.createPushConsumer({
     group: 'archive',
     subscriptions: { readings: '*' },
-    consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
     consumeMessageBatchMaxSize: 32,
     listener: async (messages) => {
       received += messages.length

@@ -1,4 +1,4 @@
-/** Finding messages again: by id, by the address of the stored record, by key, and how far a group is. */
+/** Finding messages again: by id, by the address of the stored record, by key; and how much a topic holds. */
 import { PocketMQ } from 'pocketmq'
 
 const mq = await PocketMQ.open({ storage: 'memory' })
@@ -11,19 +11,17 @@ const receipt = await producer.send({
 })
 await producer.send({ topic: 'orders', body: 'a lamp', tag: 'paid', keys: ['o-43', 'customer-7'] })
 
-const [byId] = await mq.admin.queryMessageById(receipt.messageId)
-console.log(`by message id: ${byId?.text()}`)
-const [byAddress] = await mq.admin.queryMessageById(receipt.offsetMessageId)
-console.log(`by offset message id: ${byAddress?.text()}`)
+const byId = await mq.admin.queryMessageById(receipt.messageId)
+console.log(`by message id: ${byId.text()}`)
+const byAddress = await mq.admin.queryMessageById(receipt.offsetMessageId)
+console.log(`by offset message id: ${byAddress.text()}`)
 
 // Newest first.
 for (const message of await mq.admin.queryMessagesByKey('orders', 'customer-7')) {
   console.log(`by key customer-7: ${message.text()} (${message.tag})`)
 }
 
-for (const { queue, minOffset, maxOffset } of await mq.admin.topicStatus('orders')) {
-  console.log(`queue ${queue.queueId} holds ${maxOffset - minOffset}`)
-}
-const { lag } = await mq.admin.consumerProgress('billing')
-console.log(`billing has ${lag} messages before it`)
+const queues = await mq.admin.topicStatus('orders')
+const count = queues.reduce((sum, { minOffset, maxOffset }) => sum + maxOffset - minOffset, 0)
+console.log(`orders holds ${count} messages in ${queues.length} queues`)
 await mq.close()

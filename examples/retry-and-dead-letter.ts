@@ -1,6 +1,5 @@
 /** A listener fails once and then for good: a retry succeeds, the last retry ends in the dead-letter queue. */
-import { once } from 'node:events'
-import { ConsumeResult, PocketMQ } from 'pocketmq'
+import { ConsumeResult, type DeadLetterEvent, PocketMQ } from 'pocketmq'
 
 // RocketMQ waits 10 s before the first retry and up to two hours before the last; an example cannot.
 const mq = await PocketMQ.open({ storage: 'memory', messageDelayLevel: '10ms 10ms 50ms 100ms 200ms' })
@@ -8,7 +7,6 @@ const mq = await PocketMQ.open({ storage: 'memory', messageDelayLevel: '10ms 10m
 await mq.createPushConsumer({
   group: 'billing',
   subscriptions: { orders: '*' },
-  consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
   maxReconsumeTimes: 2,
   listener: async (message) => {
     console.log(`${message.text()}, attempt ${message.deliveryAttempt}`)
@@ -17,13 +15,13 @@ await mq.createPushConsumer({
   },
 })
 
-const deadLetter = once(mq, 'dead-letter')
+const deadLetter = new Promise<DeadLetterEvent>((resolve) => mq.once('dead-letter', resolve))
 const producer = await mq.createProducer({ group: 'shop' })
 await producer.send({ topic: 'orders', body: 'order', tag: 'new', keys: 'o-1' })
 await producer.send({ topic: 'orders', body: 'broken order', tag: 'new', keys: 'o-2' })
 
-const [event] = await deadLetter
-console.log(`a dead letter after ${event.reconsumeTimes} retries: ${event.reason}`)
+const { reconsumeTimes, reason } = await deadLetter
+console.log(`a dead letter after ${reconsumeTimes} failures: ${reason}`)
 for (const message of await mq.admin.deadLetters('billing')) {
   console.log(`in the dead-letter queue: ${message.text()} with key ${message.keys}`)
 }

@@ -47,7 +47,7 @@ async function consumeAll(mq, count) {
   const consumer = await mq.createPushConsumer({
     group: 'bench',
     subscriptions: { [TOPIC]: '*' },
-    consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
+    consumeFromWhere: 'FIRST_OFFSET',
     listener: async () => {
       if (++received === count) finish()
     },

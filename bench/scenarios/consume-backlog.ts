@@ -60,7 +60,7 @@ async function consumeAll(mq: Instance, group: string, count: number): Promise<n
   const consumer = await mq.createPushConsumer({
     group,
     subscriptions: { [TOPIC]: '*' },
-    consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
+    consumeFromWhere: 'FIRST_OFFSET',
     listener: async (message) => {
       bytes += message.body.length
       if (++received === count) finish()

@@ -45,7 +45,6 @@ async function sendToListenerTimes(
   const consumer = await mq.createPushConsumer({
     group: 'bench',
     subscriptions: { [TOPIC]: '*' },
-    consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
     listener: async () => arrive(performance.now()),
   })
   const producer = await mq.createProducer({ group: 'bench' })

@@ -44,7 +44,6 @@ async function sendAndConsume(mq: Instance, durationMs: number): Promise<{ sent:
   const consumer = await mq.createPushConsumer({
     group: 'bench',
     subscriptions: { [TOPIC]: '*' },
-    consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
     listener: async () => {
       received++
       if (!sending && received === sent) finish()

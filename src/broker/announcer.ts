@@ -3,21 +3,18 @@
  * reach the verb that it heard about, which has already taken effect, nor keep the other listeners from hearing.
  */
 import type { EngineEvent } from '../model/engine.ts'
-import type { MQEvents } from '../model/events.ts'
+import type { EmitEvent, MQEvents } from '../model/events.ts'
 import type { Logger } from '../model/logger.ts'
-
-/** Hands an event to the listeners of the application. */
-export type Emit = <Name extends keyof MQEvents>(name: Name, event: Parameters<MQEvents[Name]>[0]) => void
 
 type Listener = (event: EngineEvent) => void
 
 export class Announcer {
-  readonly #emit: Emit
+  readonly #emit: EmitEvent
   readonly #logger: Logger
 
   readonly #watches = new Set<{ readonly listener: Listener }>()
 
-  constructor(emit: Emit, logger: Logger) {
+  constructor(emit: EmitEvent, logger: Logger) {
     this.#emit = emit
     this.#logger = logger
   }

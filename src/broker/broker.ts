@@ -14,6 +14,7 @@ import type {
   SendBackRequest,
   SendRequest,
 } from '../model/engine.ts'
+import type { EmitEvent } from '../model/events.ts'
 import type { Logger } from '../model/logger.ts'
 import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
@@ -27,7 +28,7 @@ import type {
 } from '../model/results.ts'
 import type { GroupConfig, TopicConfig } from '../model/topic.ts'
 import type { Store } from '../store/store.ts'
-import { Announcer, type Emit } from './announcer.ts'
+import { Announcer } from './announcer.ts'
 import type { BrokerOptions } from './broker-options.ts'
 import { ConsumerOffsets } from './consumer-offsets.ts'
 import { DeadLetters } from './dead-letters.ts'
@@ -49,7 +50,7 @@ export interface BrokerContext {
   readonly random: RandomSource
   readonly logger: Logger
   /** Tells the application. */
-  readonly emit: Emit
+  readonly emit: EmitEvent
   /** Whether the store outlives the process. */
   readonly durable: boolean
 }

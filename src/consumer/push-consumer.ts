@@ -4,7 +4,7 @@
  */
 import type { ConsumerRegistration, Engine, EngineEvent } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
-import type { MQEvents } from '../model/events.ts'
+import type { EmitEvent } from '../model/events.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { ConcurrentDispatcher } from './dispatcher-concurrent.ts'
 import { PullLoop } from './pull-loop.ts'
@@ -22,9 +22,11 @@ const DEFAULT_CONSUME_AGE_MS = 30 * 60_000
 /** What an instance lends to its consumers. */
 export interface ConsumerHost {
   readonly engine: Engine
-  readonly events: Pick<MQEvents, 'warning' | 'error'>
+  readonly emit: EmitEvent
   /** A name that no other client has. */
   nextClientId(): string
+  /** The consumer has closed. */
+  onClosed(consumer: PushConsumer): void
 }
 
 /** What was left when a consumer closed. */
@@ -73,8 +75,8 @@ export interface PushConsumerStats {
 export class PushConsumer {
   readonly group: string
   readonly clientId: string
+  readonly #host: ConsumerHost
   readonly #engine: Engine
-  readonly #events: Pick<MQEvents, 'warning' | 'error'>
   readonly #options: CompletePushConsumerOptions
   readonly #sendBack: SendBack
   readonly #dispatcher: ConcurrentDispatcher
@@ -87,8 +89,8 @@ export class PushConsumer {
   private constructor(host: ConsumerHost, options: CompletePushConsumerOptions) {
     this.group = options.group
     this.clientId = options.clientId ?? host.nextClientId()
+    this.#host = host
     this.#engine = host.engine
-    this.#events = host.events
     this.#options = options
     const { clock } = host.engine
     const shared = {
@@ -101,7 +103,7 @@ export class PushConsumer {
     this.#dispatcher = new ConcurrentDispatcher({
       ...shared,
       sendBack: (queue, sequence, level, reason) => void this.#sendBack.send(queue, sequence, level, reason),
-      onWarning: (event) => this.#events.warning(event),
+      onWarning: (event) => host.emit('warning', event),
     })
     const loopHost = {
       ...shared,
@@ -205,6 +207,7 @@ export class PushConsumer {
     } catch (error) {
       this.#onError(MQError.from(error))
     }
+    this.#host.onClosed(this)
     return { drained: this.#abandonedCount === 0, unfinishedCount: this.#abandonedCount }
   }
 
@@ -213,7 +216,7 @@ export class PushConsumer {
     const text = `The consumer of '${this.group}' closed although listeners had not settled in ${this.#options.closeTimeoutMs} ms.`
     this.#dispatcher.abandonAll(new MQError('CLOSED', text))
     this.#abandonedCount = this.#rebalancer.giveUp()
-    this.#events.warning({ code: 'CLOSE_TIMEOUT', message: text })
+    this.#host.emit('warning', { code: 'CLOSE_TIMEOUT', message: text })
   }
 
   readonly #onAbort = (): void => {
@@ -244,7 +247,7 @@ export class PushConsumer {
 
   #onError(error: MQError): void {
     this.#engine.logger.warn(`The consumer of '${this.group}': ${error.message}`, error)
-    this.#events.error(error)
+    this.#host.emit('error', error)
   }
 
   #checkOpen(): void {

@@ -108,7 +108,11 @@ export class Rebalancer {
   }
 
   async #round(): Promise<void> {
-    const wanted = await this.#findWanted()
+    const { engine, group, clientId } = this.#host
+    const ids = await engine.queryConsumerIds(group)
+    // While it joins or leaves, a member has no say in who gets what.
+    if (!ids.includes(clientId)) return
+    const wanted = await this.#findWanted(ids)
     for (const [key, loop] of this.#held) {
       if (!wanted.has(key)) this.#leave(key, loop)
     }
@@ -120,11 +124,9 @@ export class Rebalancer {
     }
   }
 
-  async #findWanted(): Promise<Map<string, Wanted>> {
-    const { engine, group, subscriptions } = this.#host
-    const ids = await engine.queryConsumerIds(group)
+  async #findWanted(ids: readonly string[]): Promise<Map<string, Wanted>> {
     const wanted = new Map<string, Wanted>()
-    for (const [topic, filter] of subscriptions) {
+    for (const [topic, filter] of this.#host.subscriptions) {
       const queues = await this.#readQueues(topic)
       for (const queue of queues.length === 0 ? [] : this.#allocate(topic, queues, ids)) {
         wanted.set(queueKey(queue), { queue, filter })

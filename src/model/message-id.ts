@@ -11,7 +11,8 @@ import { randomBelow } from './clock.ts'
 
 /** Bytes of an id as stored: without the version byte. */
 export const MESSAGE_ID_BYTES = 16
-const PREFIX_BYTES = 8
+/** Bytes of an id that all ids of a generator share. */
+export const MESSAGE_ID_PREFIX_BYTES = 8
 const VERSION = '01'
 const EPOCH_MS = Date.UTC(2021, 0, 1)
 const ID_PATTERN = /^01[0-9A-F]{32}$/
@@ -31,11 +32,12 @@ export class MessageIdGenerator {
   #seconds = 0
   #sequence: number
 
-  constructor(clock: Clock, random: RandomSource) {
+  /** The sequence begins behind `lastSequence`, which a test sets close to its end. */
+  constructor(clock: Clock, random: RandomSource, lastSequence = 0) {
     this.#clock = clock
-    this.#prefix = Buffer.alloc(PREFIX_BYTES)
-    for (let i = 0; i < PREFIX_BYTES; i++) this.#prefix[i] = randomBelow(random, 256)
-    this.#sequence = 0
+    this.#prefix = Buffer.alloc(MESSAGE_ID_PREFIX_BYTES)
+    for (let i = 0; i < MESSAGE_ID_PREFIX_BYTES; i++) this.#prefix[i] = randomBelow(random, 256)
+    this.#sequence = lastSequence
   }
 
   /** The next id: greater than every earlier one of this generator, also when the clock runs backwards. */
@@ -65,9 +67,9 @@ export function parseMessageId(text: string): MessageId {
   if (!isMessageId(text)) throw invalidParameter(`'${text}' is not a message id of 34 hex characters that starts with 01.`)
   const bytes = Buffer.from(text.slice(VERSION.length), 'hex')
   return {
-    prefix: bytes.subarray(0, PREFIX_BYTES),
-    seconds: bytes.readUInt32BE(PREFIX_BYTES),
-    sequence: bytes.readUInt32BE(PREFIX_BYTES + 4),
+    prefix: bytes.subarray(0, MESSAGE_ID_PREFIX_BYTES),
+    seconds: bytes.readUInt32BE(MESSAGE_ID_PREFIX_BYTES),
+    sequence: bytes.readUInt32BE(MESSAGE_ID_PREFIX_BYTES + 4),
   }
 }
 
@@ -78,9 +80,9 @@ export function isMessageId(text: string): boolean {
 
 /** Writes the 16 stored bytes of an id. */
 export function writeMessageId(id: MessageId, target: Buffer, position: number): void {
-  for (let i = 0; i < PREFIX_BYTES; i++) target[position + i] = id.prefix[i] ?? 0
-  writeUInt32(target, position + PREFIX_BYTES, id.seconds)
-  writeUInt32(target, position + PREFIX_BYTES + 4, id.sequence)
+  for (let i = 0; i < MESSAGE_ID_PREFIX_BYTES; i++) target[position + i] = id.prefix[i] ?? 0
+  writeUInt32(target, position + MESSAGE_ID_PREFIX_BYTES, id.seconds)
+  writeUInt32(target, position + MESSAGE_ID_PREFIX_BYTES + 4, id.sequence)
 }
 
 /** Plain stores are several times faster here than `Buffer#writeUInt32BE`, and this runs for every message. */

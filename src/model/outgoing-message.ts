@@ -104,7 +104,8 @@ function checkKey(key: unknown): string {
 }
 
 function checkProperties(properties: unknown): PropertyEntries {
-  if (typeof properties !== 'object' || properties === null || Array.isArray(properties)) {
+  // Arrays, maps and sets are objects too, but their content is not in their fields and would be lost.
+  if (typeof properties !== 'object' || properties === null || Symbol.iterator in properties) {
     throw illegal('The properties must be an object of strings.')
   }
   const entries = Object.entries(properties)

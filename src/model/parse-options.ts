@@ -5,11 +5,19 @@ import { invalidParameter } from './errors.ts'
 /** Parses with a strict schema; throws `INVALID_PARAMETER` that names the path and what is wrong. */
 export function parseOptions<S extends z.ZodType>(what: string, schema: S, value: unknown): Readonly<z.output<S>> {
   const result = schema.safeParse(value)
-  if (result.success) return Object.freeze(result.data)
+  if (result.success) return freezeAll(result.data, value)
   const issue = result.error.issues[0]
   if (issue?.code === 'unrecognized_keys') throw invalidParameter(unknownKey(what, issue, schema))
   const path = issue === undefined ? '' : issue.path.join('.')
   throw invalidParameter(`${what}${path === '' ? '' : `, ${path}`}: ${issue?.message ?? 'not valid'}.`)
+}
+
+/** Freezes what parsing made, all the way down; what it handed through, such as a clock, is the caller's own. */
+function freezeAll<T>(parsed: T, given: unknown): T {
+  if (typeof parsed !== 'object' || parsed === null || parsed === given) return parsed
+  const fields = (given ?? {}) as Readonly<Record<string, unknown>>
+  for (const [name, field] of Object.entries(parsed)) freezeAll(field, fields[name])
+  return Object.freeze(parsed)
 }
 
 function unknownKey(what: string, issue: z.core.$ZodIssueUnrecognizedKeys, schema: z.ZodType): string {

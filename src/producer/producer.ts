@@ -4,7 +4,7 @@
  */
 import type { Engine } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
-import type { MQEvents } from '../model/events.ts'
+import type { EmitEvent } from '../model/events.ts'
 import type { Message } from '../model/message.ts'
 import type { MessageIdGenerator } from '../model/message-id.ts'
 import { type MessageQueue, queueKey } from '../model/message-queue.ts'
@@ -23,9 +23,11 @@ import { checkSendOptions, checkSignal, queueChooser, type SendOptions, takeTurn
 export interface ProducerHost {
   readonly engine: Engine
   readonly ids: MessageIdGenerator
-  readonly events: Pick<MQEvents, 'error'>
+  readonly emit: EmitEvent
   /** A name that no other client has. */
   nextClientId(): string
+  /** The producer has closed. */
+  onClosed(producer: Producer): void
 }
 
 /** Numbers of a producer since it was started. */
@@ -62,9 +64,9 @@ interface PlannedSend {
 export class Producer {
   readonly group: string
   readonly clientId: string
+  readonly #host: ProducerHost
   readonly #engine: Engine
   readonly #ids: MessageIdGenerator
-  readonly #events: Pick<MQEvents, 'error'>
   readonly #timeoutMs: number
   readonly #routes: PublishRoutes
   readonly #unwatch: () => void
@@ -78,9 +80,9 @@ export class Producer {
   private constructor(host: ProducerHost, options: CompleteProducerOptions) {
     this.group = options.group
     this.clientId = options.clientId ?? host.nextClientId()
+    this.#host = host
     this.#engine = host.engine
     this.#ids = host.ids
-    this.#events = host.events
     this.#timeoutMs = options.sendMsgTimeoutMs
     this.#routes = new PublishRoutes(host.engine)
     this.#unwatch = host.engine.watch((event) => {
@@ -223,7 +225,7 @@ export class Producer {
 
   readonly #onOnewayFailed = (error: unknown): void => {
     this.#onewayFailedCount += 1
-    this.#events.error(MQError.from(error))
+    this.#host.emit('error', MQError.from(error))
     this.#onOnewaySent()
   }
 
@@ -235,6 +237,7 @@ export class Producer {
     }
     this.#unwatch()
     await this.#engine.unregisterProducer(this.group, this.clientId)
+    this.#host.onClosed(this)
   }
 }
 

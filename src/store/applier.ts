@@ -8,28 +8,26 @@
 import { MQError } from '../model/errors.ts'
 import { type AppliedState, applyFact, emptySlice, finishSlice, type Slice } from './apply.ts'
 import type { Databases } from './databases.ts'
-import type { FramedAppend, Frame } from './frame.ts'
-
-const SLICE_MAX_BYTES = 2 * 1024 * 1024
-const SLICE_MAX_OPERATIONS = 2000
+import type { Frame } from './frame.ts'
 
 /** What the applier needs of its store. */
 export interface ApplierHost {
   /** The last sequence number that may be applied. */
   limitSeq(): number
+  /** The next frame must begin a slice. */
+  closeSlice(): void
   /** Frames were applied: there is room for more. */
   onApplied(): void
-  /** A database rejected a slice; resolves when the databases are open again and up to the state that it answers. */
-  heal(error: MQError): Promise<AppliedState>
+  /** A database rejected a slice; resolves when the databases are open again and hold all up to `untilSeq`. */
+  heal(error: MQError, untilSeq: number): Promise<AppliedState>
 }
 
-type TailFrame = Pick<Frame, 'seq' | 'lastSeq' | 'facts' | 'bytes'> & { readonly appends: readonly Pick<FramedAppend, 'log'>[] }
 
 export class Applier {
   readonly #host: ApplierHost
   readonly #databases: Databases
   #state: AppliedState
-  readonly #tail: TailFrame[] = []
+  readonly #tail: Frame[] = []
   #tailBytes = 0
   #running: Promise<void> | undefined
   #stopped = false
@@ -56,7 +54,7 @@ export class Applier {
     return this.#tailBytes
   }
 
-  enqueue(frame: TailFrame): void {
+  enqueue(frame: Frame): void {
     this.#tail.push(frame)
     this.#tailBytes += frame.bytes
   }
@@ -99,8 +97,9 @@ export class Applier {
   }
 
   #canApply(): boolean {
-    const first = this.#tail[0]
-    return !this.#stopped && first !== undefined && first.lastSeq <= this.#host.limitSeq()
+    if (this.#stopped || this.#tail.length === 0) return false
+    const last = this.#tail[this.#sliceLength() - 1]
+    return last !== undefined && last.lastSeq <= this.#host.limitSeq()
   }
 
   async #run(): Promise<void> {
@@ -118,28 +117,34 @@ export class Applier {
 
   /** Healing replays from the journal to where the databases should be, the slice that failed included. */
   async #heal(error: unknown): Promise<void> {
-    this.#state = await this.#host.heal(MQError.from(error))
+    this.#state = await this.#host.heal(MQError.from(error), this.#state.applied)
   }
 
   #takeSlice(): { slice: Slice; frameCount: number } {
     const slice = emptySlice()
-    const limitSeq = this.#host.limitSeq()
-    let bytes = 0
-    let frameCount = 0
-    for (const frame of this.#tail) {
-      if (frame.lastSeq > limitSeq || bytes > SLICE_MAX_BYTES || slice.index.length > SLICE_MAX_OPERATIONS) break
+    const frameCount = this.#sliceLength()
+    for (const frame of this.#tail.slice(0, frameCount)) {
       frame.facts.forEach((fact, i) => applyFact(this.#state, slice, fact, frame.seq + i))
-      bytes += frame.bytes
-      frameCount += 1
     }
     finishSlice(this.#state, slice)
     return { slice, frameCount }
   }
 
+  /** Frames up to the next one that begins a slice; at the end of the tail the slice is closed here. */
+  #sliceLength(): number {
+    let length = 1
+    while (length < this.#tail.length && this.#tail[length]?.startsSlice === false) length += 1
+    if (length === this.#tail.length) this.#host.closeSlice()
+    return length
+  }
+
   #drop(frameCount: number): void {
     for (const frame of this.#tail.splice(0, frameCount)) {
       this.#tailBytes -= frame.bytes
-      for (const { log } of frame.appends) log.dropApplied()
+      for (const { log, batch, staged } of frame.appends) {
+        log.dropApplied()
+        if (this.#databases.copyValues && !batch.isShared) staged.records.release()
+      }
     }
   }
 }

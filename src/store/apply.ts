@@ -1,17 +1,19 @@
 /**
  * The one function that turns facts into rows. It is pure but for the state it is handed, which mirrors the small tables
- * of the index; it runs live, at recovery and after LevelDB was healed, always over the same facts in the same order.
+ * of the index; it runs live, at recovery and after LevelDB was healed, always over the same slices of facts in the same
+ * order. Small batches of a queue are merged within a slice, so slices must be the same for the rows to be the same.
  *
  * The commit log gets nothing but batches under ascending keys, so LevelDB has nothing to merge there. How far both
  * databases are is kept in the index alone (a row of its own in every slice of the log would make its tables overlap);
  * recovery puts log rows again that the index counts as applied (docs/recovery.md, step 8).
  */
-import { MESSAGE_ID_BYTES } from '../model/message-id.ts'
+import { MESSAGE_ID_BYTES, MESSAGE_ID_PREFIX_BYTES } from '../model/message-id.ts'
 import type { GroupConfig, TopicConfig } from '../model/topic.ts'
 import type { Alarm, Fact } from './fact.ts'
 import { encodeAlarm } from './alarm-row.ts'
 import * as keys from './keyspace.ts'
 import { Batch, BatchAttribute, Rec } from './record-format.ts'
+import { beginMerge, finishMerge, type MergingBatch, tryMerge } from './record-merge.ts'
 import { readBatchHeader, type BatchHeader } from './record-reader.ts'
 import { encodeGeneration, encodeIdRun, encodeQueueRow, encodeQueueState, encodeU48, type QueueState, sealRow } from './row.ts'
 
@@ -73,6 +75,11 @@ export interface Slice {
   readonly index: RowOperation[]
   /** Queues whose state row is written when the slice ends. */
   readonly touched: Set<number>
+  /** Batches that may still grow, by queue. */
+  readonly merging: Map<number, MergingBatch>
+  /** Ids that ascend through the slice; another generator begins another run. */
+  readonly runs: { readonly first: Buffer; last: Buffer }[]
+  firstLogSeq: number | undefined
 }
 
 export function emptyAppliedState(): AppliedState {
@@ -95,7 +102,7 @@ export function emptyAppliedState(): AppliedState {
 }
 
 export function emptySlice(): Slice {
-  return { log: [], index: [], touched: new Set() }
+  return { log: [], index: [], touched: new Set(), merging: new Map(), runs: [], firstLogSeq: undefined }
 }
 
 /** Adds what one fact does. */
@@ -140,7 +147,7 @@ export function applyFact(state: AppliedState, slice: Slice, fact: Fact, seq: nu
       del(slice, keys.groupKey(fact.uid))
       break
     case 'id-run':
-      put(slice, keys.idRunKey(generationOf(state, seq), fact.last), encodeIdRun(fact))
+      applyIdRun(slice, fact)
       break
     case 'generation':
       applyGeneration(state, slice, fact)
@@ -152,8 +159,14 @@ export function applyFact(state: AppliedState, slice: Slice, fact: Fact, seq: nu
   state.applied = Math.max(state.applied, seq)
 }
 
-/** Ends a slice: states of the queues it touched, and how far the index is now. */
+/** Ends a slice: batches that were being merged, states of the queues it touched, and how far the index is now. */
 export function finishSlice(state: AppliedState, slice: Slice): void {
+  for (const merging of slice.merging.values()) putBatch(slice, merging)
+  slice.merging.clear()
+  for (const { first, last } of slice.runs) {
+    const firstSeq = slice.firstLogSeq ?? 0
+    put(slice, keys.idRunKey(generationOf(state, firstSeq), last), encodeIdRun({ first, firstSeq, lastSeq: state.lastLogSeq }))
+  }
   for (const queueUid of slice.touched) {
     const queue = state.queues.get(queueUid)
     if (queue !== undefined) put(slice, keys.stateKey(queueUid), encodeQueueState(queue))
@@ -209,15 +222,40 @@ function applyGeneration(state: AppliedState, slice: Slice, fact: Extract<Fact, 
 function applyAppend(state: AppliedState, slice: Slice, bytes: Buffer, seq: number): void {
   const header = readBatchHeader(bytes)
   const { queueUid, baseOffset, count, storeTimestamp } = header
-  slice.log.push({ type: 'put', key: keys.logKey(seq), value: bytes })
-  put(slice, keys.queueKey(queueUid, baseOffset + count - 1), encodeQueueRow({ seq, count, storeTimestamp, bytes: bytes.length }))
+  const merging = slice.merging.get(queueUid)
+  if (merging === undefined || !tryMerge(merging, bytes)) {
+    if (merging !== undefined) putBatch(slice, merging)
+    slice.merging.set(queueUid, beginMerge(seq, bytes))
+    state.lastLogSeq = Math.max(state.lastLogSeq, seq)
+  }
+  slice.firstLogSeq ??= seq
   const minOffset = state.queues.get(queueUid)?.minOffset ?? baseOffset
   state.queues.set(queueUid, { minOffset, maxOffset: baseOffset + count, lastStoreTimestamp: storeTimestamp })
   slice.touched.add(queueUid)
   // A fact that is applied again is already counted.
   if (seq > state.applied) state.logBytes += bytes.length
-  state.lastLogSeq = Math.max(state.lastLogSeq, seq)
   if (header.attributes !== 0) applyRecords(slice, bytes, header, generationOf(state, seq))
+}
+
+function putBatch(slice: Slice, merging: MergingBatch): void {
+  const value = finishMerge(merging)
+  const { queueUid, baseOffset, count, storeTimestamp } = readBatchHeader(value)
+  const { seq } = merging
+  slice.log.push({ type: 'put', key: keys.logKey(seq), value })
+  const row = encodeQueueRow({ seq, count, storeTimestamp, bytes: value.length })
+  put(slice, keys.queueKey(queueUid, baseOffset + count - 1), row)
+}
+
+/** Ids of one generator ascend from frame to frame, so their runs become one. */
+function applyIdRun(slice: Slice, { first, last }: Extract<Fact, { type: 'id-run' }>): void {
+  const open = slice.runs.at(-1)
+  const continues = open !== undefined && open.last.compare(first) < 0 && samePrefix(open.last, first)
+  if (continues) open.last = last
+  else slice.runs.push({ first, last })
+}
+
+function samePrefix(a: Buffer, b: Buffer): boolean {
+  return a.compare(b, 0, MESSAGE_ID_PREFIX_BYTES, 0, MESSAGE_ID_PREFIX_BYTES) === 0
 }
 
 /** Rows per message: for its keys, and for its id when no run covers it. */

@@ -140,7 +140,7 @@ async function checkPointers(source: CheckSource, kind: 'key' | 'id', expected: 
 async function checkRuns({ databases }: CheckSource, contents: LogContents, problems: CheckProblem[]): Promise<void> {
   await checkedRows(databases, 'idRun', problems, (_key, content) => {
     const run = decodeIdRun(content)
-    for (let seq = run.firstSeq; seq < run.firstSeq + run.rowCount; seq++) contents.runRows.delete(seq)
+    for (let seq = run.firstSeq; seq <= run.lastSeq; seq++) contents.runRows.delete(seq)
   })
   if (contents.runRows.size > 0) {
     problems.push({ kind: 'index', message: `The ids of ${contents.runRows.size} batches are in no id run.` })

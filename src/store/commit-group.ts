@@ -4,6 +4,7 @@ import { MESSAGE_ID_BYTES, writeMessageId } from '../model/message-id.ts'
 import type { MQError } from '../model/errors.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { SendReceipt } from '../model/results.ts'
+import type { BlockPool } from './block-pool.ts'
 import type { Fact } from './fact.ts'
 import { FACT_HEADER_BYTES } from './fact-format.ts'
 import type { QueueLog } from './queue-log.ts'
@@ -48,6 +49,7 @@ export interface IdOrder {
 
 export class CommitGroup {
   readonly #idOrder: IdOrder
+  readonly #pool: BlockPool
   readonly appends: StagedAppend[] = []
   readonly facts: Fact[] = []
   readonly commits: PendingCommit[] = []
@@ -56,8 +58,9 @@ export class CommitGroup {
   #run: Run | undefined
   #bytes = 0
 
-  constructor(idOrder: IdOrder) {
+  constructor(idOrder: IdOrder, pool: BlockPool) {
     this.#idOrder = idOrder
+    this.#pool = pool
   }
 
   get isEmpty(): boolean {
@@ -81,10 +84,10 @@ export class CommitGroup {
     return staged
   }
 
-  /** The fact that lets ids be found by one row a group, once it is known where the group's rows are. */
-  idRun(firstSeq: number, rowCount: number): Fact | undefined {
+  /** The fact that lets the ids of this group be found without a row for each. */
+  idRun(): Fact | undefined {
     if (this.#run === undefined) return undefined
-    return { type: 'id-run', first: idBytes(this.#run.first), last: idBytes(this.#run.last), firstSeq, rowCount }
+    return { type: 'id-run', first: idBytes(this.#run.first), last: idBytes(this.#run.last) }
   }
 
   #appendOne(records: RecordWriter, message: OutgoingMessage): void {
@@ -96,7 +99,7 @@ export class CommitGroup {
     let staged = this.#byLog.get(log)
     if (staged === undefined) {
       const capacity = Math.max(SMALLEST_CAPACITY_BYTES, log.usualGroupBytes)
-      staged = { log, records: new RecordWriter(FACT_HEADER_BYTES, capacity), sends: [] }
+      staged = { log, records: new RecordWriter(FACT_HEADER_BYTES, capacity, this.#pool), sends: [] }
       this.#byLog.set(log, staged)
       this.appends.push(staged)
     }

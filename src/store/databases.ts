@@ -24,6 +24,11 @@ export class Databases {
     return present(this.#index)
   }
 
+  /** A written value is a copy, so its buffer may be used again. */
+  get copyValues(): boolean {
+    return this.#medium.files !== undefined
+  }
+
   async open(create: boolean): Promise<void> {
     try {
       this.#log = await this.#medium.openDatabase('commitlog', create)

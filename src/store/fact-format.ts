@@ -9,7 +9,7 @@
  *                               5 alarm-clear   u48 id, u48 due
  *                               6 topic-put     JSON { uid, config }        7 topic-delete  u32 uid
  *                               8 group-put     JSON { uid, config }        9 group-delete  u32 uid
- *                              10 id-run        16 B first id, 16 B last id, u48 first sequence, u32 rows
+ *                              10 id-run        16 B first id, 16 B last id
  *                              11 generation    u32 generation, u48 first sequence, u48 timestamp, u48 log bytes
  *                              12 trim          u32 generation, u48 sequence, u32 count, count x (u48 queue uid, u48 offset)
  *
@@ -105,7 +105,7 @@ function encodePayload(fact: Fact): Buffer {
     case 'group-delete':
       return pack([4, fact.uid])
     case 'id-run':
-      return Buffer.concat([fact.first, fact.last, pack([6, fact.firstSeq], [4, fact.rowCount])])
+      return Buffer.concat([fact.first, fact.last])
     case 'generation':
       return pack([4, fact.generation], [6, fact.firstSeq], [6, fact.timestamp], [6, fact.logBytes])
     case 'trim':
@@ -137,7 +137,7 @@ function decodePayload(type: number, bytes: Buffer): Fact {
     case FactType['group-delete']:
       return { type: 'group-delete', uid: u32(bytes, 0) }
     case FactType['id-run']:
-      return { type: 'id-run', first: bytes.subarray(0, 16), last: bytes.subarray(16, 32), firstSeq: u48(bytes, 32), rowCount: u32(bytes, 38) }
+      return { type: 'id-run', first: bytes.subarray(0, 16), last: bytes.subarray(16, 32) }
     case FactType.generation:
       return { type: 'generation', generation: u32(bytes, 0), firstSeq: u48(bytes, 4), timestamp: u48(bytes, 10), logBytes: u48(bytes, 16) }
     case FactType.trim:

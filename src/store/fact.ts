@@ -42,8 +42,8 @@ export type Fact =
   | { readonly type: 'topic-delete'; readonly uid: number }
   | { readonly type: 'group-put'; readonly uid: number; readonly config: GroupConfig }
   | { readonly type: 'group-delete'; readonly uid: number }
-  /** Ids from first to last, both 16 bytes, are in the log rows from `firstSeq` on, `rowCount` of them. */
-  | { readonly type: 'id-run'; readonly first: Buffer; readonly last: Buffer; readonly firstSeq: number; readonly rowCount: number }
+  /** Ids from first to last, both 16 bytes, ascend through the messages of this frame that have no rows of their own. */
+  | { readonly type: 'id-run'; readonly first: Buffer; readonly last: Buffer }
   /** Rows from `firstSeq` on belong to this generation: the unit of retention. */
   | {
       readonly type: 'generation'

@@ -11,14 +11,15 @@ import { StoredBatch } from './record-reader.ts'
 export interface FramedAppend {
   readonly log: QueueLog
   readonly batch: StoredBatch
-  /** As staged, to answer its sends; absent when the frame was read back from the journal. */
-  readonly staged?: StagedAppend
+  readonly staged: StagedAppend
 }
 
 /** A commit group ready to be written. */
 export interface Frame {
   readonly seq: number
   readonly lastSeq: number
+  /** It is applied apart from the frame before it. */
+  readonly startsSlice: boolean
   readonly facts: readonly Fact[]
   readonly appends: readonly FramedAppend[]
   /** The facts as bytes, in order. */
@@ -26,6 +27,10 @@ export interface Frame {
   /** Bytes of the whole frame. */
   readonly bytes: number
 }
+
+/** A slice is as large as keeps the event loop free while it is applied. */
+const SLICE_MAX_BYTES = 1024 * 1024
+const SLICE_MAX_FRAMES = 1500
 
 /** When a new generation begins. */
 export interface GenerationRule {
@@ -54,6 +59,8 @@ export class FrameBuilder {
   #generationStartedAt: number
   #logBytes: number
   #generationLogBytes = 0
+  #sliceBytes = Number.POSITIVE_INFINITY
+  #sliceFrameCount = 0
 
   constructor(clock: Clock, rule: GenerationRule, start: FrameStart) {
     this.#clock = clock
@@ -69,6 +76,11 @@ export class FrameBuilder {
     return this.#nextSeq
   }
 
+  /** The next frame begins a slice: those before it may be applied now. */
+  closeSlice(): void {
+    this.#sliceBytes = Number.POSITIVE_INFINITY
+  }
+
   build(group: CommitGroup): Frame {
     const seq = this.#nextSeq
     // Store times never fall, also when the clock does: searching by time relies on it.
@@ -76,26 +88,31 @@ export class FrameBuilder {
     const facts: Fact[] = []
     const buffers: Buffer[] = []
     if (group.appends.length > 0 && this.#needsGeneration()) this.#startGeneration(facts, buffers)
-    const firstAppendSeq = seq + facts.length
     const appends = group.appends.map((staged) => this.#frameAppend(staged, facts, buffers))
-    const run = group.idRun(firstAppendSeq, appends.length)
-    for (const fact of run === undefined ? group.facts : [...group.facts, run]) {
-      facts.push(fact)
-      buffers.push(encodeFact(fact))
-    }
+    for (const fact of group.facts) addFact(fact, facts, buffers)
+    const run = group.idRun()
+    if (run !== undefined) addFact(run, facts, buffers)
     this.#nextSeq = seq + facts.length
     const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, FRAME_HEADER_BYTES)
-    return { seq, lastSeq: this.#nextSeq - 1, facts, appends, buffers, bytes }
+    return { seq, lastSeq: this.#nextSeq - 1, startsSlice: this.#countIntoSlice(bytes), facts, appends, buffers, bytes }
   }
 
   /** Takes back the numbers of a frame that is not in the journal. */
   takeBack(frame: Frame): void {
     this.#nextSeq = frame.seq
+    this.closeSlice()
     if (frame.facts.some((fact) => fact.type === 'generation')) this.#generationStartedAt = Number.NEGATIVE_INFINITY
     for (const { log, batch } of frame.appends) {
       log.writtenOffset = batch.baseOffset
       this.#logBytes -= batch.bytes.length
     }
+  }
+
+  #countIntoSlice(bytes: number): boolean {
+    const starts = this.#sliceBytes + bytes > SLICE_MAX_BYTES || this.#sliceFrameCount >= SLICE_MAX_FRAMES
+    this.#sliceBytes = starts ? bytes : this.#sliceBytes + bytes
+    this.#sliceFrameCount = starts ? 1 : this.#sliceFrameCount + 1
+    return starts
   }
 
   #frameAppend(staged: StagedAppend, facts: Fact[], buffers: Buffer[]): FramedAppend {
@@ -126,7 +143,11 @@ export class FrameBuilder {
       timestamp: this.#timestamp,
       logBytes: this.#logBytes,
     }
-    facts.push(fact)
-    buffers.push(encodeFact(fact))
+    addFact(fact, facts, buffers)
   }
+}
+
+function addFact(fact: Fact, facts: Fact[], buffers: Buffer[]): void {
+  facts.push(fact)
+  buffers.push(encodeFact(fact))
 }

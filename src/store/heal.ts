@@ -8,7 +8,7 @@ import type { AppliedState } from './apply.ts'
 import type { Databases } from './databases.ts'
 import { loadAppliedState } from './index-loader.ts'
 import { JOURNAL_VERSION } from './journal-format.ts'
-import { scanJournal } from './journal-reader.ts'
+import { lastSeqOf, scanJournal } from './journal-reader.ts'
 import type { Files } from './medium.ts'
 import { replay } from './recovery.ts'
 
@@ -19,13 +19,13 @@ interface HealContext {
   readonly databases: Databases
   readonly files: Files
   readonly clock: Clock
-  /** The last sequence number that the journal durably holds: nothing behind it may reach a database. */
-  readonly limitSeq: number
+  /** The end of the slice that was rejected: what lies behind is the applier's. */
+  readonly untilSeq: number
   /** The store is being closed: stop trying. */
   givenUp(): boolean
 }
 
-/** Resolves with the state of the databases when they hold all that the journal durably holds. */
+/** Resolves with the state of the databases when they hold all that the applier meant them to hold. */
 export async function healDatabases(context: HealContext): Promise<AppliedState> {
   for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(delayMs * 2, LONGEST_DELAY_MS)) {
     try {
@@ -37,11 +37,11 @@ export async function healDatabases(context: HealContext): Promise<AppliedState>
   }
 }
 
-async function reopen({ databases, files, limitSeq }: HealContext): Promise<AppliedState> {
+async function reopen({ databases, files, untilSeq }: HealContext): Promise<AppliedState> {
   await databases.close().catch(() => undefined)
   await databases.open(false)
   const state = await loadAppliedState(databases.index)
   const scan = await scanJournal(files, JOURNAL_VERSION)
-  await replay(databases, state, scan.frames.filter((frame) => frame.seq + frame.facts.length - 1 <= limitSeq))
+  await replay(databases, state, scan.frames.filter((frame) => lastSeqOf(frame) <= untilSeq))
   return state
 }

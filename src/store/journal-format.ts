@@ -8,11 +8,14 @@
  *   12 u64  store id                            12  u32  count of facts
  *   20 u48  first sequence number               16  u48  sequence number of the first fact
  *   26 u48  last sequence number before it      22  u48  last sequence number known to be flushed
- *                                               28  u32  reserved, 0
+ *                                               28  u32  flags: bit 0, a slice begins here
  *                                               32       facts (`fact-format.ts`)
  *
  * The flushed number tells a torn tail from corruption: bytes that no later frame knows to be flushed may be missing
  * after a power cut, in any order; bytes that one does know must be there.
+ *
+ * Frames from one that begins a slice up to the next such frame are applied together. Recovery applies the same slices
+ * again, so it makes the same rows (`apply.ts`).
  */
 import { crc32 } from 'node:zlib'
 import { writeUInt32, writeUInt48 } from './bytes.ts'
@@ -24,6 +27,8 @@ export const FRAME_MAGIC = 0x504d5146
 const SEGMENT_MAGIC = 0x504d514a
 const CRC_POSITION = 4
 const CHECKED_FROM = 8
+const FLAGS_POSITION = 28
+const STARTS_SLICE = 1
 /** Longest frame that is believed: a group of 4 MiB messages and all its facts stay far below. */
 export const FRAME_MAX_BYTES = 64 * 1024 * 1024
 
@@ -40,6 +45,7 @@ export interface FrameHeader {
   readonly factCount: number
   readonly seq: number
   readonly flushedSeq: number
+  readonly startsSlice: boolean
 }
 
 export function segmentName(number: number): string {
@@ -77,16 +83,16 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
 }
 
 /** Writes a frame's header for the facts that follow it in the other buffers. */
-export function encodeFrameHeader(seq: number, flushedSeq: number, factCount: number, facts: readonly Buffer[]): Buffer {
+export function encodeFrameHeader(frame: Omit<FrameHeader, 'bytes'>, facts: readonly Buffer[]): Buffer {
   const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES)
   let bytes = FRAME_HEADER_BYTES
   for (const fact of facts) bytes += fact.length
   writeUInt32(header, 0, FRAME_MAGIC)
   writeUInt32(header, 8, bytes)
-  writeUInt32(header, 12, factCount)
-  writeUInt48(header, 16, seq)
-  writeUInt48(header, 22, flushedSeq)
-  writeUInt32(header, 28, 0)
+  writeUInt32(header, 12, frame.factCount)
+  writeUInt48(header, 16, frame.seq)
+  writeUInt48(header, 22, frame.flushedSeq)
+  writeUInt32(header, FLAGS_POSITION, frame.startsSlice ? STARTS_SLICE : 0)
   let checksum = crc32(header.subarray(CHECKED_FROM))
   for (const fact of facts) checksum = crc32(fact, checksum)
   writeUInt32(header, CRC_POSITION, checksum)
@@ -105,5 +111,6 @@ export function decodeFrameHeader(segment: Buffer, position: number): FrameHeade
     factCount: segment.readUInt32BE(position + 12),
     seq: segment.readUIntBE(position + 16, 6),
     flushedSeq: segment.readUIntBE(position + 22, 6),
+    startsSlice: (segment.readUInt32BE(position + FLAGS_POSITION) & STARTS_SLICE) !== 0,
   }
 }

@@ -9,6 +9,7 @@ import {
   decodeSegmentHeader,
   FRAME_HEADER_BYTES,
   FRAME_MAGIC,
+  type FrameHeader,
   parseSegmentName,
   SEGMENT_HEADER_BYTES,
   segmentName,
@@ -18,6 +19,7 @@ import type { Files } from './medium.ts'
 /** A commit group as it stands in the journal. */
 export interface JournalFrame {
   readonly seq: number
+  readonly startsSlice: boolean
   readonly facts: readonly Fact[]
 }
 
@@ -135,7 +137,7 @@ class JournalScanner {
         this.#breakAt(number, position)
         break
       }
-      this.#frames.push(readFrame(segment, position, frame.bytes, frame.seq))
+      this.#frames.push(readFrame(segment, position, frame))
       this.#expectedSeq = frame.seq + frame.factCount
       position += frame.bytes
     }
@@ -158,12 +160,17 @@ class JournalScanner {
       }
       this.#resumesAtSeq ??= frame.seq
       this.#flushedSeq = Math.max(this.#flushedSeq, frame.flushedSeq)
-      this.#framesBehindBreak.push(readFrame(segment, position, frame.bytes, frame.seq))
+      this.#framesBehindBreak.push(readFrame(segment, position, frame))
       position += frame.bytes
     }
   }
 }
 
-function readFrame(segment: Buffer, position: number, bytes: number, seq: number): JournalFrame {
-  return { seq, facts: decodeFacts(segment.subarray(position + FRAME_HEADER_BYTES, position + bytes)) }
+function readFrame(segment: Buffer, position: number, { bytes, seq, startsSlice }: FrameHeader): JournalFrame {
+  return { seq, startsSlice, facts: decodeFacts(segment.subarray(position + FRAME_HEADER_BYTES, position + bytes)) }
+}
+
+/** The last sequence number of a frame. */
+export function lastSeqOf(frame: JournalFrame): number {
+  return frame.seq + frame.facts.length - 1
 }

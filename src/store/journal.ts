@@ -152,7 +152,8 @@ export class Journal {
     for (const segment of segments) await segment.file.datasync()
     this.#flushedSeq = Math.max(this.#flushedSeq, seq)
     for (const segment of segments) {
-      if (segment === this.#current) continue
+      // Written to, or left for the next one, since this flush began: the next flush sees to it.
+      if (segment === this.#current || this.#dirty.includes(segment)) continue
       this.#closed.push({ number: segment.number, lastSeq: segment.lastSeq })
       await segment.file.close()
     }

@@ -8,7 +8,7 @@
  *          'a' u48 due, u48 id                                           -> alarm
  *          'c' u32 topic uid            'd' u32 group uid                -> JSON { uid, config }
  *          'g' u32 generation                                            -> u48 first sequence, u48 timestamp, u48 log bytes
- *          'i' u32 generation, 16 B last id                              -> 16 B first id, u48 first sequence, u32 rows
+ *          'i' u32 generation, 16 B last id                              -> 16 B first id, u48 first sequence, u48 last sequence
  *          'k' u32 generation, u32 topic uid, u16 bytes, key, u48 store timestamp, u48 queue uid, u48 offset  -> empty
  *          'o' u32 group uid, u48 queue uid                              -> u48 offset
  *          'p' u32 topic uid                                             -> empty: rows of a deleted topic to clear
@@ -70,6 +70,11 @@ export function logKey(seq: number): Buffer {
 
 export function parseLogKey(key: Buffer): number {
   return key.readUIntBE(0, U48)
+}
+
+/** Log rows from the first sequence number to the last, both included. */
+export function rangeOfLog(firstSeq: number, lastSeq: number): KeyRange {
+  return { gte: logKey(firstSeq), lt: logKey(lastSeq + 1) }
 }
 
 // ---- index ----

@@ -7,10 +7,13 @@ import { formatMessageId, MESSAGE_ID_BYTES, parseMessageId, writeMessageId } fro
 import { liveGenerations, type AppliedState } from './apply.ts'
 import type { Catalog, TopicEntry } from './catalog.ts'
 import type { Databases } from './databases.ts'
-import { logKey, rangeOfId, rangeOfIdRuns, rangeOfKey, u48FromEnd } from './keyspace.ts'
+import { rangeOfId, rangeOfIdRuns, rangeOfKey, rangeOfLog, u48FromEnd } from './keyspace.ts'
 import type { QueueLog } from './queue-log.ts'
 import { findBatchDamage, readBatchHeader, StoredBatch } from './record-reader.ts'
 import { decodeIdRun, openRow } from './row.ts'
+
+/** The latest time that a 48-bit number and the end of a range behind it can express: the year 10889. */
+const TIMESTAMP_MAX = 2 ** 48 - 2
 
 /** Where the databases are, and what they say. Everything written before the call is applied. */
 export interface QuerySource {
@@ -41,11 +44,14 @@ export async function queryByKey(
   maxCount: number,
 ): Promise<readonly MessageView[]> {
   const keyBytes = Buffer.from(key)
+  const from = Math.max(0, begin)
+  const to = Math.min(TIMESTAMP_MAX, end)
+  if (from > to) return []
   const found: MessageView[] = []
   for (const generation of liveGenerations(source.state)) {
     const limit = maxCount - found.length
     if (limit <= 0) break
-    const range = rangeOfKey(generation, topic.uid, keyBytes, begin, end)
+    const range = rangeOfKey(generation, topic.uid, keyBytes, from, to)
     const keys = await source.databases.index.level.keys({ ...range, reverse: true, limit }).all()
     for (const row of keys) {
       const message = await readMessage(source, u48FromEnd(row, 12), u48FromEnd(row, 6))
@@ -65,7 +71,7 @@ export async function readMessage(source: Pick<QuerySource, 'catalog'>, queueUid
 
 /**
  * RocketMQ's `searchOffset`, lower boundary: the first offset stored at or after the time, else max. Store times never
- * fall within a queue, so this is a binary search; a batch has one time.
+ * fall within a queue, so this is a binary search over batches, then within one.
  */
 export async function searchOffset(log: QueueLog, timestamp: number): Promise<number> {
   let low = log.minOffset
@@ -73,10 +79,17 @@ export async function searchOffset(log: QueueLog, timestamp: number): Promise<nu
   while (low < high) {
     const middle = Math.floor((low + high) / 2)
     const batch = await log.batchAt(middle)
-    if (batch.storeTimestamp < timestamp) low = batch.nextOffset
-    else high = Math.max(low, batch.baseOffset)
+    if (batch.storeTimestampAt(batch.count - 1) < timestamp) low = batch.nextOffset
+    else if (batch.storeTimestamp >= timestamp && batch.baseOffset > low) high = batch.baseOffset
+    else return Math.max(log.minOffset, batch.baseOffset + firstIndexFrom(batch, timestamp))
   }
   return Math.min(Math.max(low, log.minOffset), log.maxOffset)
+}
+
+function firstIndexFrom(batch: StoredBatch, timestamp: number): number {
+  let index = 0
+  while (index < batch.count && batch.storeTimestampAt(index) < timestamp) index += 1
+  return index
 }
 
 /** Runs of one generator ascend, so the first run that ends at or behind the id is the only one that can hold it. */
@@ -87,9 +100,8 @@ async function findInRuns(source: QuerySource, generation: number, id: Buffer): 
   const run = decodeIdRun(openRow(...entry))
   if (run.first.compare(id) > 0) return []
   const found: MessageView[] = []
-  for (let seq = run.firstSeq; seq < run.firstSeq + run.rowCount; seq++) {
-    const value = await databases.log.level.get(logKey(seq))
-    if (value === undefined || !value.includes(id) || findBatchDamage(value) !== undefined) continue
+  for (const value of await databases.log.level.values(rangeOfLog(run.firstSeq, run.lastSeq)).all()) {
+    if (!value.includes(id) || findBatchDamage(value) !== undefined) continue
     const log = catalog.log(readBatchHeader(value).queueUid)
     if (log !== undefined) found.push(...messagesOf(new StoredBatch(value, log.queue), log))
   }

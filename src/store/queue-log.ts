@@ -29,7 +29,7 @@ export class QueueLog {
   /** Bytes that the last commit group held for this queue: what to make ready for the next. */
   usualGroupBytes = 0
   /** Batches not yet in the databases; those before `#tailStart` are applied and let go. */
-  #tail: StoredBatch[] = []
+  #tail: (StoredBatch | undefined)[] = []
   #tailStart = 0
   #pages: ReadPage[] = []
   readonly #loading = new Map<number, Promise<ReadPage>>()
@@ -63,6 +63,7 @@ export class QueueLog {
 
   /** Lets go of the oldest batch of the tail: it is in the databases now. */
   dropApplied(): void {
+    this.#tail[this.#tailStart] = undefined
     this.#tailStart += 1
     if (this.#tailStart < TAIL_COMPACT_COUNT && this.#tailStart < this.#tail.length) return
     this.#tail = this.#tail.slice(this.#tailStart)
@@ -83,7 +84,9 @@ export class QueueLog {
   #inTail(offset: number): StoredBatch | undefined {
     const first = this.#tail[this.#tailStart]
     if (first === undefined || offset < first.baseOffset) return undefined
-    return findBatch(this.#tail, this.#tailStart, offset)
+    const batch = findBatch(this.#tail, this.#tailStart, offset)
+    batch.isShared = true
+    return batch
   }
 
   #inPages(offset: number): StoredBatch | undefined {
@@ -119,7 +122,7 @@ export class QueueLog {
 }
 
 /** The batch that holds an offset, in batches that follow each other without a gap. */
-function findBatch(batches: readonly StoredBatch[], from: number, offset: number): StoredBatch {
+function findBatch(batches: readonly (StoredBatch | undefined)[], from: number, offset: number): StoredBatch {
   let low = from
   let high = batches.length - 1
   while (low < high) {

@@ -1,10 +1,11 @@
 /**
- * The record batch: messages of one queue that were committed together, packed into one value. It is written once, into
- * the journal, and the same bytes become a value of the commit log. All numbers are big-endian.
+ * The record batch: messages of one queue that follow each other, packed into one value. A commit group writes one for
+ * each of its queues into the journal; small ones are merged before they become a value of the commit log
+ * (`record-merge.ts`). All numbers are big-endian.
  *
  *   record batch                                 record
  *   0  u32  CRC-32 of bytes 4 to the end         0  u32  bytes of this record, these included
- *   4  u8   format version (1)                   4  u16  reserved, 0
+ *   4  u8   format version (1)                   4  u16  ms from the batch's store timestamp to this record's
  *   5  u8   attributes                           6  u16  reconsume times
  *   6  u48  queue uid                            8  i32  tag hash (Java), 0 without a tag
  *   12 u48  base offset                         12  u48  born timestamp
@@ -45,6 +46,7 @@ export const Batch = {
 /** Positions within the record header. */
 export const Rec = {
   BYTES: 0,
+  TIME_DELTA: 4,
   RECONSUME_TIMES: 6,
   TAG_HASH: 8,
   BORN_TIMESTAMP: 12,
@@ -56,5 +58,7 @@ export const Rec = {
   HEADER_BYTES: 44,
 } as const
 
+/** The largest time that fits between a batch's first record and its last, in milliseconds. */
+export const TIME_DELTA_MAX = 65_535
 /** Most reconsume times that fit; more are stored as this many. */
 export const RECONSUME_TIMES_MAX = 65_535

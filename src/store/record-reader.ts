@@ -58,8 +58,11 @@ export class StoredBatch {
   readonly queue: MessageQueue
   readonly queueUid: number
   readonly baseOffset: number
+  /** When the first message was stored. */
   readonly storeTimestamp: number
   readonly count: number
+  /** A reader has seen it: its bytes must stay as they are. */
+  isShared = false
   #positions: Int32Array | undefined
 
   /** The bytes must be sound: made by this process, or checked by {@link readStoredBatch}. */
@@ -80,6 +83,10 @@ export class StoredBatch {
 
   tagHash(index: number): number {
     return this.bytes.readInt32BE(this.positionOf(index) + Rec.TAG_HASH)
+  }
+
+  storeTimestampAt(index: number): number {
+    return this.storeTimestamp + this.bytes.readUInt16BE(this.positionOf(index) + Rec.TIME_DELTA)
   }
 
   tag(index: number): string {

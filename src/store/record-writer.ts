@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib'
 import { writeMessageId } from '../model/message-id.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { PropertyEntries } from '../model/properties.ts'
+import type { BlockPool } from './block-pool.ts'
 import { writeText, writeUInt16, writeUInt32, writeUInt48 } from './bytes.ts'
 import { Batch, BatchAttribute, Rec, RECONSUME_TIMES_MAX, RECORD_BATCH_VERSION } from './record-format.ts'
 
@@ -15,14 +16,16 @@ const BYTES_PER_UNIT = 3
  */
 export class RecordWriter {
   readonly #lead: number
+  readonly #pool: BlockPool
   #buffer: Buffer
   #position: number
   #count = 0
   #attributes = 0
 
-  constructor(lead: number, capacityBytes: number) {
+  constructor(lead: number, capacityBytes: number, pool: BlockPool) {
     this.#lead = lead
-    this.#buffer = Buffer.allocUnsafe(lead + Batch.HEADER_BYTES + capacityBytes)
+    this.#pool = pool
+    this.#buffer = pool.take(lead + Batch.HEADER_BYTES + capacityBytes)
     this.#position = lead + Batch.HEADER_BYTES
   }
 
@@ -55,7 +58,7 @@ export class RecordWriter {
     position += propertiesBytes
     position += writeBody(buffer, position, message)
     writeUInt32(buffer, start + Rec.BYTES, position - start)
-    writeUInt16(buffer, start + 4, 0)
+    writeUInt16(buffer, start + Rec.TIME_DELTA, 0)
     writeUInt16(buffer, start + Rec.RECONSUME_TIMES, Math.min(message.reconsumeTimes, RECONSUME_TIMES_MAX))
     writeUInt32(buffer, start + Rec.TAG_HASH, message.tagHash)
     writeUInt48(buffer, start + Rec.BORN_TIMESTAMP, message.bornTimestamp)
@@ -85,11 +88,17 @@ export class RecordWriter {
     return whole
   }
 
+  /** Gives the buffer back, when nobody will read the batch again. */
+  release(): void {
+    this.#pool.give(this.#buffer)
+  }
+
   #reserve(bytes: number): void {
     const needed = this.#position + bytes
     if (needed <= this.#buffer.length) return
-    const grown = Buffer.allocUnsafe(Math.max(needed, this.#buffer.length * 2))
+    const grown = this.#pool.take(Math.max(needed, this.#buffer.length * 2))
     this.#buffer.copy(grown, 0, 0, this.#position)
+    this.#pool.give(this.#buffer)
     this.#buffer = grown
   }
 }

@@ -6,17 +6,15 @@
  * databases are complete, the old segments go, and a new one begins.
  */
 import { MQError } from '../model/errors.ts'
-import { type AppliedState, applyFact, emptySlice, finishSlice } from './apply.ts'
+import { type AppliedState, applyFact, emptySlice, finishSlice, type Slice } from './apply.ts'
 import type { Databases } from './databases.ts'
 import { loadAppliedState } from './index-loader.ts'
 import { JOURNAL_VERSION, segmentName } from './journal-format.ts'
-import { type JournalFrame, type JournalScan, scanJournal } from './journal-reader.ts'
+import { type JournalFrame, type JournalScan, lastSeqOf, scanJournal } from './journal-reader.ts'
 import { logKey, parseLogKey } from './keyspace.ts'
 import type { Marker } from './marker.ts'
 import type { Files } from './medium.ts'
 
-/** A slice of the replay; larger ones make LevelDB no faster. */
-const REPLAY_SLICE_OPERATIONS = 4000
 /** Sequence numbers left out after an unclean end, so that none is ever used twice. */
 const SEQ_GAP = 1_000_000
 
@@ -54,7 +52,7 @@ export async function recover(files: Files, databases: Databases, marker: Marker
   const warnings = [...(await databases.damageReport())]
   if (clean) checkClean(state, marker, warnings)
   const frames = clean ? [] : judgeFrames(scan, state, warnings)
-  const lastSeq = Math.max(state.applied, lastSeqOf(frames))
+  const lastSeq = Math.max(state.applied, ...frames.slice(-1).map(lastSeqOf))
   // 7. Cut the torn tail off, so that no later recovery takes it for damage.
   if (!clean && scan.broken !== undefined) await cutTail(files, scan)
   // 8. Replay.
@@ -72,18 +70,27 @@ export async function recover(files: Files, databases: Databases, marker: Marker
   }
 }
 
-/** Puts the rows of frames again, all of them, in order. */
+/**
+ * Puts the rows of frames again, slice by slice as they were applied, or would have been. Frames before the first one that
+ * begins a slice are the end of a slice whose beginning was let go: the databases durably hold all of it.
+ */
 export async function replay(databases: Databases, state: AppliedState, frames: readonly JournalFrame[]): Promise<void> {
-  let slice = emptySlice()
+  let slice: Slice | undefined
   for (const frame of frames) {
-    frame.facts.forEach((fact, i) => applyFact(state, slice, fact, frame.seq + i))
-    if (slice.index.length + slice.log.length < REPLAY_SLICE_OPERATIONS) continue
-    finishSlice(state, slice)
-    await databases.write(slice)
-    slice = emptySlice()
+    if (frame.startsSlice) {
+      await finish(databases, state, slice)
+      slice = emptySlice()
+    }
+    if (slice === undefined) continue
+    for (const [i, fact] of frame.facts.entries()) applyFact(state, slice, fact, frame.seq + i)
   }
+  await finish(databases, state, slice)
+}
+
+async function finish(databases: Databases, state: AppliedState, slice: Slice | undefined): Promise<void> {
+  if (slice === undefined) return
   finishSlice(state, slice)
-  if (frames.length > 0) await databases.write(slice)
+  await databases.write(slice)
 }
 
 function checkHeader(scan: JournalScan, marker: Marker): void {
@@ -115,7 +122,7 @@ function judgeFrames(scan: JournalScan, state: AppliedState, warnings: string[])
   if (startsAfter > state.applied) throw missing(state.applied + 1, startsAfter, 'The databases end before the journal begins')
   const { broken } = scan
   if (broken === undefined) {
-    const last = lastSeqOf(scan.frames, startsAfter)
+    const last = Math.max(startsAfter, ...scan.frames.slice(-1).map(lastSeqOf))
     if (last < state.applied) throw missing(last + 1, state.applied, 'The journal ends before the databases')
     return scan.frames
   }
@@ -123,8 +130,12 @@ function judgeFrames(scan: JournalScan, state: AppliedState, warnings: string[])
   if (broken.missingSeq > durableSeq) return scan.frames
   const resumesAt = broken.resumesAtSeq
   if (resumesAt === undefined || resumesAt - 1 > state.applied) throw missing(broken.missingSeq, resumesAt && resumesAt - 1, 'The journal is damaged')
+  // Only whole slices are replayed; those cut by the damage are in the databases, or they would not end behind it.
   warnings.push(`The journal is damaged from sequence number ${broken.missingSeq} to ${resumesAt - 1}; the databases hold these.`)
-  return [...scan.frames, ...scan.framesBehindBreak]
+  const behind = scan.framesBehindBreak
+  const resumed = behind.findIndex((frame) => frame.startsSlice)
+  const before = scan.frames.slice(0, Math.max(0, scan.frames.findLastIndex((frame) => frame.startsSlice)))
+  return resumed < 0 ? before : [...before, ...behind.slice(resumed)]
 }
 
 async function cutTail(files: Files, scan: JournalScan): Promise<void> {
@@ -148,11 +159,6 @@ async function checkLogEnd(databases: Databases, state: AppliedState): Promise<v
       ? `The commit log holds ${found}, which the index does not know; it should end at ${state.lastLogSeq}.`
       : `The commit log ends at ${found} and should end at ${state.lastLogSeq}: it lost what is between.`,
   )
-}
-
-function lastSeqOf(frames: readonly JournalFrame[], fallback = 0): number {
-  const last = frames.at(-1)
-  return last === undefined ? fallback : last.seq + last.facts.length - 1
 }
 
 function missing(fromSeq: number, toSeq: number | undefined, what: string): MQError {

@@ -85,22 +85,19 @@ export function decodeGeneration(bytes: Buffer): GenerationRow {
   return { firstSeq: bytes.readUIntBE(0, U48), timestamp: bytes.readUIntBE(U48, U48), logBytes: bytes.readUIntBE(2 * U48, U48) }
 }
 
-/** The log rows that hold the ids from `first` to the one in the key. */
+/** The log rows that hold the ids from `first` to the one in the key lie from `firstSeq` to `lastSeq`. */
 export interface IdRunRow {
   readonly first: Buffer
   readonly firstSeq: number
-  readonly rowCount: number
+  readonly lastSeq: number
 }
 
 export function encodeIdRun(row: IdRunRow): Buffer {
-  const tail = Buffer.allocUnsafe(U48 + 4)
-  tail.writeUIntBE(row.firstSeq, 0, U48)
-  tail.writeUInt32BE(row.rowCount, U48)
-  return Buffer.concat([row.first, tail])
+  return Buffer.concat([row.first, encodeU48(row.firstSeq), encodeU48(row.lastSeq)])
 }
 
 export function decodeIdRun(bytes: Buffer): IdRunRow {
-  return { first: bytes.subarray(0, 16), firstSeq: bytes.readUIntBE(16, U48), rowCount: bytes.readUInt32BE(16 + U48) }
+  return { first: bytes.subarray(0, 16), firstSeq: bytes.readUIntBE(16, U48), lastSeq: bytes.readUIntBE(16 + U48, U48) }
 }
 
 export function encodeU48(value: number): Buffer {

@@ -93,7 +93,7 @@ export class Store {
       warnSlowWrite: (durationMs) => this.#warnSlowDisk(durationMs),
     })
     this.#applier = new Applier(
-      { limitSeq: () => this.#limitSeq(), onApplied: () => this.#onApplied(), heal: (error) => this.#heal(error) },
+      { limitSeq: () => this.#limitSeq(), closeSlice: () => frames.closeSlice(), onApplied: () => this.#onApplied(), heal: (error, untilSeq) => this.#heal(error, untilSeq) },
       opened.databases,
       state,
     )
@@ -285,7 +285,7 @@ export class Store {
     return this.#applier.pauseWhile(work)
   }
 
-  async #heal(error: MQError): Promise<AppliedState> {
+  async #heal(error: MQError, untilSeq: number): Promise<AppliedState> {
     const { journal, medium, databases } = this.#opened
     if (journal === undefined || medium.files === undefined) {
       this.#fail(new MQError('STORE_FAILED', 'The database in memory failed; nothing can heal it.', { cause: error }))
@@ -294,7 +294,7 @@ export class Store {
     this.#setState('healing', error)
     const { files } = medium
     const { clock } = this.#options
-    const healing = healDatabases({ databases, files, clock, limitSeq: journal.flushedSeq, givenUp: () => this.#state === 'closed' })
+    const healing = healDatabases({ databases, files, clock, untilSeq, givenUp: () => this.#state === 'closed' })
     this.#healed = healing.then(
       () => undefined,
       () => undefined,

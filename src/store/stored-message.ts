@@ -14,6 +14,7 @@ interface Home {
   readonly bytes: Buffer
   readonly queue: MessageQueue
   readonly queueUid: number
+  /** Of the first message; each record adds its own distance. */
   readonly storeTimestamp: number
 }
 
@@ -74,7 +75,7 @@ export class StoredMessage implements MessageView {
   }
 
   get storeTimestamp(): number {
-    return this.#home.storeTimestamp
+    return this.#home.storeTimestamp + this.#home.bytes.readUInt16BE(this.#position + Rec.TIME_DELTA)
   }
 
   get reconsumeTimes(): number {

@@ -16,6 +16,7 @@ import type { Clock } from '../model/clock.ts'
 import { MQError } from '../model/errors.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { Durability, SendReceipt, SendStatus } from '../model/results.ts'
+import { BlockPool } from './block-pool.ts'
 import { CommitGroup, type IdOrder, isBatch } from './commit-group.ts'
 import type { Fact } from './fact.ts'
 import type { Frame, FrameBuilder } from './frame.ts'
@@ -31,6 +32,9 @@ const TURN_MAX_MS = 8
 /** A synchronous write that takes longer makes the following ones asynchronous. */
 const SLOW_WRITE_MS = 50
 const OFFLOAD_MS = 1000
+
+/** Buffers kept for the next groups. */
+const POOL_BYTES = 16 * 1024 * 1024
 
 /** What the writer needs of its store. */
 export interface WriterHost {
@@ -56,6 +60,7 @@ export interface StagedChange {
 export class Writer {
   readonly #host: WriterHost
   readonly #idOrder: IdOrder = { last: undefined }
+  readonly #pool = new BlockPool(POOL_BYTES)
   #open: CommitGroup
   #scheduled = false
   #pumping: Promise<void> | undefined
@@ -66,7 +71,7 @@ export class Writer {
 
   constructor(host: WriterHost) {
     this.#host = host
-    this.#open = new CommitGroup(this.#idOrder)
+    this.#open = new CommitGroup(this.#idOrder, this.#pool)
     this.#turnedAt = host.clock.monotonicMs()
   }
 
@@ -113,7 +118,7 @@ export class Writer {
   stop(error: MQError): void {
     this.#failure ??= error
     const group = this.#open
-    this.#open = new CommitGroup(this.#idOrder)
+    this.#open = new CommitGroup(this.#idOrder, this.#pool)
     rejectGroup(group, this.#failure)
   }
 
@@ -157,8 +162,7 @@ export class Writer {
     if (journal === undefined) return true
     const startedAt = clock.monotonicMs()
     try {
-      const header = encodeFrameHeader(frame.seq, journal.flushedSeq, frame.facts.length, frame.buffers)
-      journal.writeSync([header, ...frame.buffers], frame.bytes, frame.lastSeq)
+      journal.writeSync(withHeader(frame, journal.flushedSeq), frame.bytes, frame.lastSeq)
     } catch (error) {
       this.#reject(group, frame, error)
       return false
@@ -189,8 +193,7 @@ export class Writer {
     const { journal } = this.#host
     if (journal === undefined) return true
     try {
-      const header = encodeFrameHeader(frame.seq, journal.flushedSeq, frame.facts.length, frame.buffers)
-      await journal.write([header, ...frame.buffers], frame.bytes, frame.lastSeq)
+      await journal.write(withHeader(frame, journal.flushedSeq), frame.bytes, frame.lastSeq)
       return true
     } catch (error) {
       this.#reject(group, frame, error)
@@ -226,7 +229,8 @@ export class Writer {
     this.#host.announce(frame)
     const { durability } = this.#host
     for (const { log, batch, staged } of frame.appends) {
-      for (const { ids, index, resolve } of staged?.sends ?? []) {
+      // The frame lives on until it is applied; its senders need not.
+      for (const { ids, index, resolve } of staged.sends.splice(0)) {
         resolve(new StoredReceipt(log, ids, batch.baseOffset + index, batch.storeTimestamp, status, durability))
       }
     }
@@ -243,9 +247,13 @@ export class Writer {
 
   #takeGroup(): CommitGroup {
     const group = this.#open
-    this.#open = new CommitGroup(this.#idOrder)
+    this.#open = new CommitGroup(this.#idOrder, this.#pool)
     return group
   }
+}
+
+function withHeader({ seq, startsSlice, facts, buffers }: Frame, flushedSeq: number): Buffer[] {
+  return [encodeFrameHeader({ seq, flushedSeq, startsSlice, factCount: facts.length }, buffers), ...buffers]
 }
 
 function rejectGroup(group: CommitGroup, error: MQError): void {

@@ -12,7 +12,7 @@ const LAST_LINES: Readonly<Record<string, string>> = {
   'batch.ts': 'received 50003 messages, up to 32 at a time',
   'flights.ts': 'every count is right',
   'hello.ts': 'received hello',
-  'query.ts': 'billing has 2 messages before it',
+  'query.ts': 'orders holds 2 messages in 4 queues',
   'retry-and-dead-letter.ts': 'in the dead-letter queue: broken order with key o-2',
 }
 

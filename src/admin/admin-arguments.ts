@@ -1,0 +1,185 @@
+/** What the operations take, and the checks at their door. */
+import { z } from 'zod'
+import { invalidParameter } from '../model/errors.ts'
+import { DEFAULT_TOPIC_QUEUES, SAFE_INTEGER_MAX, TOPIC_MAX_QUEUES } from '../model/limits.ts'
+import type { MessageQueue } from '../model/message-queue.ts'
+import { parseOptions } from '../model/parse-options.ts'
+import {
+  checkGroupName,
+  checkTopicName,
+  defaultGroupConfig,
+  type GroupConfig,
+  Permission,
+  type TopicConfig,
+} from '../model/topic.ts'
+
+/** Most messages of one answer, unless `max` says otherwise. */
+const DEFAULT_MAX_COUNT = 1024
+/** Most messages found by key (RocketMQ `maxMsgsNumBatch`). */
+const DEFAULT_KEY_MAX_COUNT = 64
+
+/** The settings of a topic to create or change. */
+export interface TopicSettings {
+  readonly topic: string
+  /** Queues for reading and writing. Default 4. */
+  readonly queues?: number | undefined
+  /** Queues that consumers see, where it differs. To shrink a topic, lower the write queues first. */
+  readonly readQueueNums?: number | undefined
+  /** Queues that producers see, where it differs. */
+  readonly writeQueueNums?: number | undefined
+  /** Default `Permission.READ_WRITE`. */
+  readonly permission?: Permission | undefined
+}
+
+/** The settings of a group to create or change. */
+export interface GroupSettings {
+  readonly group: string
+  /** `false` stops all consumption of the group. Default true. */
+  readonly consumeEnable?: boolean | undefined
+  /** `false` refuses broadcasting members. Default true. */
+  readonly consumeBroadcastEnable?: boolean | undefined
+  /** Queues of the retry topic. Default 1; with 0 a failed message becomes a dead letter at once. */
+  readonly retryQueueNums?: number | undefined
+}
+
+/** A span of store time and a bound; all optional. */
+export interface TimeRange {
+  /** Stored at or after, in milliseconds since 1970. Default 0. */
+  readonly begin?: number | undefined
+  /** Stored at or before. Default: no end. */
+  readonly end?: number | undefined
+  /** Most messages to answer. */
+  readonly max?: number | undefined
+}
+
+/** Where to begin in a queue, and how much to read. */
+export interface OffsetRange {
+  /** The first offset to read. Default: the oldest message. */
+  readonly offset?: number | undefined
+  /** Most messages to answer. Default 1024. */
+  readonly max?: number | undefined
+}
+
+/** Where a group shall go on: either at a time or at an offset. */
+export interface ResetOffsetOptions {
+  readonly group: string
+  readonly topic: string
+  /** The first message stored at or after this time, in milliseconds since 1970; -1 behind the last message. */
+  readonly timestamp?: number | undefined
+  /** The oldest message, behind the last one, or this very offset of the queue `queueId`. */
+  readonly offset?: 'min' | 'max' | number | undefined
+  /** Only this queue. Default: every queue of the topic. */
+  readonly queueId?: number | undefined
+}
+
+const naturalNumber = z.int().min(0).max(SAFE_INTEGER_MAX)
+const queueNums = z.int().min(1).max(TOPIC_MAX_QUEUES).optional()
+const permission = z.union([
+  z.literal(Permission.NONE),
+  z.literal(Permission.READ),
+  z.literal(Permission.WRITE),
+  z.literal(Permission.READ_WRITE),
+])
+const maxCount = z.int().min(1).max(SAFE_INTEGER_MAX)
+const queueSchema = z.object({ topic: z.string(), brokerName: z.string(), queueId: naturalNumber })
+const topicSchema = z.strictObject({
+  topic: z.string(),
+  queues: queueNums,
+  readQueueNums: queueNums,
+  writeQueueNums: queueNums,
+  permission: permission.optional(),
+})
+const groupSchema = z.strictObject({
+  group: z.string(),
+  consumeEnable: z.boolean().optional(),
+  consumeBroadcastEnable: z.boolean().optional(),
+  retryQueueNums: z.int().min(0).max(TOPIC_MAX_QUEUES).optional(),
+})
+const timeShape = { begin: naturalNumber.default(0), end: naturalNumber.default(SAFE_INTEGER_MAX) }
+const timeSchema = z.strictObject({ ...timeShape, max: maxCount.default(DEFAULT_MAX_COUNT) })
+const keySchema = z.strictObject({ ...timeShape, max: maxCount.default(DEFAULT_KEY_MAX_COUNT) })
+const offsetSchema = z.strictObject({
+  offset: naturalNumber.optional(),
+  max: maxCount.default(DEFAULT_MAX_COUNT),
+})
+const resetSchema = z.strictObject({
+  group: z.string(),
+  topic: z.string(),
+  timestamp: z.int().min(-1).max(SAFE_INTEGER_MAX).optional(),
+  offset: z.union([z.literal('min'), z.literal('max'), naturalNumber]).optional(),
+  queueId: naturalNumber.optional(),
+})
+
+/** A complete {@link TimeRange}. */
+export type CompleteTimeRange = Readonly<z.output<typeof timeSchema>>
+/** A complete {@link OffsetRange}, but for an offset that only the queue can tell. */
+export type CompleteOffsetRange = Readonly<z.output<typeof offsetSchema>>
+
+/** Completes the settings of a topic; what is left out stays as it is in `existing`. */
+export function parseTopicSettings(settings: TopicSettings, existing?: TopicConfig): TopicConfig {
+  const parsed = parseOptions('TopicSettings', topicSchema, settings)
+  checkTopicName(parsed.topic)
+  const { topic, queues } = parsed
+  return Object.freeze({
+    topic,
+    readQueueNums: parsed.readQueueNums ?? queues ?? existing?.readQueueNums ?? DEFAULT_TOPIC_QUEUES,
+    writeQueueNums: parsed.writeQueueNums ?? queues ?? existing?.writeQueueNums ?? DEFAULT_TOPIC_QUEUES,
+    permission: parsed.permission ?? existing?.permission ?? Permission.READ_WRITE,
+  })
+}
+
+/** Completes the settings of a group; what is left out stays as it is in `existing`. */
+export function parseGroupSettings(settings: GroupSettings, existing?: GroupConfig): GroupConfig {
+  const parsed = parseOptions('GroupSettings', groupSchema, settings)
+  checkGroupName(parsed.group)
+  const before = existing ?? defaultGroupConfig(parsed.group)
+  return Object.freeze({
+    group: parsed.group,
+    consumeEnable: parsed.consumeEnable ?? before.consumeEnable,
+    consumeBroadcastEnable: parsed.consumeBroadcastEnable ?? before.consumeBroadcastEnable,
+    retryQueueNums: parsed.retryQueueNums ?? before.retryQueueNums,
+  })
+}
+
+export function parseTimeRange(range: TimeRange): CompleteTimeRange {
+  return checkOrder(parseOptions('TimeRange', timeSchema, range))
+}
+
+export function parseKeyRange(range: TimeRange): CompleteTimeRange {
+  return checkOrder(parseOptions('TimeRange', keySchema, range))
+}
+
+export function parseOffsetRange(range: OffsetRange): CompleteOffsetRange {
+  return parseOptions('OffsetRange', offsetSchema, range)
+}
+
+export function parseResetOffset(options: ResetOffsetOptions): Readonly<z.output<typeof resetSchema>> {
+  const parsed = parseOptions('ResetOffsetOptions', resetSchema, options)
+  checkGroupName(parsed.group)
+  checkTopicName(parsed.topic)
+  if ((parsed.timestamp === undefined) === (parsed.offset === undefined)) {
+    throw invalidParameter('resetOffset needs either a timestamp or an offset, not both.')
+  }
+  if (typeof parsed.offset === 'number' && parsed.queueId === undefined) {
+    throw invalidParameter("resetOffset to a number needs a queueId; 'min' and 'max' work for all queues.")
+  }
+  return parsed
+}
+
+export function checkQueue(queue: MessageQueue): MessageQueue {
+  const parsed = parseOptions('The queue', queueSchema, queue)
+  checkTopicName(parsed.topic)
+  return parsed
+}
+
+/** Refuses what is no offset and no time. */
+export function checkNaturalNumber(what: string, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw invalidParameter(`The ${what} must be a whole number from 0 on, not ${value}.`)
+  }
+}
+
+function checkOrder(range: CompleteTimeRange): CompleteTimeRange {
+  if (range.begin <= range.end) return range
+  throw invalidParameter(`The time range begins at ${range.begin}, after its end ${range.end}.`)
+}

@@ -1,0 +1,233 @@
+/** The public face of looking and operating (RocketMQ `MQAdmin`, `mqadmin`, semantics section 12). Reads change nothing. */
+import type { CheckReport, Engine } from '../model/engine.ts'
+import { invalidParameter, MQError } from '../model/errors.ts'
+import type { MessageView } from '../model/message.ts'
+import { isMessageId, type MessageIdGenerator } from '../model/message-id.ts'
+import type { MessageQueue } from '../model/message-queue.ts'
+import { isOffsetMessageId } from '../model/offset-message-id.ts'
+import type { ConsumerProgress, QueueStatus, SendReceipt } from '../model/results.ts'
+import { checkGroupName, checkTopicName, type GroupConfig, type TopicConfig } from '../model/topic.ts'
+import {
+  checkNaturalNumber,
+  checkQueue,
+  type GroupSettings,
+  type OffsetRange,
+  parseGroupSettings,
+  parseKeyRange,
+  parseOffsetRange,
+  parseTimeRange,
+  parseTopicSettings,
+  type ResetOffsetOptions,
+  type TimeRange,
+  type TopicSettings,
+} from './admin-arguments.ts'
+import { type ResendReport, readDeadLetters, resend, resendAll, viewDeadLetter } from './dead-letters.ts'
+import { readQueue, readTimes, readTopic } from './read-messages.ts'
+import { type QueueOffset, resetOffset } from './reset-offset.ts'
+
+/** What an instance lends to its admin. */
+export interface AdminHost {
+  readonly engine: Engine
+  readonly ids: MessageIdGenerator
+}
+
+/**
+ * Queries and operations, at `mq.admin`. Every method rejects with `INVALID_PARAMETER` for wrong arguments,
+ * `TOPIC_NOT_EXIST` or `SUBSCRIPTION_GROUP_NOT_EXIST` for unknown names, and `CLOSED` after `mq.close()`.
+ *
+ * @example
+ * ```ts
+ * import { PocketMQ } from 'pocketmq'
+ * const mq = await PocketMQ.open({ storage: 'memory' })
+ * await mq.admin.createTopic({ topic: 'orders', queues: 8 })
+ * const { lag } = await mq.admin.consumerProgress('billing')
+ * for (const letter of await mq.admin.deadLetters('billing')) {
+ *   console.log(lag, letter.messageId, letter.properties.DLQ_REASON)
+ *   await mq.admin.resendDeadLetter('billing', letter)
+ * }
+ * ```
+ */
+export class Admin {
+  readonly #engine: Engine
+  readonly #ids: MessageIdGenerator
+
+  constructor({ engine, ids }: AdminHost) {
+    this.#engine = engine
+    this.#ids = ids
+  }
+
+  // ---- topics and groups ----
+
+  /** Creates a topic; does nothing if it exists with these settings, else rejects with `TOPIC_EXIST_ALREADY`. */
+  async createTopic(settings: TopicSettings): Promise<void> {
+    await this.#engine.createTopic(parseTopicSettings(settings))
+  }
+
+  /** Changes an existing topic; what is left out stays as it is. */
+  async updateTopic(settings: TopicSettings): Promise<void> {
+    const { topic } = parseTopicSettings(settings)
+    const existing = (await this.#engine.queryTopics()).find((config) => config.topic === topic)
+    if (existing === undefined)
+      throw new MQError('TOPIC_NOT_EXIST', `The topic '${topic}' does not exist; create it first.`)
+    await this.#engine.updateTopic(parseTopicSettings(settings, existing))
+  }
+
+  /** Deletes a topic with its messages and with the offsets of all groups for it. */
+  async deleteTopic(topic: string): Promise<void> {
+    checkTopicName(topic)
+    await this.#engine.deleteTopic(topic)
+  }
+
+  /** The settings of all topics, retry and dead-letter topics included. */
+  async topics(): Promise<readonly TopicConfig[]> {
+    return this.#engine.queryTopics()
+  }
+
+  /** The offsets of each queue of a topic and when its last message was stored. */
+  async topicStatus(topic: string): Promise<readonly QueueStatus[]> {
+    checkTopicName(topic)
+    return this.#engine.queryTopicStatus(topic)
+  }
+
+  /** Creates a group, or changes one; what is left out stays as it is. A group is also made by its first consumer. */
+  async createGroup(settings: GroupSettings): Promise<void> {
+    const { group } = parseGroupSettings(settings)
+    const existing = (await this.#engine.queryGroups()).find((config) => config.group === group)
+    await this.#engine.createGroup(parseGroupSettings(settings, existing))
+  }
+
+  /** Deletes a group with its offsets and the retries that wait. Its dead letters stay. */
+  async deleteGroup(group: string): Promise<void> {
+    checkGroupName(group)
+    await this.#engine.deleteGroup(group)
+  }
+
+  /** The settings of all groups. */
+  async groups(): Promise<readonly GroupConfig[]> {
+    return this.#engine.queryGroups()
+  }
+
+  // ---- messages ----
+
+  /**
+   * The message with this message id, in its first stored copy, or the stored copy with this offset message id. Rejects
+   * with `NO_MESSAGE` when there is none.
+   */
+  async queryMessageById(id: string): Promise<MessageView> {
+    if (isOffsetMessageId(id)) return this.#engine.viewMessageByOffsetId(id)
+    const [first] = await this.queryMessagesById(id)
+    if (first === undefined) throw new MQError('NO_MESSAGE', `No message has the id ${id}.`)
+    return first
+  }
+
+  /** All stored copies of a message, oldest first: as it was sent, each retry, the dead letter. */
+  async queryMessagesById(messageId: string): Promise<readonly MessageView[]> {
+    if (typeof messageId !== 'string' || !isMessageId(messageId))
+      throw invalidParameter(`'${messageId}' is no message id.`)
+    return this.#engine.queryMessagesById(messageId)
+  }
+
+  /** Messages of a topic with this key, newest first; 64 unless `max` says otherwise. */
+  async queryMessagesByKey(
+    topic: string,
+    key: string,
+    range: TimeRange = {},
+  ): Promise<readonly MessageView[]> {
+    checkTopicName(topic)
+    if (typeof key !== 'string' || key === '')
+      throw invalidParameter('The key must be a string that is not empty.')
+    const { begin, end, max } = parseKeyRange(range)
+    return this.#engine.queryMessagesByKey({ topic, key, begin, end, maxCount: max })
+  }
+
+  /** Messages of a topic stored in a span of time, oldest first; 1024 unless `max` says otherwise. */
+  async queryMessagesByTime(topic: string, range: TimeRange): Promise<readonly MessageView[]> {
+    checkTopicName(topic)
+    return readTimes(this.#engine, topic, parseTimeRange(range))
+  }
+
+  /** The message at an offset of a queue; rejects with `NO_MESSAGE` when there is none. */
+  async queryMessageByOffset(queue: MessageQueue, offset: number): Promise<MessageView> {
+    checkNaturalNumber('offset', offset)
+    return this.#engine.viewMessage(checkQueue(queue), offset)
+  }
+
+  /** Looks at a queue from an offset on, or at the oldest messages of a topic in the order they were stored. */
+  async browse(place: MessageQueue | string, range: OffsetRange = {}): Promise<readonly MessageView[]> {
+    const parsed = parseOffsetRange(range)
+    if (typeof place !== 'string') return readQueue(this.#engine, checkQueue(place), parsed)
+    checkTopicName(place)
+    if (parsed.offset !== undefined)
+      throw invalidParameter('To browse from an offset, give a queue instead of a topic.')
+    return readTopic(this.#engine, place, parsed.max)
+  }
+
+  // ---- offsets ----
+
+  /** The offset of the oldest message of a queue. */
+  async minOffset(queue: MessageQueue): Promise<number> {
+    return this.#engine.minOffset(checkQueue(queue))
+  }
+
+  /** The offset that the next message of a queue will get. */
+  async maxOffset(queue: MessageQueue): Promise<number> {
+    return this.#engine.maxOffset(checkQueue(queue))
+  }
+
+  /** The offset of the first message stored at or after a time, in milliseconds since 1970. */
+  async searchOffset(queue: MessageQueue, timestamp: number): Promise<number> {
+    checkNaturalNumber('timestamp', timestamp)
+    return this.#engine.searchOffset(checkQueue(queue), timestamp)
+  }
+
+  /** How far a group is in each queue, and how far behind. */
+  async consumerProgress(group: string): Promise<ConsumerProgress> {
+    checkGroupName(group)
+    return this.#engine.consumerProgress(group)
+  }
+
+  /**
+   * Makes a group go on elsewhere, forward or back, and answers where. Its consumers notice at once; what they have
+   * fetched is dropped, what they are busy with is finished (RocketMQ `resetOffsetByTime`).
+   */
+  async resetOffset(options: ResetOffsetOptions): Promise<readonly QueueOffset[]> {
+    return resetOffset(this.#engine, options)
+  }
+
+  // ---- dead letters ----
+
+  /** The dead letters of a group, oldest first, whatever the permission of their topic. */
+  async deadLetters(group: string, range: OffsetRange = {}): Promise<readonly MessageView[]> {
+    checkGroupName(group)
+    return readDeadLetters(this.#engine, group, parseOffsetRange(range))
+  }
+
+  /**
+   * Sends a dead letter again, given as a message or as its offset: a new message with the same content, to the topic that
+   * it was first sent to, for all groups. The dead letter stays.
+   */
+  async resendDeadLetter(group: string, letter: MessageView | number): Promise<SendReceipt> {
+    checkGroupName(group)
+    if (typeof letter === 'number') checkNaturalNumber('offset', letter)
+    const message = typeof letter === 'number' ? await viewDeadLetter(this.#engine, group, letter) : letter
+    return resend(this.#engine, this.#ids, group, message)
+  }
+
+  /** Sends dead letters again from an offset on, oldest first; answers where to go on next time. */
+  async resendDeadLetters(group: string, range: OffsetRange = {}): Promise<ResendReport> {
+    checkGroupName(group)
+    return resendAll(this.#engine, this.#ids, group, parseOffsetRange(range))
+  }
+
+  // ---- the store ----
+
+  /** Checks the whole store: checksums, gaps, indexes, offsets. */
+  async check(): Promise<CheckReport> {
+    return this.#engine.check()
+  }
+
+  /** Resolves when all that was acknowledged so far is flushed to the disk. */
+  async flush(): Promise<void> {
+    await this.#engine.flush()
+  }
+}

@@ -1,0 +1,63 @@
+/** The public door: every name that the package promises, one by one. */
+export type { Admin } from './admin/admin.ts'
+export type {
+  GroupSettings,
+  OffsetRange,
+  ResetOffsetOptions,
+  TimeRange,
+  TopicSettings,
+} from './admin/admin-arguments.ts'
+export type { ResendReport } from './admin/dead-letters.ts'
+export type { QueueOffset } from './admin/reset-offset.ts'
+export type { AllocateStrategy } from './allocate/allocate.ts'
+export { allocateAveragely } from './allocate/averagely.ts'
+export type { ConsumeContext } from './consumer/consume-context.ts'
+export {
+  type BatchMessageListener,
+  ConsumeResult,
+  type MessageListener,
+} from './consumer/message-listener.ts'
+export type { ConsumerCloseReport, PushConsumer, PushConsumerStats } from './consumer/push-consumer.ts'
+export type { PushConsumerOptions } from './consumer/push-consumer-options.ts'
+export type { ConsumeFromWhere } from './consumer/start-offset.ts'
+export type { Clock, RandomSource, Timer } from './model/clock.ts'
+export type { CheckProblem, CheckReport } from './model/engine.ts'
+export {
+  MQError,
+  type MQErrorCode,
+  MQErrorCodes,
+  type MQErrorOptions,
+  type WriteOutcome,
+} from './model/errors.ts'
+export type {
+  DeadLetterEvent,
+  MessageLostEvent,
+  MQEvents,
+  RetryEvent,
+  StoreState,
+  WarningEvent,
+} from './model/events.ts'
+export type { Logger } from './model/logger.ts'
+export type { Message, MessageView } from './model/message.ts'
+export type { MessageQueue } from './model/message-queue.ts'
+export type {
+  ConsumerProgress,
+  Durability,
+  QueueProgress,
+  QueueStatus,
+  SendReceipt,
+  SendStatus,
+} from './model/results.ts'
+export { type SplitOptions, splitIntoBatches } from './model/split-into-batches.ts'
+export { type GroupConfig, Permission, type TopicConfig } from './model/topic.ts'
+export type { LimitSettings, OpenOptions, RetentionSettings } from './open-options.ts'
+export { type CloseReport, PocketMQ } from './pocketmq.ts'
+export type { Producer, ProducerStats } from './producer/producer.ts'
+export type { ProducerOptions } from './producer/producer-options.ts'
+export {
+  type HashArgument,
+  type QueueSelector,
+  selectByHash,
+  selectByRandom,
+} from './producer/queue-selector.ts'
+export type { SendOptions } from './producer/send-options.ts'

@@ -1,0 +1,60 @@
+/** Puts the embedded engine together: a store, and a broker over it. */
+import { Broker } from './broker/broker.ts'
+import type { Engine } from './model/engine.ts'
+import { MQError } from './model/errors.ts'
+import type { EmitEvent, StoreState } from './model/events.ts'
+import type { CompleteOpenOptions } from './open-options.ts'
+import { Store } from './store/store.ts'
+
+/** An engine, and what its owner needs besides. */
+export interface OpenedEngine {
+  readonly engine: Engine
+  state(): StoreState
+  /** Stops the broker, then closes the store behind a barrier. */
+  close(): Promise<void>
+}
+
+/** Opens an engine and makes the topics that it is asked for. What goes wrong closes it again. */
+export async function openEngine(
+  { store: storeOptions, broker: brokerOptions, topics }: CompleteOpenOptions,
+  emit: EmitEvent,
+): Promise<OpenedEngine> {
+  const store = await Store.open(storeOptions)
+  store.onEvent = emit
+  const { clock, random, logger, storage } = storeOptions
+  const engine = new Broker(store, brokerOptions, {
+    clock,
+    random,
+    logger,
+    emit,
+    durable: storage === 'disk',
+  })
+  const close = async (): Promise<void> => {
+    await engine.close()
+    await store.close()
+  }
+  try {
+    for (const topic of topics) await createUnlessExists(engine, topic)
+  } catch (error) {
+    await close()
+    throw error
+  }
+  // Later, so that whoever opens the store can listen first.
+  clock.defer(() => tellRecovery(store, emit))
+  return { engine, state: () => store.state, close }
+}
+
+function tellRecovery({ recovery }: Store, emit: EmitEvent): void {
+  for (const message of recovery.warnings) emit('warning', { code: 'RECOVERY', message })
+}
+
+async function createUnlessExists(
+  engine: Engine,
+  topic: Parameters<Engine['createTopic']>[0],
+): Promise<void> {
+  try {
+    await engine.createTopic(topic)
+  } catch (error) {
+    if (!(error instanceof MQError) || error.code !== 'TOPIC_EXIST_ALREADY') throw error
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * An instance: one store, one engine over it, and the producers and consumers that were made from it. It owns them: what
+ * it opened it closes, in the order in which nothing is lost.
+ */
+import { EventEmitter } from 'eventemitter3'
+import { Admin } from './admin/admin.ts'
+import { type ConsumerHost, PushConsumer } from './consumer/push-consumer.ts'
+import type { PushConsumerOptions } from './consumer/push-consumer-options.ts'
+import { KeepAlive } from './keep-alive.ts'
+import { MQError } from './model/errors.ts'
+import type { EmitEvent, MQEvents, StoreState } from './model/events.ts'
+import { MessageIdGenerator } from './model/message-id.ts'
+import { type OpenedEngine, openEngine } from './open.ts'
+import { type CompleteOpenOptions, type OpenOptions, parseOpenOptions } from './open-options.ts'
+import { Producer, type ProducerHost } from './producer/producer.ts'
+import type { ProducerOptions } from './producer/producer-options.ts'
+
+/** What was left when an instance closed. */
+export interface CloseReport {
+  /** Whether every listener that had started settled in time. */
+  readonly drained: boolean
+  /** Messages whose listeners had started and did not settle; a durable store delivers them again. */
+  readonly unfinishedCount: number
+}
+
+/**
+ * An embedded message queue with the semantics of Apache RocketMQ.
+ *
+ * @example
+ * ```ts
+ * import { PocketMQ } from 'pocketmq'
+ * await using mq = await PocketMQ.open({ storage: 'memory' })
+ * await mq.createPushConsumer({
+ *   group: 'greeters',
+ *   subscriptions: { greetings: '*' },
+ *   listener: async (message) => console.log(message.text()),
+ * })
+ * const producer = await mq.createProducer({ group: 'senders' })
+ * await producer.send({ topic: 'greetings', body: 'hello' })
+ * ```
+ */
+export class PocketMQ extends EventEmitter<MQEvents> {
+  /** Queries and operations. */
+  readonly admin: Admin
+  readonly #opened: OpenedEngine
+  readonly #options: CompleteOpenOptions
+  readonly #host: ProducerHost & ConsumerHost
+  readonly #keepAlive: KeepAlive
+
+  readonly #producers = new Set<Producer>()
+  readonly #consumers = new Set<PushConsumer>()
+  #closing: Promise<CloseReport> | undefined
+
+  private constructor(opened: OpenedEngine, options: CompleteOpenOptions) {
+    super()
+    const { engine } = opened
+    const ids = new MessageIdGenerator(engine.clock, engine.random)
+    this.#opened = opened
+    this.#options = options
+    this.#keepAlive = new KeepAlive(options.keepAlive)
+    this.#host = {
+      engine,
+      ids,
+      emit: (name, event) => this.#announce(name, event),
+      nextClientId: clientIdSource(engine.random.next()),
+      onClosed: (client) => this.#forget(client),
+    }
+    this.admin = new Admin({ engine, ids })
+  }
+
+  /**
+   * Opens a store on disk or in memory. Rejects with `INVALID_PARAMETER` for wrong options, and with `STORE_LOCKED`,
+   * `STORE_FOREIGN`, `STORE_CORRUPTED` or `VERSION_NOT_SUPPORTED` when the directory cannot be opened.
+   */
+  static async open(options: OpenOptions): Promise<PocketMQ>
+  static async open(path: string, options?: Omit<OpenOptions, 'path'>): Promise<PocketMQ>
+  static async open(place: string | OpenOptions, more: Omit<OpenOptions, 'path'> = {}): Promise<PocketMQ> {
+    const options = parseOpenOptions(typeof place === 'string' ? { ...more, path: place } : place)
+    let mq: PocketMQ | undefined
+    const emit: EmitEvent = (name, event) => {
+      if (mq !== undefined) mq.#announce(name, event)
+    }
+    mq = new PocketMQ(await openEngine(options, emit), options)
+    return mq
+  }
+
+  /** What the store does now. */
+  get state(): StoreState {
+    return this.#opened.state()
+  }
+
+  /** Starts a producer. */
+  async createProducer(options: ProducerOptions): Promise<Producer> {
+    this.#checkOpen()
+    const producer = await Producer.start(this.#host, options)
+    this.#producers.add(producer)
+    await this.#closeIfLate(producer)
+    return producer
+  }
+
+  /**
+   * Starts a consumer that calls a listener for each message. As long as it is open it keeps the process running, unless
+   * `keepAlive` is false.
+   */
+  async createPushConsumer(options: PushConsumerOptions): Promise<PushConsumer> {
+    this.#checkOpen()
+    const { closeTimeoutMs } = this.#options
+    const consumer = await PushConsumer.start(this.#host, { closeTimeoutMs, ...options })
+    this.#consumers.add(consumer)
+    this.#keepAlive.hold(consumer)
+    await this.#closeIfLate(consumer)
+    return consumer
+  }
+
+  /**
+   * Closes everything: takes no new clients, lets running listeners finish while their producers still work, closes the
+   * producers, writes and flushes what was sent, and gives the directory back. Calling it again answers the same.
+   * A listener must not wait for it, since it waits for the listener.
+   */
+  close(): Promise<CloseReport> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(): Promise<CloseReport> {
+    const reports = await Promise.all([...this.#consumers].map((consumer) => consumer.close()))
+    await Promise.all([...this.#producers].map((producer) => producer.close()))
+    await this.#opened.close()
+    return {
+      drained: reports.every(({ drained }) => drained),
+      unfinishedCount: reports.reduce((sum, { unfinishedCount }) => sum + unfinishedCount, 0),
+    }
+  }
+
+  /** Tells the application. What a listener throws must not reach the part that has something to tell. */
+  #announce<N extends keyof MQEvents>(name: N, event: Parameters<MQEvents[N]>[0]): void {
+    try {
+      Reflect.apply(this.emit, this, [name, event])
+    } catch (error) {
+      this.#options.store.logger.error(`A listener of '${name}' threw.`, error)
+      if (name === 'error') return
+      this.#announce('error', MQError.from(error))
+    }
+  }
+
+  #forget(client: Producer | PushConsumer): void {
+    this.#keepAlive.release(client)
+    if (client instanceof Producer) this.#producers.delete(client)
+    else this.#consumers.delete(client)
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw closed()
+  }
+
+  /** The instance was closed while the client started. */
+  async #closeIfLate(client: Producer | PushConsumer): Promise<void> {
+    if (this.#closing === undefined) return
+    await client.close()
+    throw closed()
+  }
+}
+
+function closed(): MQError {
+  return new MQError('CLOSED', 'The instance is closed; open it again.')
+}
+
+/** Names like RocketMQ's `ip@pid#nanoTime`, in the order in which the clients are made. */
+function clientIdSource(seed: number): () => string {
+  const instance = Math.floor(seed * 2 ** 32)
+    .toString(16)
+    .padStart(8, '0')
+  let count = 0
+  return () => `${process.pid}@${instance}#${String(++count).padStart(6, '0')}`
+}

@@ -1,0 +1,196 @@
+import { describe, expect, test } from 'vitest'
+import { MQError } from '../../src/model/errors.ts'
+import type { Change } from '../../src/store/change.ts'
+import { openShop, type TestBroker } from './set-up.ts'
+
+const RETRY_TOPIC = '%RETRY%billing'
+const FIRST_RETRY_MS = 10_000
+
+/** A shop in which so many messages have failed for the first time. */
+async function openWithRetries(count: number, body = 'x'): Promise<TestBroker> {
+  const shop = await openShop()
+  for (let i = 0; i < count; i++) await shop.send({ body: `${body}${i}` })
+  for (let i = 0; i < count; i++) await shop.fail(await shop.view('orders', i))
+  return shop
+}
+
+/** Lets a number of commits fail; answers what the others held. */
+function failCommits(
+  shop: TestBroker,
+  count: number,
+  error: Error = new MQError('WRITE_FAILED', 'full'),
+): Change[] {
+  const commits: Change[] = []
+  const commit = shop.store.commit.bind(shop.store)
+  let left = count
+  shop.store.commit = (change) => {
+    if (left-- > 0) return Promise.reject(error)
+    commits.push(change)
+    return commit(change)
+  }
+  return commits
+}
+
+async function retriedBodies(shop: TestBroker): Promise<string[]> {
+  const result = await shop.pull({ queue: shop.queue(RETRY_TOPIC), maxCount: 1024 })
+  return result.messages.map((message) => message.text())
+}
+
+describe('What is due', () => {
+  test('happens at its time, not before', async () => {
+    const shop = await openWithRetries(1)
+    await shop.clock.advance(FIRST_RETRY_MS - 1)
+    expect(await retriedBodies(shop)).toEqual([])
+    await shop.clock.advance(1)
+    expect(await retriedBodies(shop)).toEqual(['x0'])
+  })
+
+  test('happens in the order of its time', async () => {
+    const shop = await openShop()
+    for (const body of ['late', 'early', 'middle']) await shop.send({ body })
+    for (const [offset, delayLevel] of [5, 3, 4].entries()) {
+      await shop.fail(await shop.view('orders', offset), { delayLevel })
+    }
+    await shop.clock.advance(3_600_000)
+    expect(await retriedBodies(shop)).toEqual(['early', 'middle', 'late'])
+  })
+
+  test('at the same time happens in the order in which it was set', async () => {
+    const shop = await openWithRetries(20)
+    await shop.clock.advance(FIRST_RETRY_MS)
+    expect(await retriedBodies(shop)).toEqual(Array.from({ length: 20 }, (_, i) => `x${i}`))
+  })
+
+  test('at the same time shares a commit, of at most 256 alarms', async () => {
+    const shop = await openWithRetries(300)
+    const commits = failCommits(shop, 0)
+    await shop.clock.advance(FIRST_RETRY_MS)
+    expect(commits.map((change) => change.alarmsCleared?.length)).toEqual([256, 44])
+    expect(commits.map((change) => change.appends?.length)).toEqual([1, 1])
+    expect(await shop.broker.maxOffset(shop.queue(RETRY_TOPIC))).toBe(300)
+  })
+
+  test('shares a commit of not much more than 1 MiB', async () => {
+    const shop = await openWithRetries(128, 'x'.repeat(50_000))
+    const commits = failCommits(shop, 0)
+    await shop.clock.advance(FIRST_RETRY_MS)
+    expect(commits.map((change) => change.alarmsCleared?.length)).toEqual([32, 32, 32, 32])
+  })
+
+  test('lets others have a turn between two commits', async () => {
+    const shop = await openWithRetries(600)
+    const order: string[] = []
+    shop.store.onAppended = () => {
+      order.push('commit')
+      setImmediate(() => order.push('turn'))
+    }
+    await shop.clock.advance(FIRST_RETRY_MS)
+    expect(order).toEqual(['commit', 'turn', 'commit', 'turn', 'commit', 'turn'])
+  })
+
+  test('is known to be under way', async () => {
+    const shop = await openWithRetries(1)
+    const busy: boolean[] = [shop.broker.busy]
+    shop.store.onAppended = () => busy.push(shop.broker.busy)
+    await shop.clock.advance(FIRST_RETRY_MS)
+    expect([...busy, shop.broker.busy]).toEqual([false, true, false])
+  })
+})
+
+describe('When the store fails', () => {
+  test('what is due is tried again, and happens once', async () => {
+    const shop = await openWithRetries(3)
+    failCommits(shop, 4)
+    await shop.clock.advance(FIRST_RETRY_MS + 60_000)
+    expect(await retriedBodies(shop)).toEqual(['x0', 'x1', 'x2'])
+    expect(shop.events('error').map(({ code }) => code)).toEqual(Array(4).fill('WRITE_FAILED'))
+  })
+
+  test('the pauses grow from 0.1 to 30 seconds', async () => {
+    const shop = await openWithRetries(1)
+    const start = shop.clock.now() + FIRST_RETRY_MS
+    const tries: number[] = []
+    shop.store.commit = () => {
+      tries.push(shop.clock.now() - start)
+      return Promise.reject(new Error('disk gone'))
+    }
+    await shop.clock.advance(FIRST_RETRY_MS + 120_000)
+    const pauses = tries.slice(1).map((time, i) => time - (tries[i] ?? 0))
+    expect(tries[0]).toBe(0)
+    expect(pauses).toEqual([100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000])
+  })
+
+  test('new alarms do not shorten the pause', async () => {
+    const shop = await openWithRetries(2)
+    const commits = failCommits(shop, 1)
+    await shop.clock.advance(FIRST_RETRY_MS)
+    await shop.fail(await shop.view(), { delayLevel: 1 })
+    commits.length = 0
+    await shop.clock.advance(99)
+    expect(commits).toEqual([])
+    await shop.clock.advance(1)
+    expect(commits.map((change) => change.alarmsCleared?.length)).toEqual([2])
+  })
+
+  test('a record that cannot be read now is not taken for lost', async () => {
+    const shop = await openWithRetries(1)
+    const read = shop.store.readRecord.bind(shop.store)
+    shop.store.readRecord = () => Promise.reject(new MQError('SYSTEM_ERROR', 'LevelDB heals'))
+    await shop.clock.advance(FIRST_RETRY_MS)
+    shop.store.readRecord = read
+    await shop.clock.advance(60_000)
+    expect(await retriedBodies(shop)).toEqual(['x0'])
+    expect(shop.events('message-lost')).toEqual([])
+  })
+})
+
+describe('When the clock is set', () => {
+  test('forward, what is due now happens within a minute', async () => {
+    const shop = await openShop()
+    await shop.send()
+    await shop.fail(await shop.view(), { delayLevel: 18 })
+    await shop.clock.advance(1)
+    shop.clock.jump(7_200_000)
+    await shop.clock.advance(60_000)
+    expect(await retriedBodies(shop)).toEqual(['x'])
+  })
+
+  test('back, nothing happens early or twice', async () => {
+    const shop = await openWithRetries(1)
+    shop.clock.jump(-3_600_000)
+    await shop.clock.advance(FIRST_RETRY_MS)
+    expect(await retriedBodies(shop)).toEqual([])
+    await shop.clock.advance(3_600_000)
+    expect(await retriedBodies(shop)).toEqual(['x0'])
+  })
+})
+
+describe('A closed broker', () => {
+  test('does nothing more that is due', async () => {
+    const shop = await openWithRetries(1)
+    await shop.broker.close()
+    await shop.clock.advance(FIRST_RETRY_MS)
+    expect(await shop.broker.maxOffset(shop.queue(RETRY_TOPIC))).toBe(0)
+  })
+
+  test('waits for what is under way', async () => {
+    const shop = await openWithRetries(1)
+    let closing: Promise<void> | undefined
+    shop.store.onAppended = () => {
+      closing = shop.broker.close()
+    }
+    await shop.clock.advance(FIRST_RETRY_MS)
+    await closing
+    expect(shop.broker.busy).toBe(false)
+  })
+
+  test('says nothing about a failure on the way down', async () => {
+    const shop = await openWithRetries(1)
+    shop.store.commit = () => {
+      void shop.broker.close()
+      return Promise.reject(new MQError('CLOSED', 'The store is closed.'))
+    }
+    await shop.clock.advance(FIRST_RETRY_MS + 60_000)
+    expect(shop.events('error')).toEqual([])
+  })
+})

@@ -1,0 +1,126 @@
+import { describe, expect, test } from 'vitest'
+import { OffsetKeeper } from '../../src/consumer/offset-keeper.ts'
+import type { Engine } from '../../src/model/engine.ts'
+import { MQError } from '../../src/model/errors.ts'
+import { ManualClock } from '../helpers/manual-clock.ts'
+import { Signal } from '../helpers/signal.ts'
+
+const queue = { topic: 'orders', brokerName: 'a', queueId: 0 }
+
+function setUp(committedOffset = 0) {
+  const clock = new ManualClock()
+  const source = { queue, committableOffset: 0 }
+  const updates: number[] = []
+  const errors: MQError[] = []
+  const answers: (() => Promise<void>)[] = []
+  const updateConsumerOffset = (_group: string, _queue: unknown, offset: number): Promise<void> => {
+    updates.push(offset)
+    return answers.shift()?.() ?? Promise.resolve()
+  }
+  const engine = { clock, updateConsumerOffset } as unknown as Engine
+  const host = { engine, group: 'billing', onError: (error: MQError) => errors.push(error) }
+  const keeper = new OffsetKeeper(host, source, committedOffset)
+  const progress = (offset: number): void => {
+    source.committableOffset = offset
+    keeper.onProgress()
+  }
+  return { clock, keeper, progress, updates, errors, answers }
+}
+
+describe('An offset keeper', () => {
+  test('makes one update of the progress of a whole turn', async () => {
+    const { clock, progress, updates } = setUp()
+    for (let offset = 1; offset <= 1000; offset++) progress(offset)
+    expect(updates).toEqual([])
+    await clock.settle()
+    expect(updates).toEqual([1000])
+  })
+
+  test('has at most one update under way, and makes up for what it missed', async () => {
+    const { clock, progress, updates, answers } = setUp()
+    const stored = new Signal()
+    answers.push(() => stored.promise)
+    progress(1)
+    await clock.settle()
+    progress(2)
+    progress(3)
+    await clock.settle()
+    expect(updates).toEqual([1])
+    stored.resolve()
+    await clock.settle()
+    expect(updates).toEqual([1, 3])
+  })
+
+  test('commits nothing when nothing moved', async () => {
+    const { clock, progress, updates } = setUp(7)
+    progress(7)
+    await clock.settle()
+    expect(updates).toEqual([])
+  })
+
+  test('commits the first offset of a group that has none, also when it is 0', async () => {
+    const { clock, progress, updates } = setUp(-1)
+    progress(0)
+    await clock.settle()
+    expect(updates).toEqual([0])
+  })
+
+  test('tells of a failed update and tries again a second later', async () => {
+    const { clock, progress, updates, errors, answers } = setUp()
+    answers.push(() => Promise.reject(new MQError('WRITE_FAILED', 'no')))
+    progress(1)
+    await clock.settle()
+    expect(errors).toEqual([expect.objectContaining({ code: 'WRITE_FAILED' })])
+    progress(2)
+    await clock.advance(999)
+    expect(updates).toEqual([1])
+    await clock.advance(1)
+    expect(updates).toEqual([1, 2])
+  })
+
+  test('says nothing of a topic that was deleted', async () => {
+    const { clock, progress, errors, answers } = setUp()
+    answers.push(() => Promise.reject(new MQError('TOPIC_NOT_EXIST', 'gone')))
+    progress(1)
+    await clock.settle()
+    expect(errors).toEqual([])
+  })
+
+  test('commits for the last time when it is closed, behind the update that is under way', async () => {
+    const { clock, keeper, progress, updates, answers } = setUp()
+    const stored = new Signal()
+    answers.push(() => stored.promise)
+    progress(1)
+    await clock.settle()
+    progress(5)
+    const closing = keeper.close()
+    await clock.settle()
+    expect(updates).toEqual([1])
+    stored.resolve()
+    await closing
+    expect(updates).toEqual([1, 5])
+    progress(6)
+    await clock.settle()
+    expect(updates).toEqual([1, 5])
+  })
+
+  test('closes even if the last update fails', async () => {
+    const { keeper, progress, errors, answers } = setUp()
+    answers.push(() => Promise.reject(new MQError('CLOSED', 'no')))
+    progress(1)
+    await keeper.close()
+    expect(errors).toHaveLength(1)
+  })
+
+  test('commits nothing more once it is discarded', async () => {
+    const { clock, keeper, progress, updates, answers } = setUp()
+    answers.push(() => Promise.reject(new MQError('WRITE_FAILED', 'no')))
+    progress(1)
+    await clock.settle()
+    keeper.discard()
+    progress(2)
+    await clock.advance(10_000)
+    expect(updates).toEqual([1])
+    expect(clock.timerCount).toBe(0)
+  })
+})
