@@ -11,6 +11,7 @@ export type { ResendReport } from './admin/dead-letters.ts'
 export type { QueueOffset } from './admin/reset-offset.ts'
 export type { AllocateStrategy } from './allocate/allocate.ts'
 export { allocateAveragely } from './allocate/averagely.ts'
+export { checkStore } from './check-store.ts'
 export type { ConsumeContext } from './consumer/consume-context.ts'
 export {
   type BatchMessageListener,

@@ -12,10 +12,12 @@ const STORE_CHILD = fileURLToPath(new URL('../store-child.ts', import.meta.url))
   /\.ts$/,
   extname(import.meta.url),
 )
-const QUEUES = 1000
-const OPENINGS = 3
 /** How long a child sends at full speed before it is killed. */
 const BEFORE_KILL_MS = 700
+const SIZES = {
+  quick: { count: 100_000, queues: 100, openings: 1 },
+  full: { count: 10_000_000, queues: 1000, openings: 3 },
+}
 
 /** Opening must not take longer with more messages; after a kill, the journal is applied again. */
 export const openTime: Scenario = {
@@ -26,12 +28,12 @@ export const openTime: Scenario = {
 }
 
 async function measure(setup: Setup, directory: string): Promise<Figure[]> {
-  const count = setup.quick ? 100_000 : 10_000_000
-  await run('fill', directory, count, setup.quick ? 100 : QUEUES)
+  const { count, queues, openings } = SIZES[setup.quick ? 'quick' : 'full']
+  await run('fill', directory, count, queues)
   const clean: number[] = []
-  for (let i = 0; i < OPENINGS; i++) clean.push(await run('open', directory))
+  for (let i = 0; i < openings; i++) clean.push(await run('open', directory))
   const killed: number[] = []
-  for (let i = 0; i < OPENINGS; i++) {
+  for (let i = 0; i < openings; i++) {
     await sendUntilKilled(directory)
     killed.push(await run('open', directory))
   }

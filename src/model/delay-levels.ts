@@ -6,7 +6,13 @@ export const DEFAULT_MESSAGE_DELAY_LEVEL = '1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8
 
 /** The first retry uses level 3, the next level 4, and so on. */
 const FIRST_RETRY_LEVEL = 3
-const MS_OF_UNIT: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const MS_OF_UNIT: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+}
 
 /** Milliseconds of each level; index 0 is level 1. */
 export type DelayLevels = readonly number[]

@@ -9,8 +9,8 @@
  */
 import type { Clock, RandomSource } from './clock.ts'
 import type { Logger } from './logger.ts'
-import type { MessageQueue } from './message-queue.ts'
 import type { MessageView } from './message.ts'
+import type { MessageQueue } from './message-queue.ts'
 import type { OutgoingMessage } from './outgoing-message.ts'
 import type {
   ConsumerProgress,
@@ -134,7 +134,11 @@ export interface Engine {
   /** Client ids of a group's members, sorted. */
   queryConsumerIds(group: string): Promise<readonly string[]>
   /** Takes leases on queues; answers those that the client now holds (RocketMQ `LOCK_BATCH_MQ`). */
-  lockQueues(group: string, clientId: string, queues: readonly MessageQueue[]): Promise<readonly MessageQueue[]>
+  lockQueues(
+    group: string,
+    clientId: string,
+    queues: readonly MessageQueue[],
+  ): Promise<readonly MessageQueue[]>
   /** Gives leases back (RocketMQ `UNLOCK_BATCH_MQ`). */
   unlockQueues(group: string, clientId: string, queues: readonly MessageQueue[]): Promise<void>
   /** Listens to events until the returned function is called. */
@@ -211,7 +215,11 @@ export interface PoppedMessage {
 export interface TransactionVerbs {
   /** Stores a message that nobody sees before its transaction is committed. */
   sendHalfMessage(request: SendRequest): Promise<SendReceipt & { readonly transactionId: string }>
-  endTransaction(transactionId: string, producerGroup: string, resolution: 'COMMIT' | 'ROLLBACK' | 'UNKNOWN'): Promise<void>
+  endTransaction(
+    transactionId: string,
+    producerGroup: string,
+    resolution: 'COMMIT' | 'ROLLBACK' | 'UNKNOWN',
+  ): Promise<void>
   /** Answers check-backs for a producer group until the returned function is called. */
   answerChecks(
     producerGroup: string,
@@ -222,7 +230,10 @@ export interface TransactionVerbs {
 
 /** Messages that appear later (semantics section 10). */
 export interface DelayVerbs {
-  sendDelayedMessage(request: SendRequest, deliveryTimestamp: number): Promise<SendReceipt & { readonly recallHandle: string }>
+  sendDelayedMessage(
+    request: SendRequest,
+    deliveryTimestamp: number,
+  ): Promise<SendReceipt & { readonly recallHandle: string }>
   recallMessage(topic: string, recallHandle: string): Promise<void>
 }
 

@@ -15,29 +15,66 @@ interface CodeEntry {
 
 /** Every code an {@link MQError} can carry. */
 export const MQErrorCodes = {
-  SYSTEM_ERROR: { description: 'An internal failure that no other code describes; the cause is kept.', responseCode: 1 },
-  SYSTEM_BUSY: { description: 'Too many bytes wait to be written and the send could not be queued.', responseCode: 2 },
+  SYSTEM_ERROR: {
+    description: 'An internal failure that no other code describes; the cause is kept.',
+    responseCode: 1,
+  },
+  SYSTEM_BUSY: {
+    description: 'Too many bytes wait to be written and the send could not be queued.',
+    responseCode: 2,
+  },
   UNSUPPORTED: { description: 'This engine does not offer the requested feature.', responseCode: 3 },
-  MESSAGE_ILLEGAL: { description: 'A message breaks a rule: body, size, tag, keys or properties.', responseCode: 13 },
-  SERVICE_NOT_AVAILABLE: { description: 'The store takes no writes now: it failed, is healing or the disk is full.', responseCode: 14 },
-  VERSION_NOT_SUPPORTED: { description: 'The directory was written by a format version this release cannot read.', responseCode: 15 },
+  MESSAGE_ILLEGAL: {
+    description: 'A message breaks a rule: body, size, tag, keys or properties.',
+    responseCode: 13,
+  },
+  SERVICE_NOT_AVAILABLE: {
+    description: 'The store takes no writes now: it failed, is healing or the disk is full.',
+    responseCode: 14,
+  },
+  VERSION_NOT_SUPPORTED: {
+    description: 'The directory was written by a format version this release cannot read.',
+    responseCode: 15,
+  },
   NO_PERMISSION: { description: 'The topic or the group does not permit this operation.', responseCode: 16 },
   TOPIC_NOT_EXIST: { description: 'The topic does not exist and may not be created here.', responseCode: 17 },
-  TOPIC_EXIST_ALREADY: { description: 'The topic to be created exists with other settings.', responseCode: 18 },
+  TOPIC_EXIST_ALREADY: {
+    description: 'The topic to be created exists with other settings.',
+    responseCode: 18,
+  },
   QUERY_NOT_FOUND: { description: 'The group has no stored offset for the queue.', responseCode: 22 },
   SUBSCRIPTION_PARSE_FAILED: { description: 'A filter expression cannot be parsed.', responseCode: 23 },
   SUBSCRIPTION_GROUP_NOT_EXIST: { description: 'The consumer group does not exist.', responseCode: 26 },
-  INVALID_PARAMETER: { description: 'An argument or option is missing, unknown or out of range.', responseCode: 29 },
+  INVALID_PARAMETER: {
+    description: 'An argument or option is missing, unknown or out of range.',
+    responseCode: 29,
+  },
   NO_MESSAGE: { description: 'No message has this id or lies at this offset.', responseCode: 208 },
-  SEND_TIMEOUT: { description: 'A send waited for room longer than its timeout; nothing was written.', responseCode: 10002 },
+  SEND_TIMEOUT: {
+    description: 'A send waited for room longer than its timeout; nothing was written.',
+    responseCode: 10002,
+  },
   ABORTED: { description: 'The caller aborted the operation before it took effect.' },
   CLOSED: { description: 'The instance or the handle is closed or closing.' },
-  DISK_FULL: { description: 'Free disk space is below the floor; reading goes on, sends are refused.', responseCode: 14 },
-  WRITE_FAILED: { description: 'The journal refused this write and was cut back; nothing of it is stored.', responseCode: 1 },
-  STORE_FAILED: { description: 'A flush failed, so what was written last may or may not survive; reopen the store.', responseCode: 14 },
+  DISK_FULL: {
+    description: 'Free disk space is below the floor; reading goes on, sends are refused.',
+    responseCode: 14,
+  },
+  WRITE_FAILED: {
+    description: 'The journal refused this write and was cut back; nothing of it is stored.',
+    responseCode: 1,
+  },
+  STORE_FAILED: {
+    description: 'A flush failed, so what was written last may or may not survive; reopen the store.',
+    responseCode: 14,
+  },
   STORE_LOCKED: { description: 'The directory is open elsewhere; the message names the holder.' },
-  STORE_CORRUPTED: { description: 'Stored bytes fail their checksum or records are missing; the message names where.' },
-  STORE_FOREIGN: { description: 'The directory holds something that is not a PocketMQ store; it was left untouched.' },
+  STORE_CORRUPTED: {
+    description: 'Stored bytes fail their checksum or records are missing; the message names where.',
+  },
+  STORE_FOREIGN: {
+    description: 'The directory holds something that is not a PocketMQ store; it was left untouched.',
+  },
 } as const satisfies Record<string, CodeEntry>
 
 /** A stable error code, see {@link MQErrorCodes}. */

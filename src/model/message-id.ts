@@ -5,9 +5,10 @@
  * Ids of one generator ascend as bytes, which the store relies on to index a whole group of messages by one row;
  * a foreign id is stored and found as well.
  */
-import { invalidParameter } from './errors.ts'
+
 import type { Clock, RandomSource } from './clock.ts'
 import { randomBelow } from './clock.ts'
+import { invalidParameter } from './errors.ts'
 
 /** Bytes of an id as stored: without the version byte. */
 export const MESSAGE_ID_BYTES = 16
@@ -64,7 +65,8 @@ export function formatStoredMessageId(bytes: Buffer, position: number): string {
 
 /** Parses the 34 characters of an id; refuses anything else. */
 export function parseMessageId(text: string): MessageId {
-  if (!isMessageId(text)) throw invalidParameter(`'${text}' is not a message id of 34 hex characters that starts with 01.`)
+  if (!isMessageId(text))
+    throw invalidParameter(`'${text}' is not a message id of 34 hex characters that starts with 01.`)
   const bytes = Buffer.from(text.slice(VERSION.length), 'hex')
   return {
     prefix: bytes.subarray(0, MESSAGE_ID_PREFIX_BYTES),

@@ -13,7 +13,7 @@ import { checkTopicName } from './topic.ts'
 const NO_PROPERTIES: PropertyEntries = Object.freeze([])
 const FIELDS: ReadonlySet<string> = new Set(['topic', 'body', 'tag', 'keys', 'properties'])
 /** Control characters: RocketMQ separates properties by 1 and 2 and does not escape them. */
-const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f]/
+const CONTROL_CHARACTERS = /\p{Cc}/u
 /** RocketMQ counts a separator behind each name and each value. */
 const PROPERTY_SEPARATOR_BYTES = 2
 const TAGS_NAME_BYTES = 4
@@ -38,7 +38,11 @@ export interface OutgoingMessage {
 }
 
 /** Checks a message and completes it; throws `MESSAGE_ILLEGAL` or `INVALID_PARAMETER` with what to do. */
-export function prepareMessage(message: Message, messageId: MessageId, bornTimestamp: number): OutgoingMessage {
+export function prepareMessage(
+  message: Message,
+  messageId: MessageId,
+  bornTimestamp: number,
+): OutgoingMessage {
   checkFields(message)
   const { topic, body } = message
   checkTopicName(topic)
@@ -50,7 +54,19 @@ export function prepareMessage(message: Message, messageId: MessageId, bornTimes
   const sizeBytes = topic.length + propertiesBytes + bodyBytes + MESSAGE_LOG_OVERHEAD_BYTES
   if (sizeBytes > MESSAGE_MAX_BYTES) throw tooLarge(sizeBytes)
   const tagHash = tag === '' ? 0 : javaHashCode(tag)
-  return { topic, messageId, body, bodyBytes, tag, tagHash, keys, properties, bornTimestamp, reconsumeTimes: 0, sizeBytes }
+  return {
+    topic,
+    messageId,
+    body,
+    bodyBytes,
+    tag,
+    tagHash,
+    keys,
+    properties,
+    bornTimestamp,
+    reconsumeTimes: 0,
+    sizeBytes,
+  }
 }
 
 /** The size of a message by RocketMQ's formula; checks the message on the way. */
@@ -61,29 +77,35 @@ export function sizeOfMessage(message: Message): number {
 const NO_ID: MessageId = { prefix: new Uint8Array(8), seconds: 0, sequence: 0 }
 
 function checkFields(message: Message): void {
-  if (typeof message !== 'object' || message === null) throw illegal('A message must be an object with topic and body.')
+  if (typeof message !== 'object' || message === null)
+    throw illegal('A message must be an object with topic and body.')
   for (const field in message) {
-    if (!FIELDS.has(field)) throw illegal(`A message has no field '${field}'; known are ${[...FIELDS].join(', ')}.`)
+    if (!FIELDS.has(field))
+      throw illegal(`A message has no field '${field}'; known are ${[...FIELDS].join(', ')}.`)
   }
 }
 
 function checkBody(body: unknown): number {
   if (typeof body === 'string') {
     if (body === '') throw illegal('The body is empty; a message needs at least one byte.')
-    if (!body.isWellFormed()) throw illegal('The body holds a lone surrogate, which UTF-8 cannot express; send bytes instead.')
+    if (!body.isWellFormed())
+      throw illegal('The body holds a lone surrogate, which UTF-8 cannot express; send bytes instead.')
     return Buffer.byteLength(body)
   }
-  if (!(body instanceof Uint8Array)) throw illegal('The body must be a string or a Uint8Array; encode other values first.')
+  if (!(body instanceof Uint8Array))
+    throw illegal('The body must be a string or a Uint8Array; encode other values first.')
   if (body.byteLength === 0) throw illegal('The body is empty; a message needs at least one byte.')
   return body.byteLength
 }
 
 function checkTag(tag: unknown): string {
-  if (typeof tag !== 'string' || tag.trim() === '') throw illegal('The tag must be a string that is not blank, or be left out.')
+  if (typeof tag !== 'string' || tag.trim() === '')
+    throw illegal('The tag must be a string that is not blank, or be left out.')
   if (tag !== tag.trim() || tag.includes('|') || CONTROL_CHARACTERS.test(tag) || !tag.isWellFormed()) {
     throw illegal(`The tag '${tag}' must hold no '|', no control characters and no white space around it.`)
   }
-  if (tag === '*') throw illegal("The tag '*' means every tag in a subscription and cannot be the tag of a message.")
+  if (tag === '*')
+    throw illegal("The tag '*' means every tag in a subscription and cannot be the tag of a message.")
   return tag
 }
 
@@ -98,7 +120,9 @@ function checkKeys(keys: unknown): string {
 function checkKey(key: unknown): string {
   if (typeof key !== 'string' || key === '') throw illegal('A key must be a string that is not empty.')
   if (/\s/.test(key) || CONTROL_CHARACTERS.test(key) || !key.isWellFormed()) {
-    throw illegal(`The key '${key}' holds white space or control characters; RocketMQ separates keys by spaces.`)
+    throw illegal(
+      `The key '${key}' holds white space or control characters; RocketMQ separates keys by spaces.`,
+    )
   }
   return key
 }
@@ -115,10 +139,18 @@ function checkProperties(properties: unknown): PropertyEntries {
 
 function checkProperty(name: string, value: unknown): void {
   if (name.trim() === '') throw illegal('A property name must not be blank.')
-  if (isReservedProperty(name)) throw illegal(`The property '${name}' is reserved by RocketMQ; choose another name.`)
-  if (typeof value !== 'string') throw illegal(`The property '${name}' must be a string, not ${typeof value}.`)
-  if (value.trim() === '') throw illegal(`The property '${name}' is blank; RocketMQ drops such values, so leave it out.`)
-  if (CONTROL_CHARACTERS.test(name) || CONTROL_CHARACTERS.test(value) || !name.isWellFormed() || !value.isWellFormed()) {
+  if (isReservedProperty(name))
+    throw illegal(`The property '${name}' is reserved by RocketMQ; choose another name.`)
+  if (typeof value !== 'string')
+    throw illegal(`The property '${name}' must be a string, not ${typeof value}.`)
+  if (value.trim() === '')
+    throw illegal(`The property '${name}' is blank; RocketMQ drops such values, so leave it out.`)
+  if (
+    CONTROL_CHARACTERS.test(name) ||
+    CONTROL_CHARACTERS.test(value) ||
+    !name.isWellFormed() ||
+    !value.isWellFormed()
+  ) {
     throw illegal(`The property '${name}' holds control characters or a lone surrogate.`)
   }
 }
@@ -132,7 +164,9 @@ function sizeOfProperties(tag: string, keys: string, properties: PropertyEntries
   for (const [name, value] of properties) content += Buffer.byteLength(name) + Buffer.byteLength(value)
   separators = PROPERTY_SEPARATOR_BYTES * (properties.length + 2)
   if (content + separators > PROPERTIES_MAX_BYTES) {
-    throw illegal(`The properties take ${content + separators} bytes; at most ${PROPERTIES_MAX_BYTES} are allowed.`)
+    throw illegal(
+      `The properties take ${content + separators} bytes; at most ${PROPERTIES_MAX_BYTES} are allowed.`,
+    )
   }
   return content
 }

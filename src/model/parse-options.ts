@@ -3,7 +3,11 @@ import { z } from 'zod'
 import { invalidParameter } from './errors.ts'
 
 /** Parses with a strict schema; throws `INVALID_PARAMETER` that names the path and what is wrong. */
-export function parseOptions<S extends z.ZodType>(what: string, schema: S, value: unknown): Readonly<z.output<S>> {
+export function parseOptions<S extends z.ZodType>(
+  what: string,
+  schema: S,
+  value: unknown,
+): Readonly<z.output<S>> {
   const result = schema.safeParse(value)
   if (result.success) return freezeAll(result.data, value)
   const issue = result.error.issues[0]
@@ -23,7 +27,9 @@ function freezeAll<T>(parsed: T, given: unknown): T {
 function unknownKey(what: string, issue: z.core.$ZodIssueUnrecognizedKeys, schema: z.ZodType): string {
   const key = issue.keys[0] ?? ''
   const known = issue.path.length === 0 && schema instanceof z.ZodObject ? Object.keys(schema.shape) : []
-  const nearest = known.map((name) => ({ name, distance: editDistance(key, name) })).sort((a, b) => a.distance - b.distance)[0]
+  const nearest = known
+    .map((name) => ({ name, distance: editDistance(key, name) }))
+    .sort((a, b) => a.distance - b.distance)[0]
   const hint = nearest !== undefined && nearest.distance <= 3 ? ` Did you mean '${nearest.name}'?` : ''
   return `${what}: unknown option '${[...issue.path, key].join('.')}'.${hint}`
 }

@@ -1,6 +1,7 @@
 /** What the verbs of an engine return. */
-import type { MessageQueue } from './message-queue.ts'
+
 import type { MessageView } from './message.ts'
+import type { MessageQueue } from './message-queue.ts'
 
 /** How safely a message is stored (RocketMQ `SendStatus`); every status means that it is stored. */
 export type SendStatus = 'SEND_OK' | 'FLUSH_DISK_TIMEOUT' | 'FLUSH_SLAVE_TIMEOUT' | 'SLAVE_NOT_AVAILABLE'

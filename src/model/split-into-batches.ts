@@ -1,6 +1,7 @@
 /** Splits a list of messages into batches that `send` accepts (RocketMQ's batch sample, semantics section 2.8). */
-import { BATCH_ADVISED_BYTES, BATCH_MAX_COUNT, MESSAGE_MAX_BYTES } from './limits.ts'
+
 import { invalidParameter } from './errors.ts'
+import { BATCH_ADVISED_BYTES, BATCH_MAX_COUNT, MESSAGE_MAX_BYTES } from './limits.ts'
 import type { Message } from './message.ts'
 import { sizeOfMessage } from './outgoing-message.ts'
 
@@ -23,7 +24,10 @@ export interface SplitOptions {
  * for (const batch of splitIntoBatches(messages)) await producer.send(batch)
  * ```
  */
-export function* splitIntoBatches(messages: Iterable<Message>, options: SplitOptions = {}): Generator<Message[]> {
+export function* splitIntoBatches(
+  messages: Iterable<Message>,
+  options: SplitOptions = {},
+): Generator<Message[]> {
   const maxBytes = options.maxBytes ?? BATCH_ADVISED_BYTES
   if (!Number.isInteger(maxBytes) || maxBytes < 1 || maxBytes > MESSAGE_MAX_BYTES) {
     throw invalidParameter(`maxBytes must be a whole number from 1 to ${MESSAGE_MAX_BYTES}, not ${maxBytes}.`)
@@ -32,7 +36,8 @@ export function* splitIntoBatches(messages: Iterable<Message>, options: SplitOpt
   let batchBytes = 0
   for (const message of messages) {
     const bytes = sizeOfMessage(message)
-    const fits = batchBytes + bytes <= maxBytes && batch.length < BATCH_MAX_COUNT && batch[0]?.topic === message.topic
+    const fits =
+      batchBytes + bytes <= maxBytes && batch.length < BATCH_MAX_COUNT && batch[0]?.topic === message.topic
     if (batch.length > 0 && !fits) {
       yield batch
       batch = []

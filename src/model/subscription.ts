@@ -30,13 +30,22 @@ export const matchAll: TagFilter = Object.freeze({
 
 /** Compiles `a || b`, `*` or the empty string; refuses anything else with `SUBSCRIPTION_PARSE_FAILED`. */
 export function parseTagExpression(expression: unknown): TagFilter {
-  if (typeof expression !== 'string') throw parseFailed('A tag expression must be a string such as "a || b" or "*".')
+  if (typeof expression !== 'string')
+    throw parseFailed('A tag expression must be a string such as "a || b" or "*".')
   if (expression.length > EXPRESSION_MAX_LENGTH) {
-    throw parseFailed(`The tag expression has ${expression.length} characters; at most ${EXPRESSION_MAX_LENGTH} are allowed.`)
+    throw parseFailed(
+      `The tag expression has ${expression.length} characters; at most ${EXPRESSION_MAX_LENGTH} are allowed.`,
+    )
   }
   if (expression === '' || expression === ALL) return matchAll
-  const tags = new Set(expression.split('||').map((part) => part.trim()).filter((part) => part !== ''))
-  if (tags.size === 0) throw parseFailed(`The tag expression '${expression}' names no tag; use "*" for every message.`)
+  const tags = new Set(
+    expression
+      .split('||')
+      .map((part) => part.trim())
+      .filter((part) => part !== ''),
+  )
+  if (tags.size === 0)
+    throw parseFailed(`The tag expression '${expression}' names no tag; use "*" for every message.`)
   for (const tag of tags) checkTag(expression, tag)
   return Object.freeze({ type: 'TAG', expression, tags, tagHashes: new Set([...tags].map(javaHashCode)) })
 }
@@ -48,8 +57,10 @@ export function matchesTag(filter: TagFilter, tagHash: number, tag: () => string
 }
 
 function checkTag(expression: string, tag: string): void {
-  if (tag.includes('|')) throw parseFailed(`The tag expression '${expression}' has a single '|'; tags are joined by '||'.`)
-  if (tag === ALL) throw parseFailed(`The tag expression '${expression}' mixes '*' with tags; '*' stands alone.`)
+  if (tag.includes('|'))
+    throw parseFailed(`The tag expression '${expression}' has a single '|'; tags are joined by '||'.`)
+  if (tag === ALL)
+    throw parseFailed(`The tag expression '${expression}' mixes '*' with tags; '*' stands alone.`)
 }
 
 function parseFailed(text: string): MQError {

@@ -19,13 +19,10 @@ class SystemTimer implements Timer {
   #arm(delayMs: number, callback: () => void): void {
     const step = Math.min(delayMs, LONGEST_TIMEOUT_MS)
     // Rounded up: a timer that fires a fraction early would find nothing due and be set again at once.
-    this.#handle = setTimeout(
-      () => {
-        if (delayMs > step) this.#arm(delayMs - step, callback)
-        else callback()
-      },
-      Math.ceil(step),
-    )
+    this.#handle = setTimeout(() => {
+      if (delayMs > step) this.#arm(delayMs - step, callback)
+      else callback()
+    }, Math.ceil(step))
     this.#handle.unref()
   }
 }

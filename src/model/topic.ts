@@ -1,5 +1,5 @@
 /** Names, permissions and settings of topics and groups (RocketMQ `TopicValidator`, `Validators`, `PermName`). */
-import { MQError, invalidParameter } from './errors.ts'
+import { invalidParameter, MQError } from './errors.ts'
 import { DERIVED_TOPIC_MAX_LENGTH, GROUP_MAX_LENGTH, TOPIC_MAX_LENGTH } from './limits.ts'
 
 const NAME_PATTERN = /^[%|a-zA-Z0-9_-]+$/
@@ -79,7 +79,8 @@ export function deadLetterTopicOf(group: string): string {
 /** Refuses an illegal topic name with the reason (RocketMQ `Validators#checkTopic`). */
 export function checkTopicName(topic: unknown): asserts topic is string {
   checkBlank('topic', topic)
-  const longest = isRetryTopic(topic) || isDeadLetterTopic(topic) ? DERIVED_TOPIC_MAX_LENGTH : TOPIC_MAX_LENGTH
+  const longest =
+    isRetryTopic(topic) || isDeadLetterTopic(topic) ? DERIVED_TOPIC_MAX_LENGTH : TOPIC_MAX_LENGTH
   checkName('topic', topic, longest)
 }
 
@@ -91,19 +92,25 @@ export function checkGroupName(group: unknown): asserts group is string {
 
 /** Refuses the names that an application may not send to, create or change. */
 export function checkNotSystemTopic(topic: string): void {
-  if (isSystemTopic(topic)) throw new MQError('NO_PERMISSION', `The topic '${topic}' is a system topic; choose another name.`)
+  if (isSystemTopic(topic))
+    throw new MQError('NO_PERMISSION', `The topic '${topic}' is a system topic; choose another name.`)
 }
 
 function checkBlank(what: string, name: unknown): asserts name is string {
-  if (typeof name !== 'string' || name.trim() === '') throw invalidParameter(`The ${what} must be a name, not ${describe(name)}.`)
+  if (typeof name !== 'string' || name.trim() === '')
+    throw invalidParameter(`The ${what} must be a name, not ${describe(name)}.`)
 }
 
 function checkName(what: string, name: string, longest: number): void {
   if (name.length > longest) {
-    throw invalidParameter(`The ${what} '${name.slice(0, 32)}...' has ${name.length} characters; at most ${longest} are allowed.`)
+    throw invalidParameter(
+      `The ${what} '${name.slice(0, 32)}...' has ${name.length} characters; at most ${longest} are allowed.`,
+    )
   }
   if (!NAME_PATTERN.test(name)) {
-    throw invalidParameter(`The ${what} '${name}' has illegal characters; allowed are letters, digits and % | _ -.`)
+    throw invalidParameter(
+      `The ${what} '${name}' has illegal characters; allowed are letters, digits and % | _ -.`,
+    )
   }
 }
 

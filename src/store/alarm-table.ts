@@ -22,7 +22,11 @@ export class AlarmTable {
   /** Alarms that are due at `now`, in order; they stay until a change clears them. */
   due(now: number, maxCount: number): readonly Alarm[] {
     const found: Alarm[] = []
-    for (let top = this.#top(); top !== undefined && top.dueTimestamp <= now && found.length < maxCount; top = this.#top()) {
+    for (
+      let top = this.#top();
+      top !== undefined && top.dueTimestamp <= now && found.length < maxCount;
+      top = this.#top()
+    ) {
       found.push(top)
       this.#heap.pop()
     }

@@ -27,30 +27,38 @@ export function loadViews(views: Views, state: AppliedState): void {
 export function announceFact(views: Views, fact: Fact): void {
   switch (fact.type) {
     case 'offset':
-      return views.offsets.set(fact.groupUid, fact.queueUid, fact.offset)
+      views.offsets.set(fact.groupUid, fact.queueUid, fact.offset)
+      break
     case 'offset-clear':
-      return views.offsets.clear(fact.groupUid, fact.queueUid)
+      views.offsets.clear(fact.groupUid, fact.queueUid)
+      break
     case 'alarm-set':
-      return views.alarms.set(fact.alarm)
+      views.alarms.set(fact.alarm)
+      break
     case 'alarm-clear':
-      return views.alarms.clear(fact.id)
+      views.alarms.clear(fact.id)
+      break
     case 'topic-put':
-      return views.catalog.putTopic(fact.uid, fact.config)
+      views.catalog.putTopic(fact.uid, fact.config)
+      break
     case 'topic-delete':
-      return views.catalog.deleteTopic(fact.uid)
+      views.catalog.deleteTopic(fact.uid)
+      break
     case 'group-put':
-      return views.catalog.putGroup(fact.uid, fact.config)
+      views.catalog.putGroup(fact.uid, fact.config)
+      break
     case 'group-delete':
-      return views.catalog.deleteGroup(fact.uid)
+      views.catalog.deleteGroup(fact.uid)
+      break
     case 'trim':
       for (const { queueUid, minOffset } of fact.minimums) {
         const log = views.catalog.log(queueUid)
         if (log !== undefined) log.minOffset = Math.max(log.minOffset, minOffset)
       }
-      return
+      break
     case 'append':
     case 'id-run':
     case 'generation':
-      return
+      break
   }
 }

@@ -22,7 +22,6 @@ export interface ApplierHost {
   heal(error: MQError, untilSeq: number): Promise<AppliedState>
 }
 
-
 export class Applier {
   readonly #host: ApplierHost
   readonly #databases: Databases
@@ -124,7 +123,7 @@ export class Applier {
     const slice = emptySlice()
     const frameCount = this.#sliceLength()
     for (const frame of this.#tail.slice(0, frameCount)) {
-      frame.facts.forEach((fact, i) => applyFact(this.#state, slice, fact, frame.seq + i))
+      for (const [i, fact] of frame.facts.entries()) applyFact(this.#state, slice, fact, frame.seq + i)
     }
     finishSlice(this.#state, slice)
     return { slice, frameCount }

@@ -9,13 +9,21 @@
  */
 import { MESSAGE_ID_BYTES, MESSAGE_ID_PREFIX_BYTES } from '../model/message-id.ts'
 import type { GroupConfig, TopicConfig } from '../model/topic.ts'
-import type { Alarm, Fact } from './fact.ts'
 import { encodeAlarm } from './alarm-row.ts'
+import type { Alarm, Fact } from './fact.ts'
 import * as keys from './keyspace.ts'
 import { Batch, BatchAttribute, Rec } from './record-format.ts'
 import { beginMerge, finishMerge, type MergingBatch, tryMerge } from './record-merge.ts'
-import { readBatchHeader, type BatchHeader } from './record-reader.ts'
-import { encodeGeneration, encodeIdRun, encodeQueueRow, encodeQueueState, encodeU48, type QueueState, sealRow } from './row.ts'
+import { type BatchHeader, readBatchHeader } from './record-reader.ts'
+import {
+  encodeGeneration,
+  encodeIdRun,
+  encodeQueueRow,
+  encodeQueueState,
+  encodeU48,
+  type QueueState,
+  sealRow,
+} from './row.ts'
 
 /** An operation on a database. */
 export type RowOperation =
@@ -165,7 +173,11 @@ export function finishSlice(state: AppliedState, slice: Slice): void {
   slice.merging.clear()
   for (const { first, last } of slice.runs) {
     const firstSeq = slice.firstLogSeq ?? 0
-    put(slice, keys.idRunKey(generationOf(state, firstSeq), last), encodeIdRun({ first, firstSeq, lastSeq: state.lastLogSeq }))
+    put(
+      slice,
+      keys.idRunKey(generationOf(state, firstSeq), last),
+      encodeIdRun({ first, firstSeq, lastSeq: state.lastLogSeq }),
+    )
   }
   for (const queueUid of slice.touched) {
     const queue = state.queues.get(queueUid)
@@ -177,7 +189,16 @@ export function finishSlice(state: AppliedState, slice: Slice): void {
 export function summarize(state: AppliedState): Summary {
   let offsetCount = 0
   for (const queues of state.offsets.values()) offsetCount += queues.size
-  const { applied, lastLogSeq, logBytes, nextTopicUid, nextGroupUid, nextAlarmId, trimmedBeforeSeq, trimmedGeneration } = state
+  const {
+    applied,
+    lastLogSeq,
+    logBytes,
+    nextTopicUid,
+    nextGroupUid,
+    nextAlarmId,
+    trimmedBeforeSeq,
+    trimmedGeneration,
+  } = state
   return {
     applied,
     lastLogSeq,
@@ -210,7 +231,11 @@ export function liveGenerations(state: Readonly<AppliedState>): number[] {
   return state.generations.map((start) => start.generation).reverse()
 }
 
-function applyGeneration(state: AppliedState, slice: Slice, fact: Extract<Fact, { type: 'generation' }>): void {
+function applyGeneration(
+  state: AppliedState,
+  slice: Slice,
+  fact: Extract<Fact, { type: 'generation' }>,
+): void {
   const { generation, firstSeq, timestamp, logBytes } = fact
   if (generation < state.trimmedGeneration) return
   if (!state.generations.some((start) => start.generation === generation)) {
@@ -269,7 +294,17 @@ function applyRecords(slice: Slice, bytes: Buffer, header: BatchHeader, generati
       put(slice, keys.idKey(generation, id, header.queueUid, offset))
     }
     for (const key of keysOf(bytes, position)) {
-      put(slice, keys.keyKey(generation, keys.topicUidOf(header.queueUid), key, header.storeTimestamp, header.queueUid, offset))
+      put(
+        slice,
+        keys.keyKey(
+          generation,
+          keys.topicUidOf(header.queueUid),
+          key,
+          header.storeTimestamp,
+          header.queueUid,
+          offset,
+        ),
+      )
     }
     position += bytes.readUInt32BE(position)
   }

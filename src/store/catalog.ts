@@ -87,8 +87,13 @@ export class Catalog {
   putTopic(uid: number, config: TopicConfig, states?: ReadonlyMap<number, QueueState>): void {
     const logs = [...(this.#topicsByUid.get(uid)?.logs ?? [])]
     const wanted = Math.max(config.readQueueNums, config.writeQueueNums, ...storedQueueCounts(uid, states))
-    for (let queueId = logs.length; queueId < wanted; queueId++) logs.push(this.#makeLog(uid, config.topic, queueId, states))
-    const entry: TopicEntry = Object.freeze({ uid, config: Object.freeze({ ...config }), logs: Object.freeze(logs) })
+    for (let queueId = logs.length; queueId < wanted; queueId++)
+      logs.push(this.#makeLog(uid, config.topic, queueId, states))
+    const entry: TopicEntry = Object.freeze({
+      uid,
+      config: Object.freeze({ ...config }),
+      logs: Object.freeze(logs),
+    })
     this.#topics.set(config.topic, entry)
     this.#topicsByUid.set(uid, entry)
     this.reserveUids(uid + 1, 0)
@@ -115,17 +120,33 @@ export class Catalog {
     if (this.#groups.get(entry.config.group) === entry) this.#groups.delete(entry.config.group)
   }
 
-  #makeLog(topicUid: number, topic: string, queueId: number, states?: ReadonlyMap<number, QueueState>): QueueLog {
+  #makeLog(
+    topicUid: number,
+    topic: string,
+    queueId: number,
+    states?: ReadonlyMap<number, QueueState>,
+  ): QueueLog {
     const uid = queueUidOf(topicUid, queueId)
     const queue: MessageQueue = Object.freeze({ topic, brokerName: this.#brokerName, queueId })
     const state = states?.get(uid)
-    const log = new QueueLog(uid, queue, state?.minOffset ?? 0, state?.maxOffset ?? 0, this.#cache, this.#load)
+    const log = new QueueLog(
+      uid,
+      queue,
+      state?.minOffset ?? 0,
+      state?.maxOffset ?? 0,
+      this.#cache,
+      this.#load,
+    )
     log.lastStoreTimestamp = state?.lastStoreTimestamp
     return log
   }
 }
 
 /** How many queues of a topic were ever written to, for queues beyond a topic's settings. */
-function* storedQueueCounts(topicUid: number, states: ReadonlyMap<number, QueueState> | undefined): Iterable<number> {
-  for (const queueUid of states?.keys() ?? []) if (topicUidOf(queueUid) === topicUid) yield queueIdOf(queueUid) + 1
+function* storedQueueCounts(
+  topicUid: number,
+  states: ReadonlyMap<number, QueueState> | undefined,
+): Iterable<number> {
+  for (const queueUid of states?.keys() ?? [])
+    if (topicUidOf(queueUid) === topicUid) yield queueIdOf(queueUid) + 1
 }

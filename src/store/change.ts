@@ -1,16 +1,20 @@
 /** What the broker asks the store to commit together, and its translation into facts. */
-import { queueIdOf } from './keyspace.ts'
+
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { GroupConfig, TopicConfig } from '../model/topic.ts'
 import type { AlarmTable } from './alarm-table.ts'
 import type { Catalog, GroupEntry, TopicEntry } from './catalog.ts'
 import type { Alarm, AlarmSpec, Fact } from './fact.ts'
+import { queueIdOf } from './keyspace.ts'
 import type { OffsetTable } from './offset-table.ts'
 import type { QueueLog } from './queue-log.ts'
 
 /** Everything in one change is stored together or not at all. */
 export interface Change {
-  readonly appends?: readonly { readonly log: QueueLog; readonly messages: OutgoingMessage | readonly OutgoingMessage[] }[]
+  readonly appends?: readonly {
+    readonly log: QueueLog
+    readonly messages: OutgoingMessage | readonly OutgoingMessage[]
+  }[]
   readonly offsets?: readonly OffsetChange[]
   readonly alarmsSet?: readonly AlarmSpec[]
   readonly alarmsCleared?: readonly Alarm[]
@@ -45,7 +49,9 @@ export function planFacts(change: Change, source: PlanSource): Fact[] {
     ...planTopics(change, source),
     ...planGroups(change, source),
     ...(change.offsets ?? []).flatMap((offset) => planOffset(offset, source)),
-    ...(change.alarmsSet ?? []).map((alarm): Fact => ({ type: 'alarm-set', alarm: { ...alarm, id: source.takeAlarmId() } })),
+    ...(change.alarmsSet ?? []).map(
+      (alarm): Fact => ({ type: 'alarm-set', alarm: { ...alarm, id: source.takeAlarmId() } }),
+    ),
     ...(change.alarmsCleared ?? []).map(clearAlarm),
   ]
 }
@@ -55,7 +61,9 @@ function planTopics(change: Change, { catalog, offsets }: PlanSource): Fact[] {
     return { type: 'topic-put', uid: catalog.topic(config.topic)?.uid ?? catalog.takeTopicUid(), config }
   })
   const deleted = (change.topicsDeleted ?? []).flatMap((topic): Fact[] => {
-    const cleared = [...offsets.entries()].filter(([, queueUid]) => topic.logs[queueIdOf(queueUid)]?.uid === queueUid)
+    const cleared = [...offsets.entries()].filter(
+      ([, queueUid]) => topic.logs[queueIdOf(queueUid)]?.uid === queueUid,
+    )
     return [...cleared.map(clearOffset), { type: 'topic-delete', uid: topic.uid }]
   })
   return [...put, ...deleted]
@@ -80,7 +88,11 @@ function planOffset({ group, log, offset, force }: OffsetChange, { offsets }: Pl
   return [{ type: 'offset', groupUid: group.uid, queueUid: log.uid, offset }]
 }
 
-function clearOffset([groupUid, queueUid]: readonly [groupUid: number, queueUid: number, offset?: number]): Fact {
+function clearOffset([groupUid, queueUid]: readonly [
+  groupUid: number,
+  queueUid: number,
+  offset?: number,
+]): Fact {
   return { type: 'offset-clear', groupUid, queueUid }
 }
 

@@ -27,7 +27,10 @@ export interface CheckSource {
 /** What the commit log holds, gathered in one pass. */
 interface LogContents {
   /** By sequence number: where its batch belongs. */
-  readonly batches: Map<number, { readonly queueUid: number; readonly baseOffset: number; readonly count: number }>
+  readonly batches: Map<
+    number,
+    { readonly queueUid: number; readonly baseOffset: number; readonly count: number }
+  >
   /** Order-free digests of the rows that the batches should have. */
   readonly keys: RowDigest
   readonly ids: RowDigest
@@ -48,17 +51,30 @@ export async function checkStore(source: CheckSource): Promise<CheckReport> {
 }
 
 async function readLog({ databases, state }: CheckSource, problems: CheckProblem[]): Promise<LogContents> {
-  const contents: LogContents = { batches: new Map(), keys: new RowDigest(), ids: new RowDigest(), runRows: new Set() }
+  const contents: LogContents = {
+    batches: new Map(),
+    keys: new RowDigest(),
+    ids: new RowDigest(),
+    runRows: new Set(),
+  }
   let after: Buffer | undefined
   for (;;) {
-    const page: [Buffer, Buffer][] = await databases.log.level.iterator({ ...(after && { gt: after }), limit: PAGE_COUNT }).all()
+    const page: [Buffer, Buffer][] = await databases.log.level
+      .iterator({ ...(after && { gt: after }), limit: PAGE_COUNT })
+      .all()
     for (const [key, bytes] of page) readLogRow(state, parseLogKey(key), bytes, contents, problems)
     after = page.at(-1)?.[0]
     if (page.length < PAGE_COUNT) return contents
   }
 }
 
-function readLogRow(state: Readonly<AppliedState>, seq: number, bytes: Buffer, contents: LogContents, problems: CheckProblem[]): void {
+function readLogRow(
+  state: Readonly<AppliedState>,
+  seq: number,
+  bytes: Buffer,
+  contents: LogContents,
+  problems: CheckProblem[],
+): void {
   // What a trim or a deleted topic left behind is no longer valid, and cleared in time.
   if (seq < state.trimmedBeforeSeq) return
   const damage = findBatchDamage(bytes)
@@ -73,7 +89,11 @@ function readLogRow(state: Readonly<AppliedState>, seq: number, bytes: Buffer, c
   if (header.attributes !== 0) digestRecords(bytes, header, contents)
 }
 
-function digestRecords(bytes: Buffer, header: ReturnType<typeof readBatchHeader>, contents: LogContents): void {
+function digestRecords(
+  bytes: Buffer,
+  header: ReturnType<typeof readBatchHeader>,
+  contents: LogContents,
+): void {
   let position: number = Batch.HEADER_BYTES
   for (let i = 0; i < header.count; i++) {
     const offset = header.baseOffset + i
@@ -85,7 +105,11 @@ function digestRecords(bytes: Buffer, header: ReturnType<typeof readBatchHeader>
 }
 
 /** Queue rows against the commit log and the ends of each queue: dense, each batch exactly once. */
-async function checkQueues(source: CheckSource, contents: LogContents, problems: CheckProblem[]): Promise<number> {
+async function checkQueues(
+  source: CheckSource,
+  contents: LogContents,
+  problems: CheckProblem[],
+): Promise<number> {
   const { databases, state } = source
   const ends = new Map<number, number>()
   let messageCount = 0
@@ -103,41 +127,68 @@ async function checkQueues(source: CheckSource, contents: LogContents, problems:
     const batch = contents.batches.get(row.seq)
     contents.batches.delete(row.seq)
     if (batch?.queueUid !== queueUid || batch.baseOffset !== baseOffset || batch.count !== row.count) {
-      problems.push({ kind: 'index', message: `Queue ${queueUid}, offsets ${baseOffset} to ${nextOffset - 1}: the commit log holds no such batch at ${row.seq}.` })
+      problems.push({
+        kind: 'index',
+        message: `Queue ${queueUid}, offsets ${baseOffset} to ${nextOffset - 1}: the commit log holds no such batch at ${row.seq}.`,
+      })
     }
   })
   checkEnds(state.queues, ends, problems)
   for (const [seq, batch] of contents.batches) {
-    problems.push({ kind: 'index', message: `Commit log ${seq}: the index has no row for queue ${batch.queueUid} from offset ${batch.baseOffset}.` })
+    problems.push({
+      kind: 'index',
+      message: `Commit log ${seq}: the index has no row for queue ${batch.queueUid} from offset ${batch.baseOffset}.`,
+    })
   }
   return messageCount
 }
 
-function checkEnds(queues: ReadonlyMap<number, QueueState>, ends: ReadonlyMap<number, number>, problems: CheckProblem[]): void {
+function checkEnds(
+  queues: ReadonlyMap<number, QueueState>,
+  ends: ReadonlyMap<number, number>,
+  problems: CheckProblem[],
+): void {
   for (const [queueUid, { minOffset, maxOffset }] of queues) {
     const end = ends.get(queueUid) ?? minOffset
     if (end < maxOffset) problems.push(gap(queueUid, end, maxOffset - 1))
-    if (end > maxOffset) problems.push({ kind: 'index', message: `Queue ${queueUid} should end at ${maxOffset} and ends at ${end}.` })
+    if (end > maxOffset)
+      problems.push({
+        kind: 'index',
+        message: `Queue ${queueUid} should end at ${maxOffset} and ends at ${end}.`,
+      })
   }
 }
 
 /** Rows that point to messages against the messages that should have such rows. */
-async function checkPointers(source: CheckSource, kind: 'key' | 'id', expected: RowDigest, problems: CheckProblem[]): Promise<void> {
+async function checkPointers(
+  source: CheckSource,
+  kind: 'key' | 'id',
+  expected: RowDigest,
+  problems: CheckProblem[],
+): Promise<void> {
   const { databases, state } = source
   const found = new RowDigest()
   await checkedRows(databases, kind, problems, (key) => {
     const queueUid = u48FromEnd(key, 12)
     const queue = state.queues.get(queueUid)
     if (key.readUInt32BE(1) < state.trimmedGeneration || queue === undefined) return
-    const text = kind === 'id' ? key.subarray(5, 5 + MESSAGE_ID_BYTES) : key.subarray(11, 11 + key.readUInt16BE(9))
+    const text =
+      kind === 'id' ? key.subarray(5, 5 + MESSAGE_ID_BYTES) : key.subarray(11, 11 + key.readUInt16BE(9))
     found.add(queueUid, u48FromEnd(key, 6), text)
   })
   if (!found.equals(expected)) {
-    problems.push({ kind: 'index', message: `The ${kind} index has ${found.count} rows where the messages ask for ${expected.count}, or other ones.` })
+    problems.push({
+      kind: 'index',
+      message: `The ${kind} index has ${found.count} rows where the messages ask for ${expected.count}, or other ones.`,
+    })
   }
 }
 
-async function checkRuns({ databases }: CheckSource, contents: LogContents, problems: CheckProblem[]): Promise<void> {
+async function checkRuns(
+  { databases }: CheckSource,
+  contents: LogContents,
+  problems: CheckProblem[],
+): Promise<void> {
   await checkedRows(databases, 'idRun', problems, (_key, content) => {
     const run = decodeIdRun(content)
     for (let seq = run.firstSeq; seq <= run.lastSeq; seq++) contents.runRows.delete(seq)
@@ -152,7 +203,10 @@ function checkOffsets({ state }: CheckSource, problems: CheckProblem[]): void {
     for (const [queueUid, offset] of queues) {
       const maxOffset = state.queues.get(queueUid)?.maxOffset ?? 0
       if (offset <= maxOffset) continue
-      problems.push({ kind: 'offset', message: `Group ${groupUid} is at ${offset} of queue ${queueUid}, which ends at ${maxOffset}.` })
+      problems.push({
+        kind: 'offset',
+        message: `Group ${groupUid} is at ${offset} of queue ${queueUid}, which ends at ${maxOffset}.`,
+      })
     }
   }
 }
@@ -161,7 +215,10 @@ function checkAlarms({ state }: CheckSource, problems: CheckProblem[]): void {
   for (const { id, queueUid, queueOffset } of state.alarms.values()) {
     const queue = state.queues.get(queueUid)
     if (queue !== undefined && queueOffset >= queue.minOffset && queueOffset < queue.maxOffset) continue
-    problems.push({ kind: 'alarm', message: `Alarm ${id} is about offset ${queueOffset} of queue ${queueUid}, which is not there.` })
+    problems.push({
+      kind: 'alarm',
+      message: `Alarm ${id} is about offset ${queueOffset} of queue ${queueUid}, which is not there.`,
+    })
   }
 }
 

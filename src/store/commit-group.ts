@@ -1,7 +1,8 @@
 /** What waits to be committed together: one journal frame, all of it or nothing. */
+
+import type { MQError } from '../model/errors.ts'
 import type { MessageId } from '../model/message-id.ts'
 import { MESSAGE_ID_BYTES, writeMessageId } from '../model/message-id.ts'
-import type { MQError } from '../model/errors.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { SendReceipt } from '../model/results.ts'
 import type { BlockPool } from './block-pool.ts'
@@ -118,7 +119,9 @@ export class CommitGroup {
   }
 }
 
-export function isBatch(messages: OutgoingMessage | readonly OutgoingMessage[]): messages is readonly OutgoingMessage[] {
+export function isBatch(
+  messages: OutgoingMessage | readonly OutgoingMessage[],
+): messages is readonly OutgoingMessage[] {
   return Array.isArray(messages)
 }
 

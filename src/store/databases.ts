@@ -71,6 +71,7 @@ export class Databases {
 }
 
 function present(database: Database | undefined): Database {
-  if (database === undefined) throw new MQError('SERVICE_NOT_AVAILABLE', 'The databases are being opened again; try again shortly.')
+  if (database === undefined)
+    throw new MQError('SERVICE_NOT_AVAILABLE', 'The databases are being opened again; try again shortly.')
   return database
 }

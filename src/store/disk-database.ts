@@ -17,7 +17,11 @@ export interface DatabaseTuning {
 type BufferLevel = Level<Buffer, Buffer>
 
 /** Opens a database; `create` is false once anything of ours is there, for LevelDB would replace a damaged one by an empty one. */
-export async function openDiskDatabase(path: string, create: boolean, tuning: DatabaseTuning): Promise<Database> {
+export async function openDiskDatabase(
+  path: string,
+  create: boolean,
+  tuning: DatabaseTuning,
+): Promise<Database> {
   if (create) await createDirectory(path)
   const level: BufferLevel = new Level(path, {
     keyEncoding: 'buffer',

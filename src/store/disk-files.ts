@@ -36,7 +36,8 @@ export class DiskFiles implements Files {
   }
 
   async prepare(): Promise<void> {
-    for (const folder of ['journal', 'commitlog', 'index']) await rm(join(this.#root, folder), { recursive: true, force: true })
+    for (const folder of ['journal', 'commitlog', 'index'])
+      await rm(join(this.#root, folder), { recursive: true, force: true })
     await createDirectory(join(this.#root, 'journal'))
   }
 
@@ -120,7 +121,9 @@ class DiskJournalFile implements JournalFile {
   }
 }
 
-function promised<T>(call: (done: (error: NodeJS.ErrnoException | null, value?: T) => void) => void): Promise<T> {
+function promised<T>(
+  call: (done: (error: NodeJS.ErrnoException | null, value?: T) => void) => void,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     call((error, value) => (error === null ? resolve(value as T) : reject(error)))
   })

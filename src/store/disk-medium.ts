@@ -3,7 +3,7 @@ import { realpath, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Clock } from '../model/clock.ts'
 import { invalidParameter } from '../model/errors.ts'
-import { openDiskDatabase, type DatabaseTuning } from './disk-database.ts'
+import { type DatabaseTuning, openDiskDatabase } from './disk-database.ts'
 import { createDirectory, DiskFiles } from './disk-files.ts'
 import { releaseLease, takeLease } from './lease.ts'
 import type { Database, DatabaseName, Files, Medium } from './medium.ts'
@@ -30,12 +30,14 @@ export class DiskMedium implements Medium {
     this.files = new DiskFiles(directory)
   }
 
-  /** Finds or creates the directory. Its canonical path is kept: two spellings are one place. */
-  static async at(path: string, clock: Clock): Promise<DiskMedium> {
+  /** Finds the directory, or creates it. Its canonical path is kept: two spellings are one place. */
+  static async at(path: string, clock: Clock, create: boolean): Promise<DiskMedium> {
     const wanted = resolve(path)
     const found = await stat(wanted).catch(() => undefined)
-    if (found !== undefined && !found.isDirectory()) throw invalidParameter(`The path '${path}' is not a directory.`)
+    if (found !== undefined && !found.isDirectory())
+      throw invalidParameter(`The path '${path}' is not a directory.`)
     if (found === undefined) {
+      if (!create) throw invalidParameter(`There is no directory '${path}'.`)
       await createDirectory(dirname(wanted))
       await createDirectory(wanted)
     }

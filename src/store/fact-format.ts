@@ -94,7 +94,15 @@ function encodePayload(fact: Fact): Buffer {
       return pack([4, fact.groupUid], [6, fact.queueUid])
     case 'alarm-set': {
       const { id, dueTimestamp, kind, groupUid, queueUid, queueOffset, attempt } = fact.alarm
-      return pack([6, id], [6, dueTimestamp], [1, alarmKindNumber(kind)], [4, groupUid], [6, queueUid], [6, queueOffset], [4, attempt])
+      return pack(
+        [6, id],
+        [6, dueTimestamp],
+        [1, alarmKindNumber(kind)],
+        [4, groupUid],
+        [6, queueUid],
+        [6, queueOffset],
+        [4, attempt],
+      )
     }
     case 'alarm-clear':
       return pack([6, fact.id], [6, fact.dueTimestamp])
@@ -139,9 +147,20 @@ function decodePayload(type: number, bytes: Buffer): Fact {
     case FactType['id-run']:
       return { type: 'id-run', first: bytes.subarray(0, 16), last: bytes.subarray(16, 32) }
     case FactType.generation:
-      return { type: 'generation', generation: u32(bytes, 0), firstSeq: u48(bytes, 4), timestamp: u48(bytes, 10), logBytes: u48(bytes, 16) }
+      return {
+        type: 'generation',
+        generation: u32(bytes, 0),
+        firstSeq: u48(bytes, 4),
+        timestamp: u48(bytes, 10),
+        logBytes: u48(bytes, 16),
+      }
     case FactType.trim:
-      return { type: 'trim', generation: u32(bytes, 0), beforeSeq: u48(bytes, 4), minimums: decodeMinimums(bytes.subarray(14), u32(bytes, 10)) }
+      return {
+        type: 'trim',
+        generation: u32(bytes, 0),
+        beforeSeq: u48(bytes, 4),
+        minimums: decodeMinimums(bytes.subarray(14), u32(bytes, 10)),
+      }
     default:
       throw malformed(`fact type ${type} is unknown`)
   }

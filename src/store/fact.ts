@@ -54,4 +54,9 @@ export type Fact =
       readonly logBytes: number
     }
   /** Generations before this one, and log rows before `beforeSeq`, are no longer valid. */
-  | { readonly type: 'trim'; readonly generation: number; readonly beforeSeq: number; readonly minimums: readonly QueueMinimum[] }
+  | {
+      readonly type: 'trim'
+      readonly generation: number
+      readonly beforeSeq: number
+      readonly minimums: readonly QueueMinimum[]
+    }

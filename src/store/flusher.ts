@@ -57,7 +57,8 @@ export class Flusher {
     this.#timer = undefined
     this.#flushing ??= this.#run().finally(() => {
       this.#flushing = undefined
-      if (this.#journal !== undefined && this.#journal.flushedSeq < this.#journal.writtenSeq) this.noteWritten()
+      if (this.#journal !== undefined && this.#journal.flushedSeq < this.#journal.writtenSeq)
+        this.noteWritten()
     })
   }
 
@@ -67,7 +68,11 @@ export class Flusher {
     } catch (cause) {
       this.stop()
       this.#host.onFailed(
-        new MQError('STORE_FAILED', 'The journal could not be flushed; reopen the store to learn what is stored.', { cause, outcome: 'unknown' }),
+        new MQError(
+          'STORE_FAILED',
+          'The journal could not be flushed; reopen the store to learn what is stored.',
+          { cause, outcome: 'unknown' },
+        ),
       )
       return
     }

@@ -94,14 +94,23 @@ export class FrameBuilder {
     if (run !== undefined) addFact(run, facts, buffers)
     this.#nextSeq = seq + facts.length
     const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, FRAME_HEADER_BYTES)
-    return { seq, lastSeq: this.#nextSeq - 1, startsSlice: this.#countIntoSlice(bytes), facts, appends, buffers, bytes }
+    return {
+      seq,
+      lastSeq: this.#nextSeq - 1,
+      startsSlice: this.#countIntoSlice(bytes),
+      facts,
+      appends,
+      buffers,
+      bytes,
+    }
   }
 
   /** Takes back the numbers of a frame that is not in the journal. */
   takeBack(frame: Frame): void {
     this.#nextSeq = frame.seq
     this.closeSlice()
-    if (frame.facts.some((fact) => fact.type === 'generation')) this.#generationStartedAt = Number.NEGATIVE_INFINITY
+    if (frame.facts.some((fact) => fact.type === 'generation'))
+      this.#generationStartedAt = Number.NEGATIVE_INFINITY
     for (const { log, batch } of frame.appends) {
       log.writtenOffset = batch.baseOffset
       this.#logBytes -= batch.bytes.length
@@ -129,7 +138,10 @@ export class FrameBuilder {
   }
 
   #needsGeneration(): boolean {
-    return this.#logBytes - this.#generationLogBytes >= this.#rule.maxBytes || this.#timestamp - this.#generationStartedAt >= this.#rule.maxAgeMs
+    return (
+      this.#logBytes - this.#generationLogBytes >= this.#rule.maxBytes ||
+      this.#timestamp - this.#generationStartedAt >= this.#rule.maxAgeMs
+    )
   }
 
   #startGeneration(facts: Fact[], buffers: Buffer[]): void {

@@ -31,7 +31,8 @@ export async function healDatabases(context: HealContext): Promise<AppliedState>
     try {
       return await reopen(context)
     } catch (cause) {
-      if (context.givenUp()) throw new MQError('STORE_FAILED', 'The databases could not be opened again before close.', { cause })
+      if (context.givenUp())
+        throw new MQError('STORE_FAILED', 'The databases could not be opened again before close.', { cause })
       await new Promise<void>((resolve) => context.clock.setTimer(delayMs, resolve))
     }
   }
@@ -42,6 +43,10 @@ async function reopen({ databases, files, untilSeq }: HealContext): Promise<Appl
   await databases.open(false)
   const state = await loadAppliedState(databases.index)
   const scan = await scanJournal(files, JOURNAL_VERSION)
-  await replay(databases, state, scan.frames.filter((frame) => lastSeqOf(frame) <= untilSeq))
+  await replay(
+    databases,
+    state,
+    scan.frames.filter((frame) => lastSeqOf(frame) <= untilSeq),
+  )
   return state
 }

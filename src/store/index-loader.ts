@@ -3,10 +3,10 @@
  * every row has a checksum, so a changed one is too.
  */
 import { MQError } from '../model/errors.ts'
-import { type AppliedState, emptyAppliedState, summarize, type Summary } from './apply.ts'
 import { decodeAlarm } from './alarm-row.ts'
-import type { Database } from './medium.ts'
+import { type AppliedState, emptyAppliedState, type Summary, summarize } from './apply.ts'
 import { type RowKind, rangeOf, summaryKey, u32AfterPrefix, u48AfterPrefix, u48FromEnd } from './keyspace.ts'
+import type { Database } from './medium.ts'
 import { decodeGeneration, decodeQueueState, openRow } from './row.ts'
 
 /** Rows read at a time: no iterator lives longer than a page. */
@@ -26,8 +26,10 @@ export async function loadAppliedState(index: Database): Promise<AppliedState> {
   for await (const [key, row] of rows(index, 'generation')) {
     state.generations.push({ generation: u32AfterPrefix(key), ...decodeGeneration(row) })
   }
-  for await (const [key, row] of rows(index, 'offset')) setOffset(state, u32AfterPrefix(key), u48FromEnd(key, 6), row)
-  for await (const [key, row] of rows(index, 'state')) state.queues.set(u48AfterPrefix(key), decodeQueueState(row))
+  for await (const [key, row] of rows(index, 'offset'))
+    setOffset(state, u32AfterPrefix(key), u48FromEnd(key, 6), row)
+  for await (const [key, row] of rows(index, 'state'))
+    state.queues.set(u48AfterPrefix(key), decodeQueueState(row))
   for await (const [key, row] of rows(index, 'alarm')) {
     const alarm = decodeAlarm(key, row)
     state.alarms.set(alarm.id, alarm)
@@ -37,7 +39,10 @@ export async function loadAppliedState(index: Database): Promise<AppliedState> {
 }
 
 /** All rows of a kind, with their content, a page at a time. */
-export async function* rows(index: Database, kind: RowKind): AsyncGenerator<readonly [key: Buffer, content: Buffer]> {
+export async function* rows(
+  index: Database,
+  kind: RowKind,
+): AsyncGenerator<readonly [key: Buffer, content: Buffer]> {
   const { gte, lt } = rangeOf(kind)
   let from: { gte: Buffer } | { gt: Buffer } = { gte }
   for (;;) {
@@ -50,8 +55,26 @@ export async function* rows(index: Database, kind: RowKind): AsyncGenerator<read
 }
 
 function pickNumbers(summary: Summary) {
-  const { applied, lastLogSeq, logBytes, nextTopicUid, nextGroupUid, nextAlarmId, trimmedBeforeSeq, trimmedGeneration } = summary
-  return { applied, lastLogSeq, logBytes, nextTopicUid, nextGroupUid, nextAlarmId, trimmedBeforeSeq, trimmedGeneration }
+  const {
+    applied,
+    lastLogSeq,
+    logBytes,
+    nextTopicUid,
+    nextGroupUid,
+    nextAlarmId,
+    trimmedBeforeSeq,
+    trimmedGeneration,
+  } = summary
+  return {
+    applied,
+    lastLogSeq,
+    logBytes,
+    nextTopicUid,
+    nextGroupUid,
+    nextAlarmId,
+    trimmedBeforeSeq,
+    trimmedGeneration,
+  }
 }
 
 function setConfig<T>(table: Map<number, T>, row: Buffer): void {

@@ -129,7 +129,11 @@ export class Janitor {
     const freeBytes = await files?.freeBytes().catch(() => undefined)
     if (freeBytes === undefined) return
     const full = freeBytes < options.limits.minFreeDiskBytes
-    if (full) this.#host.emit('warning', { code: 'DISK_LOW', message: `Only ${freeBytes} bytes are free; sends are refused.` })
+    if (full)
+      this.#host.emit('warning', {
+        code: 'DISK_LOW',
+        message: `Only ${freeBytes} bytes are free; sends are refused.`,
+      })
     this.#host.setDiskFull(full)
   }
 }

@@ -101,9 +101,11 @@ export function encodeFrameHeader(frame: Omit<FrameHeader, 'bytes'>, facts: read
 
 /** Reads the frame at a position, or `undefined` when there is no sound one. Never throws, whatever the bytes. */
 export function decodeFrameHeader(segment: Buffer, position: number): FrameHeader | undefined {
-  if (position + FRAME_HEADER_BYTES > segment.length || segment.readUInt32BE(position) !== FRAME_MAGIC) return undefined
+  if (position + FRAME_HEADER_BYTES > segment.length || segment.readUInt32BE(position) !== FRAME_MAGIC)
+    return undefined
   const bytes = segment.readUInt32BE(position + 8)
-  if (bytes < FRAME_HEADER_BYTES || bytes > FRAME_MAX_BYTES || position + bytes > segment.length) return undefined
+  if (bytes < FRAME_HEADER_BYTES || bytes > FRAME_MAX_BYTES || position + bytes > segment.length)
+    return undefined
   const checked = segment.subarray(position + CHECKED_FROM, position + bytes)
   if (segment.readUInt32BE(position + CRC_POSITION) !== crc32(checked)) return undefined
   return {

@@ -107,7 +107,8 @@ class JournalScanner {
       if (this.#break === undefined) this.#expectedSeq = header.firstSeq
       this.#scanFrames(number, segment)
     }
-    const endPosition = this.#break === undefined ? segment.length : this.#break.segment === number ? this.#break.position : 0
+    const endPosition =
+      this.#break === undefined ? segment.length : this.#break.segment === number ? this.#break.position : 0
     this.#segments.push({ number, lastSeq: (this.#expectedSeq ?? 1) - 1, endPosition, bytes: segment.length })
   }
 
@@ -153,7 +154,8 @@ class JournalScanner {
     this.#bytesBehindBreak += segment.length - from
     let position = from
     while (position + FRAME_HEADER_BYTES <= segment.length) {
-      const frame = segment.readUInt32BE(position) === FRAME_MAGIC ? decodeFrameHeader(segment, position) : undefined
+      const frame =
+        segment.readUInt32BE(position) === FRAME_MAGIC ? decodeFrameHeader(segment, position) : undefined
       if (frame === undefined || frame.seq < (this.#break?.missingSeq ?? 0)) {
         position += 1
         continue
@@ -166,8 +168,16 @@ class JournalScanner {
   }
 }
 
-function readFrame(segment: Buffer, position: number, { bytes, seq, startsSlice }: FrameHeader): JournalFrame {
-  return { seq, startsSlice, facts: decodeFacts(segment.subarray(position + FRAME_HEADER_BYTES, position + bytes)) }
+function readFrame(
+  segment: Buffer,
+  position: number,
+  { bytes, seq, startsSlice }: FrameHeader,
+): JournalFrame {
+  return {
+    seq,
+    startsSlice,
+    facts: decodeFacts(segment.subarray(position + FRAME_HEADER_BYTES, position + bytes)),
+  }
 }
 
 /** The last sequence number of a frame. */

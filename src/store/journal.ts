@@ -55,7 +55,12 @@ export class Journal {
   /** Begins a new segment behind what recovery found; everything before it is flushed. */
   static async open(files: Files, start: JournalStart): Promise<Journal> {
     const number = start.segmentNumber
-    const current: Segment = { number, file: await files.createJournalFile(segmentName(number)), bytes: 0, lastSeq: start.previousSeq }
+    const current: Segment = {
+      number,
+      file: await files.createJournalFile(segmentName(number)),
+      bytes: 0,
+      lastSeq: start.previousSeq,
+    }
     const journal = new Journal(files, start, current)
     journal.#writeHeader(current, start.firstSeq, start.previousSeq)
     await current.file.datasync()
@@ -84,27 +89,25 @@ export class Journal {
   /** Appends a frame whose last fact has this number; on failure nothing of it stays in the file. */
   writeSync(buffers: readonly Buffer[], bytes: number, lastSeq: number): void {
     const segment = this.#segmentFor(lastSeq)
-    let written = -1
+    let written: number
     try {
       written = segment.file.writeSync(buffers, segment.bytes)
-      if (written === bytes) return this.#wrote(segment, bytes, lastSeq)
     } catch (cause) {
       throw this.#cutBack(segment, cause)
     }
-    throw this.#cutBack(segment, new Error(`${written} of ${bytes} bytes were written`))
+    this.#wrote(segment, written, bytes, lastSeq)
   }
 
   /** The same off the main thread; one write may be in flight at a time. */
   async write(buffers: readonly Buffer[], bytes: number, lastSeq: number): Promise<void> {
     const segment = this.#segmentFor(lastSeq)
-    let written = -1
+    let written: number
     try {
       written = await segment.file.write(buffers, segment.bytes)
-      if (written === bytes) return this.#wrote(segment, bytes, lastSeq)
     } catch (cause) {
       throw this.#cutBack(segment, cause)
     }
-    throw this.#cutBack(segment, new Error(`${written} of ${bytes} bytes were written`))
+    this.#wrote(segment, written, bytes, lastSeq)
   }
 
   /** Makes everything written before this call survive a power cut. Throws once and for all when a flush fails. */
@@ -159,7 +162,9 @@ export class Journal {
     }
   }
 
-  #wrote(segment: Segment, bytes: number, lastSeq: number): void {
+  #wrote(segment: Segment, written: number, bytes: number, lastSeq: number): void {
+    if (written !== bytes)
+      throw this.#cutBack(segment, new Error(`${written} of ${bytes} bytes were written`))
     segment.bytes += bytes
     segment.lastSeq = lastSeq
     this.#writtenSeq = lastSeq
@@ -186,8 +191,14 @@ export class Journal {
   }
 
   #writeHeader(segment: Segment, firstSeq: number, previousSeq: number): void {
-    const header = encodeSegmentHeader({ version: JOURNAL_VERSION, storeId: this.#storeId, firstSeq, previousSeq })
-    if (segment.file.writeSync([header], 0) !== SEGMENT_HEADER_BYTES) throw new MQError('WRITE_FAILED', 'A journal header was not written whole.')
+    const header = encodeSegmentHeader({
+      version: JOURNAL_VERSION,
+      storeId: this.#storeId,
+      firstSeq,
+      previousSeq,
+    })
+    if (segment.file.writeSync([header], 0) !== SEGMENT_HEADER_BYTES)
+      throw new MQError('WRITE_FAILED', 'A journal header was not written whole.')
     segment.bytes = SEGMENT_HEADER_BYTES
   }
 
@@ -212,15 +223,23 @@ export class Journal {
     try {
       segment.file.truncateSync(segment.bytes)
     } catch (second) {
-      return new MQError('STORE_FAILED', 'A journal write failed and could not be cut back; reopen the store.', {
-        cause: new AggregateError([cause, second]),
-        outcome: 'unknown',
-      })
+      return new MQError(
+        'STORE_FAILED',
+        'A journal write failed and could not be cut back; reopen the store.',
+        {
+          cause: new AggregateError([cause, second]),
+          outcome: 'unknown',
+        },
+      )
     }
     const detail = cause instanceof Error ? cause.message : String(cause)
-    return new MQError('WRITE_FAILED', `The journal could not be written, nothing of this send is stored: ${detail}.`, {
-      cause,
-      outcome: 'not-attempted',
-    })
+    return new MQError(
+      'WRITE_FAILED',
+      `The journal could not be written, nothing of this send is stored: ${detail}.`,
+      {
+        cause,
+        outcome: 'not-attempted',
+      },
+    )
   }
 }

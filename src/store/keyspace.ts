@@ -101,8 +101,21 @@ export function idRunKey(generation: number, lastId: Buffer): Buffer {
   return join(Prefix.idRun, number(generation, U32), lastId)
 }
 
-export function keyKey(generation: number, topicUid: number, key: Buffer, timestamp: number, queueUid: number, offset: number): Buffer {
-  return join(Prefix.key, keyStem(generation, topicUid, key), number(timestamp, U48), number(queueUid, U48), number(offset, U48))
+export function keyKey(
+  generation: number,
+  topicUid: number,
+  key: Buffer,
+  timestamp: number,
+  queueUid: number,
+  offset: number,
+): Buffer {
+  return join(
+    Prefix.key,
+    keyStem(generation, topicUid, key),
+    number(timestamp, U48),
+    number(queueUid, U48),
+    number(offset, U48),
+  )
 }
 
 export function offsetKey(groupUid: number, queueUid: number): Buffer {
@@ -143,7 +156,8 @@ export function rangeOfU32(kind: RowKind, from: number, to: number): KeyRange {
 
 /** Rows of a queue from the batch that holds `fromOffset` up to the one before the batch that holds `toOffset`. */
 export function rangeOfQueue(queueUid: number, fromOffset: number, toOffset?: number): KeyRange {
-  const lt = toOffset === undefined ? join(Prefix.queue, number(queueUid + 1, U48)) : queueKey(queueUid, toOffset)
+  const lt =
+    toOffset === undefined ? join(Prefix.queue, number(queueUid + 1, U48)) : queueKey(queueUid, toOffset)
   return { gte: queueKey(queueUid, fromOffset), lt }
 }
 
@@ -156,7 +170,13 @@ export function rangeOfTopicQueues(topicUid: number): KeyRange {
 }
 
 /** Rows of a key within a generation whose message was stored from `begin` to `end`. */
-export function rangeOfKey(generation: number, topicUid: number, key: Buffer, begin: number, end: number): KeyRange {
+export function rangeOfKey(
+  generation: number,
+  topicUid: number,
+  key: Buffer,
+  begin: number,
+  end: number,
+): KeyRange {
   const stem = keyStem(generation, topicUid, key)
   return { gte: join(Prefix.key, stem, number(begin, U48)), lt: join(Prefix.key, stem, number(end + 1, U48)) }
 }

@@ -165,5 +165,8 @@ function hasCode(error: unknown, code: string): boolean {
 }
 
 function locked(directory: string, holder: string): MQError {
-  return new MQError('STORE_LOCKED', `The store '${directory}' is open elsewhere: ${holder}. Close it there first.`)
+  return new MQError(
+    'STORE_LOCKED',
+    `The store '${directory}' is open elsewhere: ${holder}. Close it there first.`,
+  )
 }

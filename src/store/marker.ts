@@ -27,7 +27,10 @@ export interface Marker {
 
 export async function writeMarker(files: Files, marker: Marker): Promise<void> {
   const content = JSON.stringify(marker)
-  await files.replace(MARKER_NAME, `${JSON.stringify({ ...marker, checksum: checksumOf(content) }, null, 2)}\n`)
+  await files.replace(
+    MARKER_NAME,
+    `${JSON.stringify({ ...marker, checksum: checksumOf(content) }, null, 2)}\n`,
+  )
 }
 
 /**
@@ -35,7 +38,9 @@ export async function writeMarker(files: Files, marker: Marker): Promise<void> {
  * that holds something else, `STORE_CORRUPTED` for a damaged marker and `VERSION_NOT_SUPPORTED` for a newer format.
  */
 export async function readMarker(files: Files): Promise<Marker | undefined> {
-  const names = (await files.list('.')).filter((name) => !name.startsWith('LEASE') && name !== `${MARKER_NAME}.tmp`)
+  const names = (await files.list('.')).filter(
+    (name) => !name.startsWith('LEASE') && name !== `${MARKER_NAME}.tmp`,
+  )
   if (names.length === 0) return undefined
   if (!names.includes(MARKER_NAME)) throw foreign(names)
   return parseMarker(await files.read(MARKER_NAME))
@@ -71,5 +76,9 @@ function foreign(names: readonly string[]): MQError {
 }
 
 function damaged(what: string, cause?: unknown): MQError {
-  return new MQError('STORE_CORRUPTED', `${MARKER_NAME} is damaged: ${what}. Restore it from a backup; nothing was changed.`, { cause })
+  return new MQError(
+    'STORE_CORRUPTED',
+    `${MARKER_NAME} is damaged: ${what}. Restore it from a backup; nothing was changed.`,
+    { cause },
+  )
 }

@@ -23,7 +23,8 @@ export class OffsetTable {
 
   /** Every offset: group uid, queue uid, offset. */
   *entries(): Iterable<readonly [groupUid: number, queueUid: number, offset: number]> {
-    for (const [groupUid, queues] of this.#committed) for (const [queueUid, offset] of queues) yield [groupUid, queueUid, offset]
+    for (const [groupUid, queues] of this.#committed)
+      for (const [queueUid, offset] of queues) yield [groupUid, queueUid, offset]
   }
 
   /** The offset that is committed or on its way. */

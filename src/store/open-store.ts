@@ -1,12 +1,13 @@
 /** Opening a store, step by step; the numbers are those of docs/recovery.md. */
-import { MQError } from '../model/errors.ts'
+
 import type { RandomSource } from '../model/clock.ts'
 import { randomBelow } from '../model/clock.ts'
+import { invalidParameter, MQError } from '../model/errors.ts'
 import { emptyAppliedState } from './apply.ts'
 import { Databases } from './databases.ts'
 import { DiskMedium } from './disk-medium.ts'
-import { segmentName } from './journal-format.ts'
 import { Journal } from './journal.ts'
+import { segmentName } from './journal-format.ts'
 import { listSegments } from './journal-reader.ts'
 import { FORMAT_VERSION, type Marker, readMarker, writeMarker } from './marker.ts'
 import type { Files, Medium } from './medium.ts'
@@ -30,12 +31,17 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
   const medium = options.medium ?? (await mediumFor(options))
   const { files } = medium
   // 1. Look before touching: foreign, damaged or newer directories are refused here.
-  if (files !== undefined) await readMarker(files)
+  const marker = files === undefined ? undefined : await readMarker(files)
+  if (files !== undefined && marker === undefined && options.createIfMissing === false) {
+    throw invalidParameter(`There is no store in '${options.path}'.`)
+  }
   // 2. Claim the place.
   await medium.claim()
   const databases = new Databases(medium)
   try {
-    return files === undefined ? await openMemory(medium, databases) : await openDisk(medium, files, databases, options)
+    return files === undefined
+      ? await openMemory(medium, databases)
+      : await openDisk(medium, files, databases, options)
   } catch (error) {
     await databases.close().catch(() => undefined)
     await medium.release()
@@ -44,7 +50,9 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
 }
 
 async function mediumFor(options: StoreOptions): Promise<Medium> {
-  return options.storage === 'memory' ? memoryMedium() : DiskMedium.at(options.path ?? '', options.clock)
+  return options.storage === 'memory'
+    ? memoryMedium()
+    : DiskMedium.at(options.path ?? '', options.clock, options.createIfMissing !== false)
 }
 
 async function openMemory(medium: Medium, databases: Databases): Promise<OpenedStore> {
@@ -52,7 +60,12 @@ async function openMemory(medium: Medium, databases: Databases): Promise<OpenedS
   return { medium, databases, journal: undefined, marker: undefined, recovered: nothingRecovered() }
 }
 
-async function openDisk(medium: Medium, files: Files, databases: Databases, options: StoreOptions): Promise<OpenedStore> {
+async function openDisk(
+  medium: Medium,
+  files: Files,
+  databases: Databases,
+  options: StoreOptions,
+): Promise<OpenedStore> {
   // 3. Read the marker again, now that nobody else can change it.
   const marker = await readMarker(files)
   if (marker === undefined || marker.state === 'creating') return create(medium, files, databases, options)
@@ -62,7 +75,12 @@ async function openDisk(medium: Medium, files: Files, databases: Databases, opti
 }
 
 /** Nothing is acknowledged before the marker says `open`, so whatever an earlier attempt left may go. */
-async function create(medium: Medium, files: Files, databases: Databases, options: StoreOptions): Promise<OpenedStore> {
+async function create(
+  medium: Medium,
+  files: Files,
+  databases: Databases,
+  options: StoreOptions,
+): Promise<OpenedStore> {
   const marker: Marker = {
     format: FORMAT_VERSION,
     storeId: randomStoreId(options.random),
@@ -77,7 +95,13 @@ async function create(medium: Medium, files: Files, databases: Databases, option
 }
 
 /** 9. Begin a new segment; 10. say that the store is in use; 11. remove the old segments. */
-async function begin(medium: Medium, files: Files, databases: Databases, marker: Marker, recovered: Recovered): Promise<OpenedStore> {
+async function begin(
+  medium: Medium,
+  files: Files,
+  databases: Databases,
+  marker: Marker,
+  recovered: Recovered,
+): Promise<OpenedStore> {
   const journal = await Journal.open(files, {
     storeId: BigInt(`0x${marker.storeId}`),
     segmentNumber: recovered.nextSegment,

@@ -41,7 +41,12 @@ export async function loadPage(databases: Databases, log: QueueLog, offset: numb
 }
 
 /** Reads queue rows from the batch that holds `offset` on. */
-export async function readQueueRows(databases: Databases, queueUid: number, offset: number, limit = PAGE_MAX_BATCHES): Promise<LocatedRow[]> {
+export async function readQueueRows(
+  databases: Databases,
+  queueUid: number,
+  offset: number,
+  limit = PAGE_MAX_BATCHES,
+): Promise<LocatedRow[]> {
   const entries = await databases.index.level.iterator({ ...rangeOfQueue(queueUid, offset), limit }).all()
   return entries.map(([key, value]) => {
     const row = decodeQueueRow(openRow(key, value))
@@ -51,7 +56,11 @@ export async function readQueueRows(databases: Databases, queueUid: number, offs
 }
 
 /** Opens the batch of a row; throws when its bytes are damaged or belong elsewhere. */
-export function openBatch(log: QueueLog, row: LocatedRow, value: Buffer | undefined): StoredBatch | undefined {
+export function openBatch(
+  log: QueueLog,
+  row: LocatedRow,
+  value: Buffer | undefined,
+): StoredBatch | undefined {
   if (value === undefined) return undefined
   const where = `Queue ${log.queue.queueId} of topic '${log.queue.topic}', offsets ${row.baseOffset} to ${row.nextOffset - 1}`
   const batch = readStoredBatch(value, log.queue, where)
@@ -88,7 +97,10 @@ function pageOf(batches: readonly StoredBatch[]): ReadPage {
 function missing(log: QueueLog, offset: number, rows: readonly LocatedRow[]): MQError {
   const { topic, queueId } = log.queue
   if (offset < log.minOffset) {
-    return new MQError('NO_MESSAGE', `Offset ${offset} of queue ${queueId} of topic '${topic}' was removed by retention.`)
+    return new MQError(
+      'NO_MESSAGE',
+      `Offset ${offset} of queue ${queueId} of topic '${topic}' was removed by retention.`,
+    )
   }
   const next = rows.find((row) => row.baseOffset > offset)?.baseOffset ?? log.appliedOffset
   return new MQError(

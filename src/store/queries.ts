@@ -4,7 +4,7 @@
  */
 import type { MessageView } from '../model/message.ts'
 import { formatMessageId, MESSAGE_ID_BYTES, parseMessageId, writeMessageId } from '../model/message-id.ts'
-import { liveGenerations, type AppliedState } from './apply.ts'
+import { type AppliedState, liveGenerations } from './apply.ts'
 import type { Catalog, TopicEntry } from './catalog.ts'
 import type { Databases } from './databases.ts'
 import { rangeOfId, rangeOfIdRuns, rangeOfKey, rangeOfLog, u48FromEnd } from './keyspace.ts'
@@ -62,7 +62,11 @@ export async function queryByKey(
 }
 
 /** The message at an address, or `undefined` when it is gone or never was. */
-export async function readMessage(source: Pick<QuerySource, 'catalog'>, queueUid: number, offset: number): Promise<MessageView | undefined> {
+export async function readMessage(
+  source: Pick<QuerySource, 'catalog'>,
+  queueUid: number,
+  offset: number,
+): Promise<MessageView | undefined> {
   const log = source.catalog.log(queueUid)
   if (log === undefined || offset < log.minOffset || offset >= log.maxOffset) return undefined
   const batch = await log.batchAt(offset)
@@ -121,4 +125,3 @@ async function findExplicit(source: QuerySource, generation: number, id: Buffer)
   }
   return found
 }
-

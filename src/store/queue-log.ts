@@ -4,8 +4,8 @@
  * it is an error that says so.
  */
 import type { MessageQueue } from '../model/message-queue.ts'
-import type { StoredBatch } from './record-reader.ts'
 import type { ReadCache, ReadPage } from './read-cache.ts'
+import type { StoredBatch } from './record-reader.ts'
 
 /** Reads the page that begins with the batch that holds an offset. */
 export type LoadPage = (log: QueueLog, offset: number) => Promise<ReadPage>
@@ -34,7 +34,14 @@ export class QueueLog {
   #pages: ReadPage[] = []
   readonly #loading = new Map<number, Promise<ReadPage>>()
 
-  constructor(uid: number, queue: MessageQueue, minOffset: number, maxOffset: number, cache: ReadCache, load: LoadPage) {
+  constructor(
+    uid: number,
+    queue: MessageQueue,
+    minOffset: number,
+    maxOffset: number,
+    cache: ReadCache,
+    load: LoadPage,
+  ) {
     this.uid = uid
     this.queue = queue
     this.minOffset = minOffset
@@ -102,7 +109,11 @@ export class QueueLog {
   #readAhead(page: ReadPage): void {
     page.readAheadOffset = page.nextOffset
     const next = page.nextOffset
-    if (next >= this.appliedOffset || this.#pages.some((other) => next >= other.firstOffset && next < other.nextOffset)) return
+    if (
+      next >= this.appliedOffset ||
+      this.#pages.some((other) => next >= other.firstOffset && next < other.nextOffset)
+    )
+      return
     this.#pageAt(next).catch(() => undefined)
   }
 

@@ -51,8 +51,28 @@ export class StoredReceipt implements SendReceipt {
 
   /** What `console.log`, `JSON.stringify` and test runners show; most fields are getters. */
   toJSON(): SendReceipt {
-    const { status, durability, messageId, offsetMessageId, messageIds, queue, queueOffset, messageCount, storeTimestamp } = this
-    return { status, durability, messageId, offsetMessageId, messageIds, queue, queueOffset, messageCount, storeTimestamp }
+    const {
+      status,
+      durability,
+      messageId,
+      offsetMessageId,
+      messageIds,
+      queue,
+      queueOffset,
+      messageCount,
+      storeTimestamp,
+    } = this
+    return {
+      status,
+      durability,
+      messageId,
+      offsetMessageId,
+      messageIds,
+      queue,
+      queueOffset,
+      messageCount,
+      storeTimestamp,
+    }
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): SendReceipt {

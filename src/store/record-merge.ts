@@ -25,8 +25,10 @@ export function beginMerge(seq: number, bytes: Buffer): MergingBatch {
 export function tryMerge(merging: MergingBatch, bytes: Buffer): boolean {
   const header = readBatchHeader(bytes)
   const first = merging.header
-  const isSmall = bytes.length <= MERGE_MAX_BYTES && merging.parts.length > 0 && merging.bytes <= MERGE_MAX_BYTES * 4
-  const isAlike = header.attributes === first.attributes && header.storeTimestamp - first.storeTimestamp <= TIME_DELTA_MAX
+  const isSmall =
+    bytes.length <= MERGE_MAX_BYTES && merging.parts.length > 0 && merging.bytes <= MERGE_MAX_BYTES * 4
+  const isAlike =
+    header.attributes === first.attributes && header.storeTimestamp - first.storeTimestamp <= TIME_DELTA_MAX
   if (!isSmall || !isAlike) return false
   merging.parts.push({ bytes, header })
   merging.bytes += bytes.length - Batch.HEADER_BYTES

@@ -1,9 +1,9 @@
 /** Reads record batches; see `record-format.ts` for the layout. What fails its checksum is never handed out. */
 import { crc32 } from 'node:zlib'
 import { MQError } from '../model/errors.ts'
-import type { MessageQueue } from '../model/message-queue.ts'
 import type { MessageView } from '../model/message.ts'
-import { Batch, Rec, RECORD_BATCH_VERSION } from './record-format.ts'
+import type { MessageQueue } from '../model/message-queue.ts'
+import { Batch, RECORD_BATCH_VERSION, Rec } from './record-format.ts'
 import { StoredMessage } from './stored-message.ts'
 
 /** The fields of a batch header. */
@@ -29,9 +29,12 @@ export function readBatchHeader(bytes: Buffer): BatchHeader {
 /** Why these bytes are not a sound batch, or `undefined` when they are. Never throws, whatever the bytes. */
 export function findBatchDamage(bytes: Buffer): string | undefined {
   if (bytes.length < Batch.HEADER_BYTES) return `a record batch of ${bytes.length} bytes is too short`
-  if (bytes.readUInt32BE(Batch.CRC) !== crc32(bytes.subarray(Batch.VERSION))) return 'a record batch fails its checksum'
-  if (bytes[Batch.VERSION] !== RECORD_BATCH_VERSION) return `a record batch has the unknown version ${bytes[Batch.VERSION]}`
-  if (bytes.readUInt32BE(Batch.BYTES) !== bytes.length) return 'a record batch has another length than it says'
+  if (bytes.readUInt32BE(Batch.CRC) !== crc32(bytes.subarray(Batch.VERSION)))
+    return 'a record batch fails its checksum'
+  if (bytes[Batch.VERSION] !== RECORD_BATCH_VERSION)
+    return `a record batch has the unknown version ${bytes[Batch.VERSION]}`
+  if (bytes.readUInt32BE(Batch.BYTES) !== bytes.length)
+    return 'a record batch has another length than it says'
   return findRecordDamage(bytes)
 }
 

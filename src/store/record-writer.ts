@@ -5,7 +5,7 @@ import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { PropertyEntries } from '../model/properties.ts'
 import type { BlockPool } from './block-pool.ts'
 import { writeText, writeUInt16, writeUInt32, writeUInt48 } from './bytes.ts'
-import { Batch, BatchAttribute, Rec, RECONSUME_TIMES_MAX, RECORD_BATCH_VERSION } from './record-format.ts'
+import { Batch, BatchAttribute, RECONSUME_TIMES_MAX, RECORD_BATCH_VERSION, Rec } from './record-format.ts'
 
 /** The largest UTF-8 size of a text of that many UTF-16 units. */
 const BYTES_PER_UNIT = 3
@@ -104,7 +104,8 @@ export class RecordWriter {
 }
 
 function boundOf(message: OutgoingMessage): number {
-  let bytes = Rec.HEADER_BYTES + message.bodyBytes + BYTES_PER_UNIT * (message.tag.length + message.keys.length)
+  let bytes =
+    Rec.HEADER_BYTES + message.bodyBytes + BYTES_PER_UNIT * (message.tag.length + message.keys.length)
   for (const [name, value] of message.properties) bytes += 4 + BYTES_PER_UNIT * (name.length + value.length)
   return bytes
 }

@@ -62,7 +62,12 @@ export async function recover(files: Files, databases: Databases, marker: Marker
   const numbers = scan.segments.map((segment) => segment.number)
   return {
     state,
-    report: { clean, replayedFrameCount: frames.length, tornBytes: clean ? 0 : (scan.broken?.bytes ?? 0), warnings },
+    report: {
+      clean,
+      replayedFrameCount: frames.length,
+      tornBytes: clean ? 0 : (scan.broken?.bytes ?? 0),
+      warnings,
+    },
     nextSeq: lastSeq + 1 + (clean ? 0 : SEQ_GAP),
     lastSeq,
     nextSegment: (numbers.at(-1) ?? 0) + 1,
@@ -74,7 +79,11 @@ export async function recover(files: Files, databases: Databases, marker: Marker
  * Puts the rows of frames again, slice by slice as they were applied, or would have been. Frames before the first one that
  * begins a slice are the end of a slice whose beginning was let go: the databases durably hold all of it.
  */
-export async function replay(databases: Databases, state: AppliedState, frames: readonly JournalFrame[]): Promise<void> {
+export async function replay(
+  databases: Databases,
+  state: AppliedState,
+  frames: readonly JournalFrame[],
+): Promise<void> {
   let slice: Slice | undefined
   for (const frame of frames) {
     if (frame.startsSlice) {
@@ -95,10 +104,16 @@ async function finish(databases: Databases, state: AppliedState, slice: Slice | 
 
 function checkHeader(scan: JournalScan, marker: Marker): void {
   if (scan.unknownVersion !== undefined) {
-    throw new MQError('VERSION_NOT_SUPPORTED', `The journal has format ${scan.unknownVersion}; use a newer release of pocketmq.`)
+    throw new MQError(
+      'VERSION_NOT_SUPPORTED',
+      `The journal has format ${scan.unknownVersion}; use a newer release of pocketmq.`,
+    )
   }
   if (scan.storeId !== undefined && scan.storeId !== BigInt(`0x${marker.storeId}`)) {
-    throw new MQError('STORE_CORRUPTED', 'The journal belongs to another store; restore the whole directory from one backup.')
+    throw new MQError(
+      'STORE_CORRUPTED',
+      'The journal belongs to another store; restore the whole directory from one backup.',
+    )
   }
 }
 
@@ -111,7 +126,10 @@ function checkClean(state: AppliedState, marker: Marker, warnings: readonly stri
     )
   }
   if (warnings.length > 0) {
-    throw new MQError('STORE_CORRUPTED', `LevelDB found damage in a store that was closed properly: ${warnings.join('; ')}.`)
+    throw new MQError(
+      'STORE_CORRUPTED',
+      `LevelDB found damage in a store that was closed properly: ${warnings.join('; ')}.`,
+    )
   }
 }
 
@@ -119,7 +137,8 @@ function checkClean(state: AppliedState, marker: Marker, warnings: readonly stri
 function judgeFrames(scan: JournalScan, state: AppliedState, warnings: string[]): readonly JournalFrame[] {
   const startsAfter = scan.startsAfterSeq
   if (startsAfter === undefined) throw missing(state.applied + 1, undefined, 'The journal is gone')
-  if (startsAfter > state.applied) throw missing(state.applied + 1, startsAfter, 'The databases end before the journal begins')
+  if (startsAfter > state.applied)
+    throw missing(state.applied + 1, startsAfter, 'The databases end before the journal begins')
   const { broken } = scan
   if (broken === undefined) {
     const last = Math.max(startsAfter, ...scan.frames.slice(-1).map(lastSeqOf))
@@ -129,12 +148,21 @@ function judgeFrames(scan: JournalScan, state: AppliedState, warnings: string[])
   const durableSeq = Math.max(broken.flushedSeq, state.applied)
   if (broken.missingSeq > durableSeq) return scan.frames
   const resumesAt = broken.resumesAtSeq
-  if (resumesAt === undefined || resumesAt - 1 > state.applied) throw missing(broken.missingSeq, resumesAt && resumesAt - 1, 'The journal is damaged')
+  if (resumesAt === undefined || resumesAt - 1 > state.applied)
+    throw missing(broken.missingSeq, resumesAt && resumesAt - 1, 'The journal is damaged')
   // Only whole slices are replayed; those cut by the damage are in the databases, or they would not end behind it.
-  warnings.push(`The journal is damaged from sequence number ${broken.missingSeq} to ${resumesAt - 1}; the databases hold these.`)
+  warnings.push(
+    `The journal is damaged from sequence number ${broken.missingSeq} to ${resumesAt - 1}; the databases hold these.`,
+  )
   const behind = scan.framesBehindBreak
   const resumed = behind.findIndex((frame) => frame.startsSlice)
-  const before = scan.frames.slice(0, Math.max(0, scan.frames.findLastIndex((frame) => frame.startsSlice)))
+  const before = scan.frames.slice(
+    0,
+    Math.max(
+      0,
+      scan.frames.findLastIndex((frame) => frame.startsSlice),
+    ),
+  )
   return resumed < 0 ? before : [...before, ...behind.slice(resumed)]
 }
 
@@ -163,5 +191,8 @@ async function checkLogEnd(databases: Databases, state: AppliedState): Promise<v
 
 function missing(fromSeq: number, toSeq: number | undefined, what: string): MQError {
   const range = toSeq === undefined || toSeq < fromSeq ? `from ${fromSeq} on` : `${fromSeq} to ${toSeq}`
-  return new MQError('STORE_CORRUPTED', `${what}: sequence numbers ${range} are missing. Restore the directory from a backup.`)
+  return new MQError(
+    'STORE_CORRUPTED',
+    `${what}: sequence numbers ${range} are missing. Restore the directory from a backup.`,
+  )
 }

@@ -3,13 +3,22 @@
  * says where the log begins. What lies before is then cleared from the databases, and its space given back; that part
  * may be cut short and done again at any time, for it removes only what is no longer valid.
  */
+
+import type { AlarmTable } from './alarm-table.ts'
 import type { AppliedState, GenerationStart } from './apply.ts'
 import type { Catalog } from './catalog.ts'
-import type { AlarmTable } from './alarm-table.ts'
 import type { Databases } from './databases.ts'
 import type { Fact, QueueMinimum } from './fact.ts'
 import type { GenerationRule } from './frame.ts'
-import { logKey, purgeKey, rangeOf, rangeOfQueue, rangeOfTopicQueues, rangeOfU32, u32AfterPrefix } from './keyspace.ts'
+import {
+  logKey,
+  purgeKey,
+  rangeOf,
+  rangeOfQueue,
+  rangeOfTopicQueues,
+  rangeOfU32,
+  u32AfterPrefix,
+} from './keyspace.ts'
 import { readQueueRows } from './page-loader.ts'
 import type { QueueLog } from './queue-log.ts'
 import type { RetentionOptions } from './store-options.ts'
@@ -31,13 +40,20 @@ export interface RetentionSource {
 /** When a new generation begins: often enough that a trim removes a small part of what the rule allows. */
 export function generationRule(rule: RetentionOptions): GenerationRule {
   return {
-    maxBytes: Math.max(GENERATION_MIN_BYTES, Math.min(GENERATION_MAX_BYTES, Math.floor(rule.maxBytes / GENERATIONS))),
+    maxBytes: Math.max(
+      GENERATION_MIN_BYTES,
+      Math.min(GENERATION_MAX_BYTES, Math.floor(rule.maxBytes / GENERATIONS)),
+    ),
     maxAgeMs: Math.max(1, Math.floor(rule.maxAgeMs / GENERATIONS)),
   }
 }
 
 /** The trim that the rule asks for now, or `undefined`. */
-export async function planTrim(source: RetentionSource, rule: RetentionOptions, now: number): Promise<TrimFact | undefined> {
+export async function planTrim(
+  source: RetentionSource,
+  rule: RetentionOptions,
+  now: number,
+): Promise<TrimFact | undefined> {
   const { generations, logBytes } = source.state
   const byBytes = generations.findIndex((start) => logBytes - start.logBytes <= rule.maxBytes)
   // A generation is as old as its last message, which is as old as the start of the next one.
@@ -45,11 +61,19 @@ export async function planTrim(source: RetentionSource, rule: RetentionOptions, 
   const forBytes = await trimTo(source, generations[byBytes < 0 ? generations.length - 1 : byBytes])
   const forAge = await trimTo(source, generations[byAge])
   // Age can wait for a pending retry, the disk cannot: there the alarm reports the loss when it is due.
-  if (forAge !== undefined && !holdsPending(source, forAge) && forAge.generation > (forBytes?.generation ?? 0)) return forAge
+  if (
+    forAge !== undefined &&
+    !holdsPending(source, forAge) &&
+    forAge.generation > (forBytes?.generation ?? 0)
+  )
+    return forAge
   return forBytes
 }
 
-async function trimTo(source: RetentionSource, start: GenerationStart | undefined): Promise<TrimFact | undefined> {
+async function trimTo(
+  source: RetentionSource,
+  start: GenerationStart | undefined,
+): Promise<TrimFact | undefined> {
   const oldest = source.state.generations[0]
   if (start === undefined || oldest === undefined || start.generation <= oldest.generation) return undefined
   const minimums: QueueMinimum[] = []
@@ -76,7 +100,8 @@ async function firstOffsetFrom(databases: Databases, log: QueueLog, seq: number)
 
 function holdsPending(source: RetentionSource, trim: TrimFact): boolean {
   const minimums = new Map(trim.minimums.map(({ queueUid, minOffset }) => [queueUid, minOffset]))
-  for (const alarm of source.alarms.values()) if (alarm.queueOffset < (minimums.get(alarm.queueUid) ?? 0)) return true
+  for (const alarm of source.alarms.values())
+    if (alarm.queueOffset < (minimums.get(alarm.queueUid) ?? 0)) return true
   return false
 }
 
@@ -92,7 +117,8 @@ export async function clearRemoved(source: RetentionSource): Promise<void> {
   for (const [queueUid, { minOffset }] of state.queues) {
     if (minOffset > 0) await index.level.clear(rangeOfQueue(queueUid, 0, minOffset))
   }
-  for (const kind of ['key', 'id', 'idRun'] as const) await index.level.clear(rangeOfU32(kind, 0, state.trimmedGeneration))
+  for (const kind of ['key', 'id', 'idRun'] as const)
+    await index.level.clear(rangeOfU32(kind, 0, state.trimmedGeneration))
   for (const key of await index.level.keys(rangeOf('purge')).all()) {
     const topicUid = u32AfterPrefix(key)
     await index.level.clear(rangeOfTopicQueues(topicUid))

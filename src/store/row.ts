@@ -59,7 +59,11 @@ export function decodeQueueRow(bytes: Buffer): QueueRow {
 }
 
 export function encodeQueueState(state: QueueState): Buffer {
-  return Buffer.concat([encodeU48(state.minOffset), encodeU48(state.maxOffset), encodeU48(state.lastStoreTimestamp)])
+  return Buffer.concat([
+    encodeU48(state.minOffset),
+    encodeU48(state.maxOffset),
+    encodeU48(state.lastStoreTimestamp),
+  ])
 }
 
 export function decodeQueueState(bytes: Buffer): QueueState {
@@ -82,7 +86,11 @@ export function encodeGeneration(row: GenerationRow): Buffer {
 }
 
 export function decodeGeneration(bytes: Buffer): GenerationRow {
-  return { firstSeq: bytes.readUIntBE(0, U48), timestamp: bytes.readUIntBE(U48, U48), logBytes: bytes.readUIntBE(2 * U48, U48) }
+  return {
+    firstSeq: bytes.readUIntBE(0, U48),
+    timestamp: bytes.readUIntBE(U48, U48),
+    logBytes: bytes.readUIntBE(2 * U48, U48),
+  }
 }
 
 /** The log rows that hold the ids from `first` to the one in the key lie from `firstSeq` to `lastSeq`. */
@@ -97,7 +105,11 @@ export function encodeIdRun(row: IdRunRow): Buffer {
 }
 
 export function decodeIdRun(bytes: Buffer): IdRunRow {
-  return { first: bytes.subarray(0, 16), firstSeq: bytes.readUIntBE(16, U48), lastSeq: bytes.readUIntBE(16 + U48, U48) }
+  return {
+    first: bytes.subarray(0, 16),
+    firstSeq: bytes.readUIntBE(16, U48),
+    lastSeq: bytes.readUIntBE(16 + U48, U48),
+  }
 }
 
 export function encodeU48(value: number): Buffer {

@@ -36,13 +36,25 @@ export class SendGate {
   }
 
   /** Waits for room, then calls `enter`; or calls `reject` when the timeout or the signal comes first. */
-  wait(bytes: number, timeoutMs: number, signal: AbortSignal | undefined, enter: () => void, reject: (error: MQError) => void): void {
+  wait(
+    bytes: number,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    enter: () => void,
+    reject: (error: MQError) => void,
+  ): void {
     if (this.#waitingBytes + bytes > this.#maxWaitingBytes) {
-      reject(notAttempted('SYSTEM_BUSY', `${this.#waitingBytes} bytes of sends wait for room already; send slower or await the sends.`))
+      reject(
+        notAttempted(
+          'SYSTEM_BUSY',
+          `${this.#waitingBytes} bytes of sends wait for room already; send slower or await the sends.`,
+        ),
+      )
       return
     }
     const deadlineMs = this.#clock.monotonicMs() + timeoutMs
-    const onAbort = (): void => this.#leave(waiting, notAttempted('ABORTED', 'The send was aborted while it waited for room.'))
+    const onAbort = (): void =>
+      this.#leave(waiting, notAttempted('ABORTED', 'The send was aborted while it waited for room.'))
     const waiting: Waiting = { bytes, deadlineMs, enter, reject, signal, onAbort }
     signal?.addEventListener('abort', onAbort, { once: true })
     this.#waiting.push(waiting)
@@ -86,14 +98,22 @@ export class SendGate {
     if (deadlineMs >= this.#timerDeadlineMs) return
     this.#timer?.cancel()
     this.#timerDeadlineMs = deadlineMs
-    this.#timer = this.#clock.setTimer(Math.max(0, deadlineMs - this.#clock.monotonicMs()), () => this.#expire())
+    this.#timer = this.#clock.setTimer(Math.max(0, deadlineMs - this.#clock.monotonicMs()), () =>
+      this.#expire(),
+    )
   }
 
   #expire(): void {
     this.#timerDeadlineMs = Number.POSITIVE_INFINITY
     const now = this.#clock.monotonicMs()
     for (const waiting of this.#waiting.filter((each) => each.deadlineMs <= now)) {
-      this.#leave(waiting, notAttempted('SEND_TIMEOUT', 'The send waited for room longer than its timeout; nothing was written.'))
+      this.#leave(
+        waiting,
+        notAttempted(
+          'SEND_TIMEOUT',
+          'The send waited for room longer than its timeout; nothing was written.',
+        ),
+      )
     }
     const earliest = Math.min(...this.#waiting.map((each) => each.deadlineMs))
     if (Number.isFinite(earliest)) this.#setTimer(earliest)

@@ -26,6 +26,8 @@ export interface StoreOptions {
   /** The directory; absent in memory. */
   readonly path?: string | undefined
   readonly storage: 'disk' | 'memory'
+  /** `false` refuses a path that holds no store. Default true. */
+  readonly createIfMissing?: boolean
   readonly flushDiskType: 'ASYNC_FLUSH' | 'SYNC_FLUSH'
   /** In `ASYNC_FLUSH`, the longest time between two flushes of the journal: what a power cut can take. */
   readonly flushIntervalMs: number

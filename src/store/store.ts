@@ -17,8 +17,8 @@ import type { AppliedState } from './apply.ts'
 import { Catalog, type TopicEntry } from './catalog.ts'
 import { type Change, planFacts } from './change.ts'
 import { checkStore } from './check.ts'
-import { type Frame, FrameBuilder } from './frame.ts'
 import { Flusher } from './flusher.ts'
+import { type Frame, FrameBuilder } from './frame.ts'
 import { healDatabases } from './heal.ts'
 import { Janitor } from './janitor.ts'
 import { OffsetTable } from './offset-table.ts'
@@ -93,7 +93,12 @@ export class Store {
       warnSlowWrite: (durationMs) => this.#warnSlowDisk(durationMs),
     })
     this.#applier = new Applier(
-      { limitSeq: () => this.#limitSeq(), closeSlice: () => frames.closeSlice(), onApplied: () => this.#onApplied(), heal: (error, untilSeq) => this.#heal(error, untilSeq) },
+      {
+        limitSeq: () => this.#limitSeq(),
+        closeSlice: () => frames.closeSlice(),
+        onApplied: () => this.#onApplied(),
+        heal: (error, untilSeq) => this.#heal(error, untilSeq),
+      },
       opened.databases,
       state,
     )
@@ -166,7 +171,13 @@ export class Store {
   }
 
   /** Messages of a topic with a key, stored from `begin` to `end`, newest first. */
-  async queryByKey(topic: TopicEntry, key: string, begin: number, end: number, maxCount: number): Promise<readonly MessageView[]> {
+  async queryByKey(
+    topic: TopicEntry,
+    key: string,
+    begin: number,
+    end: number,
+    maxCount: number,
+  ): Promise<readonly MessageView[]> {
     return queryByKey(await this.#querySource(), topic, key, begin, end, maxCount)
   }
 
@@ -229,7 +240,8 @@ export class Store {
       throw MQError.from(error, 'STORE_FAILED')
     }
     await databases.close()
-    if (medium.files !== undefined && marker !== undefined) await markClean(medium.files, marker, this.#applier.appliedSeq)
+    if (medium.files !== undefined && marker !== undefined)
+      await markClean(medium.files, marker, this.#applier.appliedSeq)
   }
 
   /** After a failure: close what is open; the next open recovers. */
@@ -288,13 +300,21 @@ export class Store {
   async #heal(error: MQError, untilSeq: number): Promise<AppliedState> {
     const { journal, medium, databases } = this.#opened
     if (journal === undefined || medium.files === undefined) {
-      this.#fail(new MQError('STORE_FAILED', 'The database in memory failed; nothing can heal it.', { cause: error }))
+      this.#fail(
+        new MQError('STORE_FAILED', 'The database in memory failed; nothing can heal it.', { cause: error }),
+      )
       throw error
     }
     this.#setState('healing', error)
     const { files } = medium
     const { clock } = this.#options
-    const healing = healDatabases({ databases, files, clock, untilSeq, givenUp: () => this.#state === 'closed' })
+    const healing = healDatabases({
+      databases,
+      files,
+      clock,
+      untilSeq,
+      givenUp: () => this.#state === 'closed',
+    })
     this.#healed = healing.then(
       () => undefined,
       () => undefined,
@@ -315,7 +335,8 @@ export class Store {
   }
 
   #setState(state: StoreState, error?: MQError): void {
-    if (this.#state === state || this.#state === 'closed' || (this.#state === 'failed' && state !== 'closed')) return
+    if (this.#state === state || this.#state === 'closed' || (this.#state === 'failed' && state !== 'closed'))
+      return
     this.#state = state
     this.onEvent('store-state', error === undefined ? { state } : { state, error })
   }
@@ -328,7 +349,9 @@ export class Store {
   #refusal(): MQError {
     if (this.#failure !== undefined && this.#state === 'failed') return this.#failure
     if (this.#state === 'read-only') {
-      return new MQError('DISK_FULL', 'The disk is nearly full; make room and sends go on.', { outcome: 'not-attempted' })
+      return new MQError('DISK_FULL', 'The disk is nearly full; make room and sends go on.', {
+        outcome: 'not-attempted',
+      })
     }
     return new MQError('CLOSED', 'The store is closed; open it again.', { outcome: 'not-attempted' })
   }
@@ -344,11 +367,16 @@ export class Store {
 }
 
 function aborted(signal: AbortSignal): MQError {
-  return new MQError('ABORTED', 'The send was aborted before it began.', { cause: signal.reason, outcome: 'not-attempted' })
+  return new MQError('ABORTED', 'The send was aborted before it began.', {
+    cause: signal.reason,
+    outcome: 'not-attempted',
+  })
 }
 
 /** A send that waits may outlive the buffer that its caller gave. */
-function copyBodies(messages: OutgoingMessage | readonly OutgoingMessage[]): OutgoingMessage | readonly OutgoingMessage[] {
+function copyBodies(
+  messages: OutgoingMessage | readonly OutgoingMessage[],
+): OutgoingMessage | readonly OutgoingMessage[] {
   return 'topic' in messages ? copyBody(messages) : messages.map(copyBody)
 }
 
@@ -357,5 +385,7 @@ function copyBody(message: OutgoingMessage): OutgoingMessage {
 }
 
 function bytesOf(messages: OutgoingMessage | readonly OutgoingMessage[]): number {
-  return 'topic' in messages ? messages.sizeBytes : messages.reduce((sum, message) => sum + message.sizeBytes, 0)
+  return 'topic' in messages
+    ? messages.sizeBytes
+    : messages.reduce((sum, message) => sum + message.sizeBytes, 0)
 }

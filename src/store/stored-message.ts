@@ -1,7 +1,8 @@
 /** A stored message as applications see it: a view into its batch that decodes a field when it is first read. */
+
+import type { MessageView } from '../model/message.ts'
 import { formatStoredMessageId } from '../model/message-id.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
-import type { MessageView } from '../model/message.ts'
 import { formatOffsetMessageId } from '../model/offset-message-id.ts'
 import { PropertyName } from '../model/properties.ts'
 import { isRetryTopic } from '../model/topic.ts'
@@ -67,7 +68,10 @@ export class StoredMessage implements MessageView {
 
   get body(): Buffer {
     const end = this.#position + this.storeSize
-    return this.#home.bytes.subarray(end - this.#home.bytes.readUInt32BE(this.#position + Rec.BODY_BYTES), end)
+    return this.#home.bytes.subarray(
+      end - this.#home.bytes.readUInt32BE(this.#position + Rec.BODY_BYTES),
+      end,
+    )
   }
 
   get bornTimestamp(): number {
@@ -101,7 +105,16 @@ export class StoredMessage implements MessageView {
   /** What `console.log` and test runners show; the fields are getters, which they would not follow. */
   [Symbol.for('nodejs.util.inspect.custom')](): object {
     const { messageId, topic, tag, keys, queue, queueOffset, reconsumeTimes } = this
-    return { messageId, topic, tag, keys, queueId: queue.queueId, queueOffset, reconsumeTimes, bodyBytes: this.body.length }
+    return {
+      messageId,
+      topic,
+      tag,
+      keys,
+      queueId: queue.queueId,
+      queueOffset,
+      reconsumeTimes,
+      bodyBytes: this.body.length,
+    }
   }
 
   #readKeys(): readonly string[] {

@@ -20,8 +20,8 @@ import { BlockPool } from './block-pool.ts'
 import { CommitGroup, type IdOrder, isBatch } from './commit-group.ts'
 import type { Fact } from './fact.ts'
 import type { Frame, FrameBuilder } from './frame.ts'
-import { encodeFrameHeader } from './journal-format.ts'
 import type { Journal } from './journal.ts'
+import { encodeFrameHeader } from './journal-format.ts'
 import type { QueueLog } from './queue-log.ts'
 import { StoredReceipt } from './receipt.ts'
 
@@ -54,7 +54,10 @@ export interface WriterHost {
 /** A set of facts and appends that is committed together. */
 export interface StagedChange {
   readonly facts: readonly Fact[]
-  readonly appends: readonly { readonly log: QueueLog; readonly messages: OutgoingMessage | readonly OutgoingMessage[] }[]
+  readonly appends: readonly {
+    readonly log: QueueLog
+    readonly messages: OutgoingMessage | readonly OutgoingMessage[]
+  }[]
 }
 
 export class Writer {
@@ -87,7 +90,10 @@ export class Writer {
     resolve: (receipt: SendReceipt) => void,
     reject: (error: MQError) => void,
   ): void {
-    if (this.#failure !== undefined) return reject(this.#failure)
+    if (this.#failure !== undefined) {
+      reject(this.#failure)
+      return
+    }
     const staged = this.#open.append(log, messages)
     const ids = isBatch(messages) ? messages.map((message) => message.messageId) : messages.messageId
     const count = isBatch(messages) ? messages.length : 1
@@ -123,8 +129,8 @@ export class Writer {
   }
 
   #schedule(): void {
-    if (this.#open.bytes >= GROUP_MAX_BYTES && !this.#mustPump()) return this.#flush()
-    if (this.#scheduled) return
+    if (this.#open.bytes >= GROUP_MAX_BYTES && !this.#mustPump()) this.#flush()
+    if (this.#scheduled || this.#open.isEmpty) return
     this.#scheduled = true
     const { clock } = this.#host
     if (clock.monotonicMs() - this.#turnedAt < TURN_MAX_MS) queueMicrotask(this.#flush)
@@ -142,7 +148,11 @@ export class Writer {
   }
 
   #mustPump(): boolean {
-    return this.#pumping !== undefined || this.#host.syncFlush || this.#host.clock.monotonicMs() < this.#offloadUntil
+    return (
+      this.#pumping !== undefined ||
+      this.#host.syncFlush ||
+      this.#host.clock.monotonicMs() < this.#offloadUntil
+    )
   }
 
   readonly #flush = (): void => {
@@ -212,10 +222,14 @@ export class Writer {
     try {
       await journal?.flush()
     } catch (cause) {
-      const error = new MQError('STORE_FAILED', 'The journal could not be flushed; reopen the store to learn what is stored.', {
-        cause,
-        outcome: 'unknown',
-      })
+      const error = new MQError(
+        'STORE_FAILED',
+        'The journal could not be flushed; reopen the store to learn what is stored.',
+        {
+          cause,
+          outcome: 'unknown',
+        },
+      )
       if (!announced) rejectGroup(group, error)
       this.#host.fail(error)
       return
@@ -231,7 +245,9 @@ export class Writer {
     for (const { log, batch, staged } of frame.appends) {
       // The frame lives on until it is applied; its senders need not.
       for (const { ids, index, resolve } of staged.sends.splice(0)) {
-        resolve(new StoredReceipt(log, ids, batch.baseOffset + index, batch.storeTimestamp, status, durability))
+        resolve(
+          new StoredReceipt(log, ids, batch.baseOffset + index, batch.storeTimestamp, status, durability),
+        )
       }
     }
     for (const { resolve } of group.commits) resolve()

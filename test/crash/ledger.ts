@@ -107,7 +107,8 @@ export class Ledger {
         this.offsets.set(`${first} ${second} ${third}`, Number(fourth))
         return
       case 'alarm-set':
-        this.alarms.set(Number(first), 'set')
+        // It may be cleared before the commit that set it is acknowledged.
+        if (!this.alarms.has(Number(first))) this.alarms.set(Number(first), 'set')
         return
       case 'alarm-may-go':
         this.alarms.set(Number(first), 'may-go')

@@ -1,0 +1,181 @@
+/**
+ * Kills a child at random times and looks at what it left. A directory lives for several kills, of which some are not
+ * looked at, so that the next child recovers by itself and may be killed in the middle of that.
+ */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type BuiltChild, buildChild } from './build-child.ts'
+import type { Job, Profile } from './job.ts'
+import { Ledger, type Phase } from './ledger.ts'
+import { SeededRandom } from './seeded-random.ts'
+import { verifyDirectory } from './verify.ts'
+
+const PROFILES: readonly Profile[] = ['mixed', 'consumer', 'retention', 'mixed', 'consumer', 'large']
+const KILLS_PER_DIRECTORY = 5
+/** Kills soon after the start meet opening and recovery, later ones everything else. */
+const EARLY_MS = 40
+const LATE_MS = 160
+
+export interface CrashPlan {
+  readonly kills: number
+  readonly seed: number
+  readonly modes: readonly Job['flushDiskType'][]
+  /** Called after each look at a store. */
+  readonly onProgress?: (report: CrashReport) => void
+}
+
+/** What all kills together showed. */
+export interface CrashReport {
+  kills: number
+  lost: number
+  torn: number
+  wrong: number
+  acknowledged: number
+  messages: number
+  slowestOpenMs: number
+  readonly phases: Record<Phase, number>
+  /** The first violations, each with its round. */
+  readonly violations: string[]
+}
+
+interface StartedChild {
+  readonly child: ChildProcessWithoutNullStreams
+  /** Resolves when it waits for its job. */
+  readonly ready: Promise<unknown>
+}
+
+const VIOLATIONS_MAX = 20
+
+/** Runs until all kills are done. */
+export async function runCrashes(plan: CrashPlan): Promise<CrashReport> {
+  const child = buildChild()
+  const run = new CrashRun(plan, child)
+  try {
+    await run.run()
+    return run.report
+  } finally {
+    await run.end()
+    child.remove()
+  }
+}
+
+class CrashRun {
+  readonly #plan: CrashPlan
+  readonly #built: BuiltChild
+  readonly #random: SeededRandom
+  readonly report: CrashReport = {
+    kills: 0,
+    lost: 0,
+    torn: 0,
+    wrong: 0,
+    acknowledged: 0,
+    messages: 0,
+    slowestOpenMs: 0,
+    phases: { opening: 0, open: 0, closing: 0, closed: 0 },
+    violations: [],
+  }
+  /** Started ahead, waiting for its job. */
+  #waiting: StartedChild | undefined
+
+  constructor(plan: CrashPlan, built: BuiltChild) {
+    this.#plan = plan
+    this.#built = built
+    this.#random = new SeededRandom(plan.seed)
+  }
+
+  async run(): Promise<void> {
+    for (let directory = 0; this.report.kills < this.#plan.kills; directory++) {
+      const profile = PROFILES[directory % PROFILES.length] ?? 'mixed'
+      const mode = this.#plan.modes[directory % this.#plan.modes.length] ?? 'ASYNC_FLUSH'
+      await this.#useDirectory(profile, mode)
+    }
+  }
+
+  async end(): Promise<void> {
+    if (this.#waiting === undefined) return
+    const { child } = this.#waiting
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  }
+
+  async #useDirectory(profile: Profile, flushDiskType: Job['flushDiskType']): Promise<void> {
+    const place = mkdtempSync(join(tmpdir(), 'pocketmq-crash-'))
+    const ledger = new Ledger()
+    try {
+      for (let i = 1; i <= KILLS_PER_DIRECTORY && this.report.kills < this.#plan.kills; i++) {
+        const round = this.report.kills + 1
+        const job: Job = {
+          directory: join(place, 'store'),
+          ledger: join(place, `ledger-${round}`),
+          profile,
+          flushDiskType,
+          seed: this.#random.below(2 ** 32),
+          round,
+        }
+        await this.#kill(job, ledger)
+        const isLast = i === KILLS_PER_DIRECTORY || this.report.kills === this.#plan.kills
+        if (isLast || this.#random.chance(0.6)) await this.#verify(job, ledger)
+      }
+      this.report.acknowledged += ledger.sends.size
+    } finally {
+      rmSync(place, { recursive: true, force: true })
+    }
+  }
+
+  async #kill(job: Job, ledger: Ledger): Promise<void> {
+    const { child, ready } = this.#waiting ?? start(this.#built)
+    this.#waiting = start(this.#built)
+    let errors = ''
+    child.stderr.on('data', (chunk) => {
+      errors += chunk
+    })
+    const exited = once(child, 'exit')
+    await Promise.race([ready, exited])
+    child.stdin.write(`${JSON.stringify(job)}\n`)
+    const delayMs = this.#random.chance(0.4) ? this.#random.below(EARLY_MS) : this.#random.below(LATE_MS)
+    await Promise.race([sleep(delayMs), exited])
+    child.kill('SIGKILL')
+    const [code] = await exited
+    this.report.kills += 1
+    ledger.add(job.ledger)
+    this.report.phases[ledger.phase] += 1
+    if (code !== null) this.#complain('wrong', job, [`the child ended by itself: ${errors.trim()}`])
+  }
+
+  async #verify(job: Job, ledger: Ledger): Promise<void> {
+    try {
+      const { lost, torn, wrong, messageCount, openMs } = await verifyDirectory(job, ledger)
+      this.report.slowestOpenMs = Math.max(this.report.slowestOpenMs, openMs)
+      this.report.messages += messageCount
+      this.#complain('lost', job, lost)
+      this.#complain('torn', job, torn)
+      this.#complain('wrong', job, wrong)
+    } catch (error) {
+      this.#complain('wrong', job, [error instanceof Error ? (error.stack ?? error.message) : String(error)])
+    }
+    this.#plan.onProgress?.(this.report)
+  }
+
+  #complain(kind: 'lost' | 'torn' | 'wrong', { round, profile, flushDiskType }: Job, found: readonly string[]): void {
+    this.report[kind] += found.length
+    for (const text of found) {
+      if (this.report.violations.length >= VIOLATIONS_MAX) return
+      this.report.violations.push(`kill ${round} (${profile}, ${flushDiskType}): ${kind}: ${text}`)
+    }
+  }
+}
+
+function start({ script }: BuiltChild): StartedChild {
+  const child = spawn(process.execPath, [script])
+  return { child, ready: once(child.stdout, 'data') }
+}
+
+/** The line that a run ends with. */
+export function summarize({ kills, lost, torn, wrong }: CrashReport): string {
+  const others = wrong === 0 ? '' : `, ${wrong} other violations`
+  return `${kills} kills, ${lost} lost, ${torn} torn${others} (chance of loss per kill < 3/${kills} at 95 %)`
+}
