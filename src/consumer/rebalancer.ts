@@ -45,6 +45,7 @@ export class Rebalancer {
   #underWay: Promise<void> | undefined
   #isNeeded = false
   #isStopped = false
+  #lastErrorText = ''
   #retryTimer: Timer | undefined
   #renewTimer: Timer | undefined
 
@@ -96,15 +97,21 @@ export class Rebalancer {
       this.#isNeeded = false
       try {
         await this.#round()
+        this.#lastErrorText = ''
       } catch (error) {
-        this.#host.onError(MQError.from(error))
-        this.#retryTimer ??= this.#host.engine.clock.setTimer(RETRY_DELAY_MS, () => {
-          this.#retryTimer = undefined
-          void this.trigger()
-        })
+        this.#onFailedRound(MQError.from(error))
       }
     }
     this.#underWay = undefined
+  }
+
+  #onFailedRound(error: MQError): void {
+    if (error.message !== this.#lastErrorText) this.#host.onError(error)
+    this.#lastErrorText = error.message
+    this.#retryTimer ??= this.#host.engine.clock.setTimer(RETRY_DELAY_MS, () => {
+      this.#retryTimer = undefined
+      void this.trigger()
+    })
   }
 
   async #round(): Promise<void> {

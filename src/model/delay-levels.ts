@@ -14,6 +14,9 @@ const MS_OF_UNIT: Readonly<Record<string, number>> = {
   d: 86_400_000,
 }
 
+/** A hundred years; the store keeps times in 48 bits. */
+const LONGEST_DELAY_MS = 36_500 * 86_400_000
+
 /** Milliseconds of each level; index 0 is level 1. */
 export type DelayLevels = readonly number[]
 
@@ -39,5 +42,8 @@ function parseLevel(text: string): number {
   if (match === null || unit === undefined) {
     throw invalidParameter(`messageDelayLevel: '${text}' is not a delay such as 10s, 5m or 2h.`)
   }
-  return Number(match[1]) * unit
+  const delayMs = Number(match[1]) * unit
+  if (delayMs > LONGEST_DELAY_MS)
+    throw invalidParameter(`messageDelayLevel: '${text}' is longer than a hundred years.`)
+  return delayMs
 }

@@ -27,7 +27,8 @@ export function loadViews(views: Views, state: AppliedState): void {
 export function announceFact(views: Views, fact: Fact): void {
   switch (fact.type) {
     case 'offset':
-      views.offsets.set(fact.groupUid, fact.queueUid, fact.offset)
+      if (isGone(views, fact)) views.offsets.clear(fact.groupUid, fact.queueUid)
+      else views.offsets.set(fact.groupUid, fact.queueUid, fact.offset)
       break
     case 'offset-clear':
       views.offsets.clear(fact.groupUid, fact.queueUid)
@@ -61,4 +62,9 @@ export function announceFact(views: Views, fact: Fact): void {
     case 'generation':
       break
   }
+}
+
+/** Whether group or topic of an offset were deleted while it was on its way. */
+function isGone({ catalog }: Views, { groupUid, queueUid }: Extract<Fact, { type: 'offset' }>): boolean {
+  return catalog.groupByUid(groupUid) === undefined || catalog.topicOfQueue(queueUid) === undefined
 }

@@ -120,6 +120,8 @@ export function applyFact(state: AppliedState, slice: Slice, fact: Fact, seq: nu
       applyAppend(state, slice, fact.bytes, seq)
       break
     case 'offset':
+      // Its group or its topic was deleted while the offset was on its way.
+      if (!state.groups.has(fact.groupUid) || !state.topics.has(keys.topicUidOf(fact.queueUid))) break
       offsetsOf(state, fact.groupUid).set(fact.queueUid, fact.offset)
       put(slice, keys.offsetKey(fact.groupUid, fact.queueUid), encodeU48(fact.offset))
       break

@@ -1,11 +1,12 @@
 /** What the broker asks the store to commit together, and its translation into facts. */
 
+import { invalidParameter } from '../model/errors.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { GroupConfig, TopicConfig } from '../model/topic.ts'
 import type { AlarmTable } from './alarm-table.ts'
 import type { Catalog, GroupEntry, TopicEntry } from './catalog.ts'
 import type { Alarm, AlarmSpec, Fact } from './fact.ts'
-import { queueIdOf } from './keyspace.ts'
+import { topicUidOf, U48_MAX } from './keyspace.ts'
 import type { OffsetTable } from './offset-table.ts'
 import type { QueueLog } from './queue-log.ts'
 
@@ -45,6 +46,7 @@ export interface PlanSource {
 
 /** The facts of a change, in the order they take effect. Reads the state, changes nothing but the numbering. */
 export function planFacts(change: Change, source: PlanSource): Fact[] {
+  checkNumbers(change)
   return [
     ...planTopics(change, source),
     ...planGroups(change, source),
@@ -61,9 +63,7 @@ function planTopics(change: Change, { catalog, offsets }: PlanSource): Fact[] {
     return { type: 'topic-put', uid: catalog.topic(config.topic)?.uid ?? catalog.takeTopicUid(), config }
   })
   const deleted = (change.topicsDeleted ?? []).flatMap((topic): Fact[] => {
-    const cleared = [...offsets.entries()].filter(
-      ([, queueUid]) => topic.logs[queueIdOf(queueUid)]?.uid === queueUid,
-    )
+    const cleared = [...offsets.known()].filter(([, queueUid]) => topicUidOf(queueUid) === topic.uid)
     return [...cleared.map(clearOffset), { type: 'topic-delete', uid: topic.uid }]
   })
   return [...put, ...deleted]
@@ -74,8 +74,12 @@ function planGroups(change: Change, { catalog, offsets, alarms }: PlanSource): F
     return { type: 'group-put', uid: catalog.group(config.group)?.uid ?? catalog.takeGroupUid(), config }
   })
   const deleted = (change.groupsDeleted ?? []).flatMap(({ uid }): Fact[] => {
-    const cleared = [...offsets.ofGroup(uid).keys()].map((queueUid) => clearOffset([uid, queueUid]))
-    return [...cleared, ...[...alarms.pending(uid)].map(clearAlarm), { type: 'group-delete', uid }]
+    const cleared = [...offsets.known()].filter(([groupUid]) => groupUid === uid)
+    return [
+      ...cleared.map(clearOffset),
+      ...[...alarms.pending(uid)].map(clearAlarm),
+      { type: 'group-delete', uid },
+    ]
   })
   return [...put, ...deleted]
 }
@@ -88,11 +92,18 @@ function planOffset({ group, log, offset, force }: OffsetChange, { offsets }: Pl
   return [{ type: 'offset', groupUid: group.uid, queueUid: log.uid, offset }]
 }
 
-function clearOffset([groupUid, queueUid]: readonly [
-  groupUid: number,
-  queueUid: number,
-  offset?: number,
-]): Fact {
+/** Refused before anything is planned: in the writer it would take down a whole group, with messages of others. */
+function checkNumbers({ offsets = [], alarmsSet = [] }: Change): void {
+  for (const { offset } of offsets) checkU48('offset', offset)
+  for (const { dueTimestamp } of alarmsSet) checkU48('due timestamp', dueTimestamp)
+}
+
+function checkU48(what: string, value: number): void {
+  if (Number.isInteger(value) && value >= 0 && value <= U48_MAX) return
+  throw invalidParameter(`The ${what} must be a whole number from 0 to ${U48_MAX}, not ${value}.`)
+}
+
+function clearOffset([groupUid, queueUid]: readonly [groupUid: number, queueUid: number]): Fact {
   return { type: 'offset-clear', groupUid, queueUid }
 }
 

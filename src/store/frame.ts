@@ -145,6 +145,8 @@ export class FrameBuilder {
   }
 
   #startGeneration(facts: Fact[], buffers: Buffer[]): void {
+    // A merged batch, or a run of ids, lies in one generation, with which it goes.
+    this.closeSlice()
     this.#generation += 1
     this.#generationStartedAt = this.#timestamp
     this.#generationLogBytes = this.#logBytes

@@ -24,6 +24,8 @@ import { TOPIC_MAX_QUEUES } from '../model/limits.ts'
 
 const U32 = 4
 const U48 = 6
+/** The largest offset, timestamp or sequence number that a key can hold. */
+export const U48_MAX = 2 ** 48 - 1
 
 /** The prefix of each kind of index row. */
 const Prefix = {

@@ -27,6 +27,13 @@ export class OffsetTable {
       for (const [queueUid, offset] of queues) yield [groupUid, queueUid, offset]
   }
 
+  /** Where an offset is committed or on its way; one may come twice. */
+  *known(): Iterable<readonly [groupUid: number, queueUid: number]> {
+    for (const table of [this.#committed, this.#planned]) {
+      for (const [groupUid, queues] of table) for (const queueUid of queues.keys()) yield [groupUid, queueUid]
+    }
+  }
+
   /** The offset that is committed or on its way. */
   planned(groupUid: number, queueUid: number): number | undefined {
     return this.#planned.get(groupUid)?.get(queueUid) ?? this.#committed.get(groupUid)?.get(queueUid)

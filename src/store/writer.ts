@@ -191,6 +191,8 @@ export class Writer {
     await undefined
     while (!this.#open.isEmpty && this.#failure === undefined) {
       const group = this.#takeGroup()
+      // The applier may end a slice while this frame is on its way, so it can only be the first of the next one.
+      this.#host.frames.closeSlice()
       const frame = this.#host.frames.build(group)
       if (!(await this.#writeBehind(group, frame))) continue
       if (!this.#host.syncFlush) this.#announce(group, frame, 'SEND_OK')

@@ -42,10 +42,15 @@ describe('Deadlines', () => {
   test('start anew when added again', async () => {
     const { clock, due, deadlines } = makeDeadlines()
     deadlines.add('renewed', 10)
-    await clock.advance(9)
+    await clock.advance(5)
+    deadlines.add('other', 10)
+    await clock.advance(4)
     deadlines.add('renewed', 10)
     await clock.advance(100)
-    expect(due).toEqual([['renewed', 19]])
+    expect(due).toEqual([
+      ['other', 15],
+      ['renewed', 19],
+    ])
   })
 
   test('may be added by what a deadline does', async () => {

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { MQError } from '../../src/model/errors.ts'
 import { javaHashCode } from '../../src/model/java-hash.ts'
@@ -322,14 +323,16 @@ describe('A pull that may wait', () => {
   test('keeps nothing behind when it ends', async () => {
     const shop = await openShop()
     const { signal } = new AbortController()
+    const timersBefore = shop.clock.timerCount
     for (let offset = 0; offset < 3; offset++) {
       const pulling = shop.pull({ suspendMs: 15_000, offset, signal })
       await shop.send()
       await pulling
     }
-    const before = shop.clock.timerCount
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+    expect(shop.clock.timerCount, 'one timer for all, which finds nothing').toBe(timersBefore + 1)
     await shop.clock.advance(15_000)
-    expect(shop.clock.timerCount).toBe(before - 1)
+    expect(shop.clock.timerCount).toBe(timersBefore)
   })
 
   test('is refused when its topic is deleted', async () => {

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { MessageIdGenerator } from '../../src/model/message-id.ts'
+import { prepareMessage } from '../../src/model/outgoing-message.ts'
 import { openShop } from './set-up.ts'
 
 describe('viewMessage', () => {
@@ -61,6 +63,18 @@ test('queryMessagesById shows all copies, oldest first: the sent one, the retry,
   await shop.fail(await shop.view('%RETRY%billing'), { delayLevel: -1 })
   const copies = await shop.broker.queryMessagesById(messageId)
   expect(copies.map((copy) => copy.queue.topic)).toEqual(['orders', '%RETRY%billing', '%DLQ%billing'])
+})
+
+test('queryMessagesById finds a message also after a younger one of its sender was copied by a retry', async () => {
+  const shop = await openShop()
+  const { messageIds } = await shop.sendTags('a', 'b', 'c')
+  const otherSender = new MessageIdGenerator(shop.clock, { next: () => 0.9 })
+  const other = prepareMessage({ topic: 'orders', body: 'other' }, otherSender.next(), shop.clock.now())
+  await shop.sendTo(shop.queue(), other)
+  await shop.fail(await shop.view('orders', 1))
+  await shop.clock.advance(10_000)
+  const found = await Promise.all(messageIds.map((id) => shop.broker.queryMessagesById(id)))
+  expect(found.map((copies) => copies.length)).toEqual([1, 2, 1])
 })
 
 describe('queryMessagesByKey', () => {

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { delayOfLevel, parseDelayLevels } from '../../src/model/delay-levels.ts'
+import { MQError } from '../../src/model/errors.ts'
+import { parseTagExpression } from '../../src/model/subscription.ts'
 import { Permission } from '../../src/model/topic.ts'
 import { openShop, type TestBroker } from './set-up.ts'
 
@@ -64,6 +66,8 @@ describe('A failed message', () => {
       ORIGIN_MESSAGE_ID: sent.offsetMessageId,
     })
     expect(retried.storeTimestamp).toBe(sent.storeTimestamp + 10_000)
+    const filter = parseTagExpression('paid')
+    expect(await shop.pull({ queue: shop.queue(RETRY_TOPIC), filter })).toMatchObject({ status: 'FOUND' })
   })
 
   test('names its first topic and record also when it comes back again', async () => {
@@ -315,7 +319,6 @@ describe('A retry whose message is gone when it is due', () => {
   })
 
   test('is reported as lost to corruption', async () => {
-    const { MQError } = await import('../../src/model/errors.ts')
     const shop = await openWithMessage()
     await shop.fail(await shop.view())
     shop.store.readRecord = () => Promise.reject(new MQError('STORE_CORRUPTED', 'queue 0, offset 0'))

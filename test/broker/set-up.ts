@@ -55,6 +55,11 @@ export class TestBroker {
     this.#ids = new MessageIdGenerator(clock, middle)
   }
 
+  async close(): Promise<void> {
+    await this.broker.close()
+    await this.store.close()
+  }
+
   /** The events of one name, in order. */
   events<Name extends keyof MQEvents>(name: Name): EventOf<Name>[] {
     return this.emitted.filter(([emitted]) => emitted === name).map(([, event]) => event as EventOf<Name>)
@@ -141,28 +146,31 @@ export class TestBroker {
   }
 }
 
+/** Where a broker keeps its messages; in memory unless a directory is given. */
+interface Place {
+  readonly path?: string
+  readonly clock?: ManualClock
+}
+
 /** A broker without topics and groups. */
-export async function openBroker(settings: object = {}): Promise<TestBroker> {
-  const clock = new ManualClock()
+export async function openBroker(settings: object = {}, place: Place = {}): Promise<TestBroker> {
+  const { path, clock = new ManualClock() } = place
   const store = await Store.open({
     ...DEFAULT_STORE_OPTIONS,
-    storage: 'memory',
+    ...(path === undefined ? { storage: 'memory' } : { storage: 'disk', path }),
     brokerName: BROKER_NAME,
     clock,
     random: middle,
     logger: silentLogger,
   })
   const test = new TestBroker(clock, store, settings)
-  onTestFinished(async () => {
-    await test.broker.close()
-    await store.close()
-  })
+  onTestFinished(() => test.close())
   return test
 }
 
 /** A broker with the topic `orders` of one queue and the group `billing`, which subscribes to it. */
-export async function openShop(settings: object = {}): Promise<TestBroker> {
-  const test = await openBroker(settings)
+export async function openShop(settings: object = {}, place: Place = {}): Promise<TestBroker> {
+  const test = await openBroker(settings, place)
   await test.createTopic()
   await test.join()
   return test

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MQError } from '../../src/model/errors.ts'
 import type { Change } from '../../src/store/change.ts'
-import { openShop, type TestBroker } from './set-up.ts'
+import { openShop, type TestBroker, watchPromise } from './set-up.ts'
 
 const RETRY_TOPIC = '%RETRY%billing'
 const FIRST_RETRY_MS = 10_000
@@ -29,6 +29,20 @@ function failCommits(
     return commit(change)
   }
   return commits
+}
+
+/** Holds commits up until the answered function is called. */
+function holdCommits(shop: TestBroker): () => void {
+  const commit = shop.store.commit.bind(shop.store)
+  let release = (): void => undefined
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  shop.store.commit = async (change) => {
+    await released
+    return commit(change)
+  }
+  return release
 }
 
 async function retriedBodies(shop: TestBroker): Promise<string[]> {
@@ -88,6 +102,18 @@ describe('What is due', () => {
     expect(order).toEqual(['commit', 'turn', 'commit', 'turn', 'commit', 'turn'])
   })
 
+  test('happens once, also when more becomes due while its commit is under way', async () => {
+    const shop = await openWithRetries(2)
+    await shop.fail(await shop.view(), { delayLevel: 4 })
+    const release = holdCommits(shop)
+    await shop.clock.advance(FIRST_RETRY_MS)
+    shop.store.alarms.onChanged()
+    await shop.clock.advance(60_000)
+    release()
+    await shop.clock.advance(1)
+    expect(await retriedBodies(shop)).toEqual(['x0', 'x1', 'x0'])
+  })
+
   test('is known to be under way', async () => {
     const shop = await openWithRetries(1)
     const busy: boolean[] = [shop.broker.busy]
@@ -118,6 +144,17 @@ describe('When the store fails', () => {
     const pauses = tries.slice(1).map((time, i) => time - (tries[i] ?? 0))
     expect(tries[0]).toBe(0)
     expect(pauses).toEqual([100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000])
+  })
+
+  test('a success makes the next pause short again', async () => {
+    const shop = await openWithRetries(1)
+    failCommits(shop, 5)
+    await shop.clock.advance(FIRST_RETRY_MS + 60_000)
+    await shop.fail(await shop.view())
+    await shop.clock.advance(FIRST_RETRY_MS - 1)
+    const commits = failCommits(shop, 1)
+    await shop.clock.advance(101)
+    expect(commits).toHaveLength(1)
   })
 
   test('new alarms do not shorten the pause', async () => {
@@ -175,13 +212,15 @@ describe('A closed broker', () => {
 
   test('waits for what is under way', async () => {
     const shop = await openWithRetries(1)
-    let closing: Promise<void> | undefined
-    shop.store.onAppended = () => {
-      closing = shop.broker.close()
-    }
+    const release = holdCommits(shop)
     await shop.clock.advance(FIRST_RETRY_MS)
+    const closing = shop.broker.close()
+    const watched = watchPromise(closing)
+    await shop.clock.settle()
+    expect(watched.settled).toBe(false)
+    release()
     await closing
-    expect(shop.broker.busy).toBe(false)
+    expect(await shop.broker.maxOffset(shop.queue(RETRY_TOPIC))).toBe(1)
   })
 
   test('says nothing about a failure on the way down', async () => {

@@ -18,7 +18,6 @@ function answering(...answers: (() => unknown)[]) {
 
 /** A promise of somebody else's making. */
 function thenable(then: (resolve: (value: unknown) => void, reject: (error: Error) => void) => void): object {
-  // biome-ignore lint/suspicious/noThenProperty: listeners may return such things.
   return { then }
 }
 

@@ -4,9 +4,10 @@
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type BuiltChild, buildChild } from './build-child.ts'
 import type { Job, Profile } from './job.ts'
@@ -16,14 +17,22 @@ import { verifyDirectory } from './verify.ts'
 
 const PROFILES: readonly Profile[] = ['mixed', 'consumer', 'retention', 'mixed', 'consumer', 'large']
 const KILLS_PER_DIRECTORY = 5
-/** Kills soon after the start meet opening and recovery, later ones everything else. */
-const EARLY_MS = 40
-const LATE_MS = 160
+/** Where a kill should come: so long, at random, after the child says that it is there. */
+const AIMS: readonly { readonly phase: Phase; readonly withinMs: number }[] = [
+  { phase: 'opening', withinMs: 30 },
+  { phase: 'open', withinMs: 20 },
+  { phase: 'open', withinMs: 120 },
+  { phase: 'closing', withinMs: 10 },
+]
+/** A child that does not get there is killed where it is. */
+const PATIENCE_MS = 1000
 
 export interface CrashPlan {
   readonly kills: number
   readonly seed: number
   readonly modes: readonly Job['flushDiskType'][]
+  /** Where to keep a copy of each store that is not as it must be, as the kill left it. */
+  readonly keep?: string | undefined
   /** Called after each look at a store. */
   readonly onProgress?: (report: CrashReport) => void
 }
@@ -49,6 +58,8 @@ interface StartedChild {
 }
 
 const VIOLATIONS_MAX = 20
+/** Violations of one kind that are shown for one look at a store. */
+const EXAMPLES_MAX = 3
 
 /** Runs until all kills are done. */
 export async function runCrashes(plan: CrashPlan): Promise<CrashReport> {
@@ -136,8 +147,9 @@ class CrashRun {
     const exited = once(child, 'exit')
     await Promise.race([ready, exited])
     child.stdin.write(`${JSON.stringify(job)}\n`)
-    const delayMs = this.#random.chance(0.4) ? this.#random.below(EARLY_MS) : this.#random.below(LATE_MS)
-    await Promise.race([sleep(delayMs), exited])
+    const { phase, withinMs } = this.#random.pick(AIMS)
+    const delayMs = this.#random.next() * withinMs
+    await Promise.race([reached(child, phase).then(() => sleep(delayMs)), sleep(PATIENCE_MS), exited])
     child.kill('SIGKILL')
     const [code] = await exited
     this.report.kills += 1
@@ -147,6 +159,9 @@ class CrashRun {
   }
 
   async #verify(job: Job, ledger: Ledger): Promise<void> {
+    const copy = this.#plan.keep === undefined ? undefined : join(this.#plan.keep, `kill-${job.round}`)
+    if (copy !== undefined) cpSync(dirname(job.directory), copy, { recursive: true })
+    const violationCount = this.report.violations.length
     try {
       const { lost, torn, wrong, messageCount, openMs } = await verifyDirectory(job, ledger)
       this.report.slowestOpenMs = Math.max(this.report.slowestOpenMs, openMs)
@@ -157,12 +172,14 @@ class CrashRun {
     } catch (error) {
       this.#complain('wrong', job, [error instanceof Error ? (error.stack ?? error.message) : String(error)])
     }
+    const isSound = this.report.violations.length === violationCount
+    if (copy !== undefined && isSound) rmSync(copy, { recursive: true, force: true })
     this.#plan.onProgress?.(this.report)
   }
 
   #complain(kind: 'lost' | 'torn' | 'wrong', { round, profile, flushDiskType }: Job, found: readonly string[]): void {
     this.report[kind] += found.length
-    for (const text of found) {
+    for (const text of found.slice(0, EXAMPLES_MAX)) {
       if (this.report.violations.length >= VIOLATIONS_MAX) return
       this.report.violations.push(`kill ${round} (${profile}, ${flushDiskType}): ${kind}: ${text}`)
     }
@@ -172,6 +189,11 @@ class CrashRun {
 function start({ script }: BuiltChild): StartedChild {
   const child = spawn(process.execPath, [script])
   return { child, ready: once(child.stdout, 'data') }
+}
+
+/** Resolves when a child says that it is in a phase. */
+async function reached(child: ChildProcessWithoutNullStreams, phase: Phase): Promise<void> {
+  for await (const line of createInterface({ input: child.stdout })) if (line === phase) return
 }
 
 /** The line that a run ends with. */

@@ -23,8 +23,10 @@ export class LedgerWriter {
     this.#file = fs.openSync(path, 'a')
   }
 
+  /** Also told to the parent at once, which may be waiting for this moment. */
   phase(phase: Phase): void {
     this.#write('phase', phase)
+    fs.writeSync(process.stdout.fd, `${phase}\n`)
   }
 
   sent(send: string, { topic, queueId, offset, count }: AcknowledgedSend): void {

@@ -1,5 +1,5 @@
 /**
- * Kills a busy store again and again: `npm run crash -- --kills 300 [--seed 7] [--mode async|sync|both]`.
+ * Kills a busy store again and again: `npm run crash -- --kills 300 [--seed 7] [--mode async|sync|both] [--keep DIRECTORY]`.
  * Ends with 1 when anything acknowledged is lost, a batch is torn, or anything else is not as it must be.
  */
 import { parseArgs } from 'node:util'
@@ -17,6 +17,7 @@ function readArguments(): Omit<CrashPlan, 'onProgress'> {
       kills: { type: 'string', default: '100' },
       seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
       mode: { type: 'string', default: 'both' },
+      keep: { type: 'string' },
     },
   })
   const kills = Number(values.kills)
@@ -25,7 +26,7 @@ function readArguments(): Omit<CrashPlan, 'onProgress'> {
   if (!Number.isInteger(kills) || kills < 1) throw new Error('--kills must be a whole number above 0')
   if (!Number.isInteger(seed)) throw new Error('--seed must be a whole number')
   if (modes === undefined) throw new Error(`--mode must be one of ${Object.keys(MODES).join(', ')}`)
-  return { kills, seed, modes }
+  return { kills, seed, modes, keep: values.keep }
 }
 
 const plan = readArguments()
@@ -35,7 +36,7 @@ let printedAt = 0
 const report = await runCrashes({
   ...plan,
   onProgress: (soFar) => {
-    if (soFar.kills - printedAt < 20 && soFar.violations.length === 0) return
+    if (soFar.kills - printedAt < 20) return
     printedAt = soFar.kills
     const seconds = (performance.now() - startedAt) / 1000
     console.log(

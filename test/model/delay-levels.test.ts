@@ -32,7 +32,7 @@ describe('Delay levels', () => {
     expect(Object.isFrozen(levels)).toBe(true)
   })
 
-  test.each(['', '10', 's', '1.5s', '-1s', '1S', '1s,5s', '1week', '1234567890s'])(
+  test.each(['', '10', 's', '1.5s', '-1s', '1S', '1s,5s', '1week', '1234567890s', '36501d'])(
     'refuse %j, naming the option',
     (table) => {
       const error = refusal(() => parseDelayLevels(table))

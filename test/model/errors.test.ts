@@ -34,7 +34,7 @@ describe('MQError', () => {
     [new TypeError('odd'), 'odd'],
     ['text', 'text'],
     [undefined, 'undefined'],
-    [{ toString: () => 'thing' }, 'thing'],
+    [{ toString: (): string => 'thing' }, 'thing'],
   ])('is made from whatever else was caught, which stays its cause: %s', (caught, message) => {
     const error = MQError.from(caught)
     expect(error).toMatchObject({ code: 'SYSTEM_ERROR', message })

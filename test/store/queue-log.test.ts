@@ -115,7 +115,7 @@ describe('A queue', () => {
   })
 
   test('forgets its oldest page when the cache of all queues is full, and reads it again', async () => {
-    const { log, loads } = logWith({ cacheBytes: page(batch(0), batch(10)).bytes * 2 })
+    const { log, loads } = logWith({ cacheBytes: page(batch(80), batch(90)).bytes * 2 })
     for (const offset of [0, 40, 80]) await log.batchAt(offset)
     expect(log.batchAt(81)).toMatchObject({ baseOffset: 80 })
     expect(log.batchAt(41)).toMatchObject({ baseOffset: 40 })
