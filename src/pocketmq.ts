@@ -50,6 +50,7 @@ export class PocketMQ extends EventEmitter<MQEvents> {
   readonly #producers = new Set<Producer>()
   readonly #consumers = new Set<PushConsumer>()
   #closing: Promise<CloseReport> | undefined
+  #isEngineClosed = false
 
   private constructor(opened: OpenedEngine, options: CompleteOpenOptions) {
     super()
@@ -65,7 +66,7 @@ export class PocketMQ extends EventEmitter<MQEvents> {
       nextClientId: clientIdSource(engine.random.next()),
       onClosed: (client) => this.#forget(client),
     }
-    this.admin = new Admin({ engine, ids })
+    this.admin = new Admin({ engine, ids, checkOpen: () => this.#checkEngineOpen() })
   }
 
   /**
@@ -104,8 +105,8 @@ export class PocketMQ extends EventEmitter<MQEvents> {
    */
   async createPushConsumer(options: PushConsumerOptions): Promise<PushConsumer> {
     this.#checkOpen()
-    const { closeTimeoutMs } = this.#options
-    const consumer = await PushConsumer.start(this.#host, { closeTimeoutMs, ...options })
+    const closeTimeoutMs = options?.closeTimeoutMs ?? this.#options.closeTimeoutMs
+    const consumer = await PushConsumer.start(this.#host, { ...options, closeTimeoutMs })
     this.#consumers.add(consumer)
     this.#keepAlive.hold(consumer)
     await this.#closeIfLate(consumer)
@@ -129,6 +130,7 @@ export class PocketMQ extends EventEmitter<MQEvents> {
   async #close(): Promise<CloseReport> {
     const reports = await Promise.all([...this.#consumers].map((consumer) => consumer.close()))
     await Promise.all([...this.#producers].map((producer) => producer.close()))
+    this.#isEngineClosed = true
     await this.#opened.close()
     return {
       drained: reports.every(({ drained }) => drained),
@@ -155,6 +157,11 @@ export class PocketMQ extends EventEmitter<MQEvents> {
 
   #checkOpen(): void {
     if (this.#closing !== undefined) throw closed()
+  }
+
+  /** Listeners that finish while the instance closes may still look and operate. */
+  #checkEngineOpen(): void {
+    if (this.#isEngineClosed) throw closed()
   }
 
   /** The instance was closed while the client started. */

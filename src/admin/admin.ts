@@ -29,6 +29,8 @@ import { type QueueOffset, resetOffset } from './reset-offset.ts'
 export interface AdminHost {
   readonly engine: Engine
   readonly ids: MessageIdGenerator
+  /** Throws `CLOSED` once the engine is closed. */
+  checkOpen(): void
 }
 
 /**
@@ -48,12 +50,15 @@ export interface AdminHost {
  * ```
  */
 export class Admin {
-  readonly #engine: Engine
-  readonly #ids: MessageIdGenerator
+  readonly #host: AdminHost
 
-  constructor({ engine, ids }: AdminHost) {
-    this.#engine = engine
-    this.#ids = ids
+  constructor(host: AdminHost) {
+    this.#host = host
+  }
+
+  get #engine(): Engine {
+    this.#host.checkOpen()
+    return this.#host.engine
   }
 
   // ---- topics and groups ----
@@ -210,13 +215,13 @@ export class Admin {
     checkGroupName(group)
     if (typeof letter === 'number') checkNaturalNumber('offset', letter)
     const message = typeof letter === 'number' ? await viewDeadLetter(this.#engine, group, letter) : letter
-    return resend(this.#engine, this.#ids, group, message)
+    return resend(this.#engine, this.#host.ids, group, message)
   }
 
   /** Sends dead letters again from an offset on, oldest first; answers where to go on next time. */
   async resendDeadLetters(group: string, range: OffsetRange = {}): Promise<ResendReport> {
     checkGroupName(group)
-    return resendAll(this.#engine, this.#ids, group, parseOffsetRange(range))
+    return resendAll(this.#engine, this.#host.ids, group, parseOffsetRange(range))
   }
 
   // ---- the store ----

@@ -20,7 +20,7 @@ export function findOrphans(store: Store, topic: TopicEntry): Orphans {
       const log = logs.get(alarm.queueUid)
       if (log === undefined) continue
       alarms.push(alarm)
-      events.push(lostMessage(alarm, group, log))
+      events.push(lostMessage(alarm, group, log, 'deleted'))
     }
   }
   return { alarms, events }
@@ -31,7 +31,7 @@ export function lostMessage(
   alarm: Alarm,
   group: GroupEntry,
   log: QueueLog,
-  reason: MessageLostEvent['reason'] = 'retention',
+  reason: MessageLostEvent['reason'],
 ): MessageLostEvent {
   const { queueOffset } = alarm
   return {

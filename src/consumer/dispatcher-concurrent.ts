@@ -139,32 +139,31 @@ export class ConcurrentDispatcher implements DeliveryEnd {
     this.#isPumping = true
     while (this.#runningCount < this.#host.concurrency && !this.#isPaused) {
       if (this.#ready.length === 0 && this.#again.length === 0) break
-      const nowMs = this.#host.clock.monotonicMs()
-      if (!this.#budget.take(nowMs)) break
-      if (this.#again.length > 0) this.#startAgain(nowMs)
-      else this.#startNext(nowMs)
+      if (!this.#budget.take()) break
+      if (this.#again.length > 0) this.#startAgain()
+      else this.#startNext()
     }
     this.#isPumping = false
   }
 
-  #startNext(nowMs: number): void {
+  #startNext(): void {
     const queue = this.#ready.shift()!
     const firstSequence = queue.nextSequence
     const count = queue.take(this.#maxCount)
     if (queue.waitingCount > 0) this.#ready.push(queue)
-    if (count > 0) this.#deliver(queue, firstSequence, count, nowMs)
+    if (count > 0) this.#deliver(queue, firstSequence, count)
   }
 
-  #startAgain(nowMs: number): void {
+  #startAgain(): void {
     const { queue, sequence } = this.#again.shift()!
-    if (queue.takeAgain()) this.#deliver(queue, sequence, 1, nowMs)
+    if (queue.takeAgain()) this.#deliver(queue, sequence, 1)
   }
 
-  #deliver(queue: ProcessQueue, firstSequence: number, count: number, nowMs: number): void {
+  #deliver(queue: ProcessQueue, firstSequence: number, count: number): void {
     const first = queue.messageAt(firstSequence)
     const context = new DeliveryContext(queue.queue, first)
     const delivery = this.#free.pop() ?? this.#newDelivery()
-    delivery.start(queue, firstSequence, count, context, nowMs)
+    delivery.start(queue, firstSequence, count, context, this.#budget.nowMs)
     this.#runningCount += 1
     this.#watchdog.onStarted()
     try {

@@ -24,6 +24,7 @@ export class ProcessQueue {
   readonly #onFinished: () => void
 
   #messages: (MessageView | undefined)[] = new Array(FIRST_CAPACITY)
+  #sizes = new Uint32Array(FIRST_CAPACITY)
   #finished = new Uint8Array(FIRST_CAPACITY)
   #mask = FIRST_CAPACITY - 1
   #head = 0
@@ -94,9 +95,12 @@ export class ProcessQueue {
   append(messages: readonly MessageView[], nextOffset: number): void {
     this.#reserve(messages.length)
     for (const message of messages) {
-      this.#messages[this.#tail & this.#mask] = message
+      const index = this.#tail & this.#mask
+      const size = message.storeSize
+      this.#messages[index] = message
+      this.#sizes[index] = size
+      this.#unfinishedBytes += size
       this.#tail += 1
-      this.#unfinishedBytes += message.storeSize
     }
     this.#unfinishedCount += messages.length
     this.#nextOffset = nextOffset
@@ -124,7 +128,7 @@ export class ProcessQueue {
   finish(sequence: number): void {
     const index = sequence & this.#mask
     this.#unfinishedCount -= 1
-    this.#unfinishedBytes -= this.#messages[index]!.storeSize
+    this.#unfinishedBytes -= this.#sizes[index]!
     this.#messages[index] = undefined
     this.#finished[index] = 1
     while (this.#finished[this.#head & this.#mask] === 1) {
@@ -172,12 +176,17 @@ export class ProcessQueue {
     let capacity = (this.#mask + 1) * 2
     while (capacity < used + count) capacity *= 2
     const messages: (MessageView | undefined)[] = new Array(capacity)
+    const sizes = new Uint32Array(capacity)
     const finished = new Uint8Array(capacity)
     for (let sequence = this.#head; sequence < this.#tail; sequence++) {
-      messages[sequence & (capacity - 1)] = this.#messages[sequence & this.#mask]
-      finished[sequence & (capacity - 1)] = this.#finished[sequence & this.#mask]!
+      const from = sequence & this.#mask
+      const to = sequence & (capacity - 1)
+      messages[to] = this.#messages[from]
+      sizes[to] = this.#sizes[from]!
+      finished[to] = this.#finished[from]!
     }
     this.#messages = messages
+    this.#sizes = sizes
     this.#finished = finished
     this.#mask = capacity - 1
   }

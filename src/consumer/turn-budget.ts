@@ -1,6 +1,8 @@
 /**
  * Keeps a loop that lives on microtasks from starving the event loop: so much work, then the next turn. Promises that
  * resolve at once would otherwise never let timers, sockets and the disk have their chance.
+ *
+ * Reading the clock costs as much as a quick step, so while steps are quick it is read only every few of them.
  */
 import type { Clock } from '../model/clock.ts'
 
@@ -8,15 +10,21 @@ import type { Clock } from '../model/clock.ts'
 const STEPS_PER_TURN = 1024
 /** Milliseconds of one turn, when steps are slow. */
 const TURN_MS = 10
+/** Steps between two looks at the clock, when they take less than this together. */
+const LONGEST_STRIDE = 8
+const QUICK_STRIDE_MS = 0.25
 
 export class TurnBudget {
   readonly #clock: Clock
   readonly #onNextTurn: () => void
 
-  #armed = false
-  #refused = false
+  #isArmed = false
+  #isRefused = false
   #stepsLeft = 0
   #endMs = 0
+  #nowMs = 0
+  #stride = 1
+  #stepsToLook = 0
 
   /** `onNextTurn` is called in the next turn after a refused step. */
   constructor(clock: Clock, onNextTurn: () => void) {
@@ -24,27 +32,43 @@ export class TurnBudget {
     this.#onNextTurn = onNextTurn
   }
 
-  /** Asks for one step at monotonic time `nowMs`; refused when this turn has had enough. */
-  take(nowMs: number): boolean {
-    if (!this.#armed) {
-      this.#armed = true
-      this.#stepsLeft = STEPS_PER_TURN
-      this.#endMs = nowMs + TURN_MS
-      this.#clock.defer(this.#turn)
-    }
-    if (this.#stepsLeft === 0 || nowMs >= this.#endMs) {
-      this.#stepsLeft = 0
-      this.#refused = true
+  /** Monotonic time when a step was last asked for, or a few quick steps before. */
+  get nowMs(): number {
+    return this.#nowMs
+  }
+
+  /** Asks for one step; refused when this turn has had enough. */
+  take(): boolean {
+    if (!this.#isArmed) this.#arm()
+    else if (--this.#stepsToLook <= 0) this.#look()
+    if (this.#stepsLeft === 0 || this.#nowMs >= this.#endMs) {
+      this.#isRefused = true
       return false
     }
     this.#stepsLeft -= 1
     return true
   }
 
+  #arm(): void {
+    this.#isArmed = true
+    this.#nowMs = this.#clock.monotonicMs()
+    this.#endMs = this.#nowMs + TURN_MS
+    this.#stepsLeft = STEPS_PER_TURN
+    this.#stepsToLook = this.#stride
+    this.#clock.defer(this.#turn)
+  }
+
+  #look(): void {
+    const nowMs = this.#clock.monotonicMs()
+    this.#stride = nowMs - this.#nowMs < QUICK_STRIDE_MS ? Math.min(LONGEST_STRIDE, this.#stride * 2) : 1
+    this.#nowMs = nowMs
+    this.#stepsToLook = this.#stride
+  }
+
   readonly #turn = (): void => {
-    this.#armed = false
-    if (!this.#refused) return
-    this.#refused = false
+    this.#isArmed = false
+    if (!this.#isRefused) return
+    this.#isRefused = false
     this.#onNextTurn()
   }
 }

@@ -48,7 +48,8 @@ export interface DeadLetterEvent {
 }
 
 export interface MessageLostEvent {
-  readonly reason: 'retention' | 'corruption'
+  /** `deleted`: the topic was deleted while a retry still needed the message. */
+  readonly reason: 'retention' | 'corruption' | 'deleted'
   readonly queue: MessageQueue
   readonly fromOffset: number
   /** The first offset that is still there. */

@@ -8,7 +8,9 @@
 import { MQError } from '../model/errors.ts'
 import { type AppliedState, applyFact, emptySlice, finishSlice, type Slice } from './apply.ts'
 import type { Databases } from './databases.ts'
+import { decodeFacts } from './fact-format.ts'
 import type { Frame } from './frame.ts'
+import { FRAME_HEADER_BYTES } from './journal-format.ts'
 
 /** What the applier needs of its store. */
 export interface ApplierHost {
@@ -122,11 +124,20 @@ export class Applier {
   #takeSlice(): { slice: Slice; frameCount: number } {
     const slice = emptySlice()
     const frameCount = this.#sliceLength()
-    for (const frame of this.#tail.slice(0, frameCount)) {
-      for (const [i, fact] of frame.facts.entries()) applyFact(this.#state, slice, fact, frame.seq + i)
-    }
+    for (let i = 0; i < frameCount; i++) this.#applyFrame(slice, this.#tail[i] as Frame)
     finishSlice(this.#state, slice)
     return { slice, frameCount }
+  }
+
+  /** Decodes the frame as recovery does: what is applied is what was written. */
+  #applyFrame(slice: Slice, { seq, parts }: Frame): void {
+    let next = seq
+    for (const [i, part] of parts.entries()) {
+      for (const fact of decodeFacts(i === 0 ? part.subarray(FRAME_HEADER_BYTES) : part)) {
+        applyFact(this.#state, slice, fact, next)
+        next += 1
+      }
+    }
   }
 
   /** Frames up to the next one that begins a slice; at the end of the tail the slice is closed here. */
@@ -140,10 +151,9 @@ export class Applier {
   #drop(frameCount: number): void {
     for (const frame of this.#tail.splice(0, frameCount)) {
       this.#tailBytes -= frame.bytes
-      for (const { log, batch, staged } of frame.appends) {
-        log.dropApplied()
-        if (this.#databases.copyValues && !batch.isShared) staged.records.release()
-      }
+      for (const { log } of frame.appends) log.dropApplied()
+      // A database in memory keeps the values it was given; one on disk has copied them.
+      if (this.#databases.copyValues) for (const block of frame.blocks) block.release()
     }
   }
 }

@@ -87,7 +87,9 @@ export interface Slice {
   readonly merging: Map<number, MergingBatch>
   /** Ids that ascend through the slice; another generator begins another run. */
   readonly runs: { readonly first: Buffer; last: Buffer }[]
+  /** Where the batches of these runs lie in the commit log. */
   firstLogSeq: number | undefined
+  lastLogSeq: number | undefined
 }
 
 export function emptyAppliedState(): AppliedState {
@@ -110,7 +112,15 @@ export function emptyAppliedState(): AppliedState {
 }
 
 export function emptySlice(): Slice {
-  return { log: [], index: [], touched: new Set(), merging: new Map(), runs: [], firstLogSeq: undefined }
+  return {
+    log: [],
+    index: [],
+    touched: new Set(),
+    merging: new Map(),
+    runs: [],
+    firstLogSeq: undefined,
+    lastLogSeq: undefined,
+  }
 }
 
 /** Adds what one fact does. */
@@ -171,21 +181,24 @@ export function applyFact(state: AppliedState, slice: Slice, fact: Fact, seq: nu
 
 /** Ends a slice: batches that were being merged, states of the queues it touched, and how far the index is now. */
 export function finishSlice(state: AppliedState, slice: Slice): void {
-  for (const merging of slice.merging.values()) putBatch(slice, merging)
-  slice.merging.clear()
-  for (const { first, last } of slice.runs) {
-    const firstSeq = slice.firstLogSeq ?? 0
-    put(
-      slice,
-      keys.idRunKey(generationOf(state, firstSeq), last),
-      encodeIdRun({ first, firstSeq, lastSeq: state.lastLogSeq }),
-    )
-  }
+  closeRows(state, slice)
   for (const queueUid of slice.touched) {
     const queue = state.queues.get(queueUid)
     if (queue !== undefined) put(slice, keys.stateKey(queueUid), encodeQueueState(queue))
   }
   put(slice, keys.summaryKey, Buffer.from(JSON.stringify(summarize(state))))
+}
+
+/** Puts what was being gathered: merged batches, and the runs of ids that lie in them. */
+function closeRows(state: AppliedState, slice: Slice): void {
+  for (const merging of slice.merging.values()) putBatch(slice, merging)
+  slice.merging.clear()
+  const { firstLogSeq: firstSeq = 0, lastLogSeq: lastSeq = 0 } = slice
+  for (const { first, last } of slice.runs) {
+    put(slice, keys.idRunKey(generationOf(state, firstSeq), last), encodeIdRun({ first, firstSeq, lastSeq }))
+  }
+  slice.runs.length = 0
+  slice.firstLogSeq = undefined
 }
 
 export function summarize(state: AppliedState): Summary {
@@ -240,6 +253,8 @@ function applyGeneration(
 ): void {
   const { generation, firstSeq, timestamp, logBytes } = fact
   if (generation < state.trimmedGeneration) return
+  // No row reaches over into another generation, or a trim would take too much.
+  closeRows(state, slice)
   if (!state.generations.some((start) => start.generation === generation)) {
     state.generations.push({ generation, firstSeq, timestamp, logBytes })
   }
@@ -256,9 +271,20 @@ function applyAppend(state: AppliedState, slice: Slice, bytes: Buffer, seq: numb
     state.lastLogSeq = Math.max(state.lastLogSeq, seq)
   }
   slice.firstLogSeq ??= seq
-  const minOffset = state.queues.get(queueUid)?.minOffset ?? baseOffset
-  state.queues.set(queueUid, { minOffset, maxOffset: baseOffset + count, lastStoreTimestamp: storeTimestamp })
-  slice.touched.add(queueUid)
+  slice.lastLogSeq = seq
+  const topicUid = keys.topicUidOf(queueUid)
+  if (state.topics.has(topicUid)) {
+    const minOffset = state.queues.get(queueUid)?.minOffset ?? baseOffset
+    state.queues.set(queueUid, {
+      minOffset,
+      maxOffset: baseOffset + count,
+      lastStoreTimestamp: storeTimestamp,
+    })
+    slice.touched.add(queueUid)
+  } else {
+    // Its topic was deleted while it was on its way: the row goes with the topic's others.
+    put(slice, keys.purgeKey(topicUid))
+  }
   // A fact that is applied again is already counted.
   if (seq > state.applied) state.logBytes += bytes.length
   if (header.attributes !== 0) applyRecords(slice, bytes, header, generationOf(state, seq))

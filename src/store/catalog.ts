@@ -2,8 +2,7 @@
 import type { MessageQueue } from '../model/message-queue.ts'
 import type { GroupConfig, TopicConfig } from '../model/topic.ts'
 import { queueIdOf, queueUidOf, topicUidOf } from './keyspace.ts'
-import { type LoadPage, QueueLog } from './queue-log.ts'
-import type { ReadCache } from './read-cache.ts'
+import { QueueLog, type QueueParts } from './queue-log.ts'
 import type { QueueState } from './row.ts'
 
 /** A topic. The identity is never used again, also not when a topic of the same name is created anew. */
@@ -21,8 +20,7 @@ export interface GroupEntry {
 
 export class Catalog {
   readonly #brokerName: string
-  readonly #cache: ReadCache
-  readonly #load: LoadPage
+  readonly #parts: QueueParts
   readonly #topics = new Map<string, TopicEntry>()
   readonly #topicsByUid = new Map<number, TopicEntry>()
   readonly #groups = new Map<string, GroupEntry>()
@@ -30,10 +28,9 @@ export class Catalog {
   #nextTopicUid = 1
   #nextGroupUid = 1
 
-  constructor(brokerName: string, cache: ReadCache, load: LoadPage) {
+  constructor(brokerName: string, parts: QueueParts) {
     this.#brokerName = brokerName
-    this.#cache = cache
-    this.#load = load
+    this.#parts = parts
   }
 
   topic(name: string): TopicEntry | undefined {
@@ -129,14 +126,7 @@ export class Catalog {
     const uid = queueUidOf(topicUid, queueId)
     const queue: MessageQueue = Object.freeze({ topic, brokerName: this.#brokerName, queueId })
     const state = states?.get(uid)
-    const log = new QueueLog(
-      uid,
-      queue,
-      state?.minOffset ?? 0,
-      state?.maxOffset ?? 0,
-      this.#cache,
-      this.#load,
-    )
+    const log = new QueueLog(uid, queue, state?.minOffset ?? 0, state?.maxOffset ?? 0, this.#parts)
     log.lastStoreTimestamp = state?.lastStoreTimestamp
     return log
   }

@@ -2,14 +2,10 @@
 
 import type { MQError } from '../model/errors.ts'
 import type { MessageId } from '../model/message-id.ts'
-import { MESSAGE_ID_BYTES, writeMessageId } from '../model/message-id.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { SendReceipt } from '../model/results.ts'
-import type { BlockPool } from './block-pool.ts'
 import type { Fact } from './fact.ts'
-import { FACT_HEADER_BYTES } from './fact-format.ts'
 import type { QueueLog } from './queue-log.ts'
-import { RecordWriter } from './record-writer.ts'
 
 /** A send that waits for its group. */
 export interface PendingSend {
@@ -21,10 +17,9 @@ export interface PendingSend {
   readonly reject: (error: MQError) => void
 }
 
-/** Messages of one queue in a group. */
+/** Messages of one queue in a group; their records are in the queue's own writer. */
 export interface StagedAppend {
   readonly log: QueueLog
-  readonly records: RecordWriter
   readonly sends: PendingSend[]
 }
 
@@ -35,13 +30,10 @@ export interface PendingCommit {
 }
 
 /** The ascending ids of one group; see `id-run` in `fact-format.ts`. */
-interface Run {
+export interface IdRun {
   readonly first: MessageId
   last: MessageId
 }
-
-/** Bytes made ready for a queue's first message of a group; grows with the last group of that queue. */
-const SMALLEST_CAPACITY_BYTES = 256
 
 /** Remembers the last id over all groups: a run never reaches back behind an earlier one. */
 export interface IdOrder {
@@ -50,18 +42,14 @@ export interface IdOrder {
 
 export class CommitGroup {
   readonly #idOrder: IdOrder
-  readonly #pool: BlockPool
   readonly appends: StagedAppend[] = []
   readonly facts: Fact[] = []
   readonly commits: PendingCommit[] = []
-  readonly #byLog = new Map<QueueLog, StagedAppend>()
-  #recent: StagedAppend | undefined
-  #run: Run | undefined
+  idRun: IdRun | undefined
   #bytes = 0
 
-  constructor(idOrder: IdOrder, pool: BlockPool) {
+  constructor(idOrder: IdOrder) {
     this.#idOrder = idOrder
-    this.#pool = pool
   }
 
   get isEmpty(): boolean {
@@ -73,47 +61,51 @@ export class CommitGroup {
     return this.#bytes
   }
 
-  /** Stages messages for a queue; answers where they stand, for the receipt. */
+  /** Stages new messages for a queue; their ids come from the generator of this instance. */
   append(log: QueueLog, messages: OutgoingMessage | readonly OutgoingMessage[]): StagedAppend {
-    const staged = this.#recent?.log === log ? this.#recent : this.#stagedFor(log)
-    this.#recent = staged
-    const { records } = staged
-    const before = records.bytes
-    if (isBatch(messages)) for (const message of messages) this.#appendOne(records, message)
-    else this.#appendOne(records, messages)
-    this.#bytes += records.bytes - before
+    const staged = log.staged ?? this.#begin(log)
+    const before = log.records.batchBytes
+    if (isBatch(messages)) for (const message of messages) this.#appendNew(log, message)
+    else this.#appendNew(log, messages)
+    this.#bytes += log.records.batchBytes - before
     return staged
   }
 
-  /** The fact that lets the ids of this group be found without a row for each. */
-  idRun(): Fact | undefined {
-    if (this.#run === undefined) return undefined
-    return { type: 'id-run', first: idBytes(this.#run.first), last: idBytes(this.#run.last) }
+  /** Stages copies of stored messages, whose ids are of any age and origin. */
+  appendCopies(log: QueueLog, messages: OutgoingMessage | readonly OutgoingMessage[]): void {
+    if (log.staged === undefined) this.#begin(log)
+    const before = log.records.batchBytes
+    log.records.markExplicitIds()
+    for (const message of isBatch(messages) ? messages : [messages]) log.records.append(message)
+    this.#bytes += log.records.batchBytes - before
   }
 
-  #appendOne(records: RecordWriter, message: OutgoingMessage): void {
-    if (!this.#joinsRun(message.messageId)) records.markExplicitIds()
-    records.append(message)
-  }
-
-  #stagedFor(log: QueueLog): StagedAppend {
-    let staged = this.#byLog.get(log)
-    if (staged === undefined) {
-      const capacity = Math.max(SMALLEST_CAPACITY_BYTES, log.usualGroupBytes)
-      staged = { log, records: new RecordWriter(FACT_HEADER_BYTES, capacity, this.#pool), sends: [] }
-      this.#byLog.set(log, staged)
-      this.appends.push(staged)
+  /** Empties the queues' writers without using what is in them. */
+  discard(): void {
+    for (const { log } of this.appends) {
+      log.staged = undefined
+      log.records.reset()
     }
+  }
+
+  #begin(log: QueueLog): StagedAppend {
+    const staged: StagedAppend = { log, sends: [] }
+    log.staged = staged
+    this.appends.push(staged)
     return staged
+  }
+
+  #appendNew(log: QueueLog, message: OutgoingMessage): void {
+    if (!this.#joinsRun(message.messageId)) log.records.markExplicitIds()
+    log.records.append(message)
   }
 
   /** A run is ids of one generator, each above all before it, over all groups: then a seek finds the one run that can hold an id. */
   #joinsRun(id: MessageId): boolean {
     const { last } = this.#idOrder
-    if (last !== undefined && id.prefix === last.prefix && !isAbove(id, last)) return false
-    if (this.#run === undefined) this.#run = { first: id, last: id }
-    else if (this.#run.first.prefix !== id.prefix) return false
-    this.#run.last = id
+    if (last !== undefined && (id.prefix !== last.prefix || !isAbove(id, last))) return false
+    if (this.idRun === undefined) this.idRun = { first: id, last: id }
+    else this.idRun.last = id
     this.#idOrder.last = id
     return true
   }
@@ -127,10 +119,4 @@ export function isBatch(
 
 function isAbove(id: MessageId, other: MessageId): boolean {
   return id.seconds > other.seconds || (id.seconds === other.seconds && id.sequence > other.sequence)
-}
-
-function idBytes(id: MessageId): Buffer {
-  const bytes = Buffer.allocUnsafe(MESSAGE_ID_BYTES)
-  writeMessageId(id, bytes, 0)
-  return bytes
 }

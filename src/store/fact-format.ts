@@ -16,6 +16,8 @@
  * Types and kinds never change their number; a retired one keeps its place.
  */
 import { MQError } from '../model/errors.ts'
+import { MESSAGE_ID_BYTES, type MessageId, writeMessageId } from '../model/message-id.ts'
+import { writeUInt32 } from './bytes.ts'
 import type { AlarmKind, Fact, QueueMinimum } from './fact.ts'
 
 export const FACT_HEADER_BYTES = 8
@@ -39,15 +41,25 @@ const ALARM_KINDS: readonly AlarmKind[] = ['retry', 'delay', 'transaction', 'pop
 const QUEUE_MINIMUM_BYTES = 12
 
 /** Writes the header of an append into the bytes kept free in front of its record batch. */
-export function writeAppendHeader(target: Buffer): void {
-  writeHeader(target, FactType.append, target.length - FACT_HEADER_BYTES)
+export function writeAppendHeader(target: Buffer, batchBytes: number): void {
+  writeHeader(target, 0, FactType.append, batchBytes)
+}
+
+/** Bytes of an id run, its header included. */
+export const ID_RUN_BYTES = FACT_HEADER_BYTES + 2 * MESSAGE_ID_BYTES
+
+/** Writes an id run, which most frames have, without making a fact of it. */
+export function writeIdRun(target: Buffer, position: number, first: MessageId, last: MessageId): void {
+  writeHeader(target, position, FactType['id-run'], 2 * MESSAGE_ID_BYTES)
+  writeMessageId(first, target, position + FACT_HEADER_BYTES)
+  writeMessageId(last, target, position + FACT_HEADER_BYTES + MESSAGE_ID_BYTES)
 }
 
 /** A fact with its header. */
 export function encodeFact(fact: Fact): Buffer {
   const payload = encodePayload(fact)
   const bytes = Buffer.alloc(FACT_HEADER_BYTES + payload.length)
-  writeHeader(bytes, FactType[fact.type], payload.length)
+  writeHeader(bytes, 0, FactType[fact.type], payload.length)
   payload.copy(bytes, FACT_HEADER_BYTES)
   return bytes
 }
@@ -76,12 +88,12 @@ export function alarmKindOf(number: number): AlarmKind {
   return kind
 }
 
-function writeHeader(target: Buffer, type: number, payloadBytes: number): void {
-  target[0] = type
-  target[1] = 0
-  target[2] = 0
-  target[3] = 0
-  target.writeUInt32BE(payloadBytes, 4)
+function writeHeader(target: Buffer, position: number, type: number, payloadBytes: number): void {
+  target[position] = type
+  target[position + 1] = 0
+  target[position + 2] = 0
+  target[position + 3] = 0
+  writeUInt32(target, position + 4, payloadBytes)
 }
 
 function encodePayload(fact: Fact): Buffer {

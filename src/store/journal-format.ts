@@ -82,21 +82,19 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
   }
 }
 
-/** Writes a frame's header for the facts that follow it in the other buffers. */
-export function encodeFrameHeader(frame: Omit<FrameHeader, 'bytes'>, facts: readonly Buffer[]): Buffer {
-  const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES)
-  let bytes = FRAME_HEADER_BYTES
-  for (const fact of facts) bytes += fact.length
-  writeUInt32(header, 0, FRAME_MAGIC)
-  writeUInt32(header, 8, bytes)
-  writeUInt32(header, 12, frame.factCount)
-  writeUInt48(header, 16, frame.seq)
-  writeUInt48(header, 22, frame.flushedSeq)
-  writeUInt32(header, FLAGS_POSITION, frame.startsSlice ? STARTS_SLICE : 0)
-  let checksum = crc32(header.subarray(CHECKED_FROM))
-  for (const fact of facts) checksum = crc32(fact, checksum)
-  writeUInt32(header, CRC_POSITION, checksum)
-  return header
+/** Writes a frame's header into the room kept free at the beginning of its first part. */
+export function writeFrameHeader(parts: readonly Buffer[], frame: FrameHeader): void {
+  const [first, ...others] = parts
+  if (first === undefined) return
+  writeUInt32(first, 0, FRAME_MAGIC)
+  writeUInt32(first, 8, frame.bytes)
+  writeUInt32(first, 12, frame.factCount)
+  writeUInt48(first, 16, frame.seq)
+  writeUInt48(first, 22, frame.flushedSeq)
+  writeUInt32(first, FLAGS_POSITION, frame.startsSlice ? STARTS_SLICE : 0)
+  let checksum = crc32(first.subarray(CHECKED_FROM))
+  for (const part of others) checksum = crc32(part, checksum)
+  writeUInt32(first, CRC_POSITION, checksum)
 }
 
 /** Reads the frame at a position, or `undefined` when there is no sound one. Never throws, whatever the bytes. */

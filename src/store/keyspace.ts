@@ -27,6 +27,9 @@ const U48 = 6
 /** The largest offset, timestamp or sequence number that a key can hold. */
 export const U48_MAX = 2 ** 48 - 1
 
+/** The longest text that a key can hold: its length takes two bytes. */
+export const KEY_MAX_BYTES = 65_535
+
 /** The prefix of each kind of index row. */
 const Prefix = {
   summary: 0x21,

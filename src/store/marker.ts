@@ -53,6 +53,7 @@ function parseMarker(bytes: Buffer): Marker {
   } catch (cause) {
     throw damaged('it is not JSON', cause)
   }
+  if (typeof parsed !== 'object' || parsed === null) throw damaged('it is not an object')
   const { checksum, ...marker } = parsed
   if (typeof marker.format === 'number' && marker.format > FORMAT_VERSION) {
     throw new MQError(

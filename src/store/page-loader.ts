@@ -88,7 +88,7 @@ function pageOf(batches: readonly StoredBatch[]): ReadPage {
     batches,
     firstOffset,
     nextOffset,
-    bytes: batches.reduce((sum, batch) => sum + batch.bytes.length, 0),
+    bytes: batches.reduce((sum, batch) => sum + batch.byteLength, 0),
     readAheadOffset: firstOffset + Math.floor((nextOffset - firstOffset) * READ_AHEAD_AT),
   }
 }

@@ -7,9 +7,10 @@ import { formatMessageId, MESSAGE_ID_BYTES, parseMessageId, writeMessageId } fro
 import { type AppliedState, liveGenerations } from './apply.ts'
 import type { Catalog, TopicEntry } from './catalog.ts'
 import type { Databases } from './databases.ts'
-import { rangeOfId, rangeOfIdRuns, rangeOfKey, rangeOfLog, u48FromEnd } from './keyspace.ts'
+import { KEY_MAX_BYTES, rangeOfId, rangeOfIdRuns, rangeOfKey, rangeOfLog, u48FromEnd } from './keyspace.ts'
 import type { QueueLog } from './queue-log.ts'
-import { findBatchDamage, readBatchHeader, StoredBatch } from './record-reader.ts'
+import { BatchAttribute } from './record-format.ts'
+import { findBatchDamage, openStoredBatch, readBatchHeader, type StoredBatch } from './record-reader.ts'
 import { decodeIdRun, openRow } from './row.ts'
 
 /** The latest time that a 48-bit number and the end of a range behind it can express: the year 10889. */
@@ -31,7 +32,12 @@ export async function queryById(source: QuerySource, messageId: string): Promise
   for (const generation of liveGenerations(source.state).reverse()) {
     found.push(...(await findInRuns(source, generation, id)), ...(await findExplicit(source, generation, id)))
   }
-  return found.filter((message) => message.messageId === text)
+  return found.filter((message) => message.messageId === text).sort(byAge)
+}
+
+/** A retry is stored behind what it is a copy of, perhaps within the same millisecond. */
+function byAge(a: MessageView, b: MessageView): number {
+  return a.storeTimestamp - b.storeTimestamp || a.reconsumeTimes - b.reconsumeTimes
 }
 
 /** Messages of a topic that carry a key and were stored within a time, newest first. */
@@ -46,7 +52,7 @@ export async function queryByKey(
   const keyBytes = Buffer.from(key)
   const from = Math.max(0, begin)
   const to = Math.min(TIMESTAMP_MAX, end)
-  if (from > to) return []
+  if (from > to || keyBytes.length > KEY_MAX_BYTES) return []
   const found: MessageView[] = []
   for (const generation of liveGenerations(source.state)) {
     const limit = maxCount - found.length
@@ -106,8 +112,11 @@ async function findInRuns(source: QuerySource, generation: number, id: Buffer): 
   const found: MessageView[] = []
   for (const value of await databases.log.level.values(rangeOfLog(run.firstSeq, run.lastSeq)).all()) {
     if (!value.includes(id) || findBatchDamage(value) !== undefined) continue
-    const log = catalog.log(readBatchHeader(value).queueUid)
-    if (log !== undefined) found.push(...messagesOf(new StoredBatch(value, log.queue), log))
+    const { attributes, queueUid } = readBatchHeader(value)
+    // These have rows of their own, by which they are found.
+    if ((attributes & BatchAttribute.EXPLICIT_IDS) !== 0) continue
+    const log = catalog.log(queueUid)
+    if (log !== undefined) found.push(...messagesOf(openStoredBatch(value, log.queue), log))
   }
   return found
 }

@@ -4,11 +4,21 @@
  * it is an error that says so.
  */
 import type { MessageQueue } from '../model/message-queue.ts'
+import type { BlockPool } from './block-pool.ts'
+import type { StagedAppend } from './commit-group.ts'
 import type { ReadCache, ReadPage } from './read-cache.ts'
 import type { StoredBatch } from './record-reader.ts'
+import { RecordWriter } from './record-writer.ts'
 
 /** Reads the page that begins with the batch that holds an offset. */
 export type LoadPage = (log: QueueLog, offset: number) => Promise<ReadPage>
+
+/** What all queues of a store share. */
+export interface QueueParts {
+  readonly cache: ReadCache
+  readonly load: LoadPage
+  readonly pool: BlockPool
+}
 
 /** Entries taken from the front of the tail before it is moved together. */
 const TAIL_COMPACT_COUNT = 1024
@@ -26,29 +36,26 @@ export class QueueLog {
   /** As `maxOffset`, but counts groups that are written and not yet announced. */
   writtenOffset: number
   lastStoreTimestamp: number | undefined
-  /** Bytes that the last commit group held for this queue: what to make ready for the next. */
-  usualGroupBytes = 0
+  /** Its topic is being deleted, or was: nothing may be appended any more. */
+  isClosed = false
+  /** The records that the open commit group has for this queue, and who waits for them; the writer's. */
+  readonly records: RecordWriter
+  staged: StagedAppend | undefined
   /** Batches not yet in the databases; those before `#tailStart` are applied and let go. */
   #tail: (StoredBatch | undefined)[] = []
   #tailStart = 0
   #pages: ReadPage[] = []
   readonly #loading = new Map<number, Promise<ReadPage>>()
 
-  constructor(
-    uid: number,
-    queue: MessageQueue,
-    minOffset: number,
-    maxOffset: number,
-    cache: ReadCache,
-    load: LoadPage,
-  ) {
+  constructor(uid: number, queue: MessageQueue, minOffset: number, maxOffset: number, parts: QueueParts) {
     this.uid = uid
     this.queue = queue
     this.minOffset = minOffset
     this.maxOffset = maxOffset
     this.writtenOffset = maxOffset
-    this.#cache = cache
-    this.#load = load
+    this.#cache = parts.cache
+    this.#load = parts.load
+    this.records = new RecordWriter(parts.pool)
   }
 
   /**
@@ -92,7 +99,7 @@ export class QueueLog {
     const first = this.#tail[this.#tailStart]
     if (first === undefined || offset < first.baseOffset) return undefined
     const batch = findBatch(this.#tail, this.#tailStart, offset)
-    batch.isShared = true
+    batch.share()
     return batch
   }
 

@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib'
 import { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
+import type { Block } from './block-pool.ts'
 import { Batch, RECORD_BATCH_VERSION, Rec } from './record-format.ts'
 import { StoredMessage } from './stored-message.ts'
 
@@ -55,28 +56,51 @@ function findRecordDamage(bytes: Buffer): string | undefined {
   return position === bytes.length ? undefined : 'a record batch has bytes behind its last record'
 }
 
-/** A batch of stored messages; messages are decoded one by one, when they are asked for. */
-export class StoredBatch {
+/** Where a batch lies and what its header says. */
+export interface BatchPlace {
+  /** What holds the batch, perhaps with others. */
   readonly bytes: Buffer
+  /** Where in `bytes` it begins. */
+  readonly start: number
+  readonly byteLength: number
   readonly queue: MessageQueue
   readonly queueUid: number
   readonly baseOffset: number
   /** When the first message was stored. */
   readonly storeTimestamp: number
   readonly count: number
-  /** A reader has seen it: its bytes must stay as they are. */
-  isShared = false
+  /** Memory that is used again, unless a reader has seen it. */
+  readonly block?: Block
+}
+
+/** A batch of stored messages; messages are decoded one by one, when they are asked for. */
+export class StoredBatch {
+  readonly bytes: Buffer
+  readonly byteLength: number
+  readonly queue: MessageQueue
+  readonly queueUid: number
+  readonly baseOffset: number
+  readonly storeTimestamp: number
+  readonly count: number
+  readonly #start: number
+  readonly #block: Block | undefined
   #positions: Int32Array | undefined
 
-  /** The bytes must be sound: made by this process, or checked by {@link readStoredBatch}. */
-  constructor(bytes: Buffer, queue: MessageQueue) {
-    const header = readBatchHeader(bytes)
-    this.bytes = bytes
-    this.queue = queue
-    this.queueUid = header.queueUid
-    this.baseOffset = header.baseOffset
-    this.storeTimestamp = header.storeTimestamp
-    this.count = header.count
+  constructor(place: BatchPlace) {
+    this.bytes = place.bytes
+    this.byteLength = place.byteLength
+    this.queue = place.queue
+    this.queueUid = place.queueUid
+    this.baseOffset = place.baseOffset
+    this.storeTimestamp = place.storeTimestamp
+    this.count = place.count
+    this.#start = place.start
+    this.#block = place.block
+  }
+
+  /** A reader gets to see it. */
+  share(): void {
+    if (this.#block !== undefined) this.#block.isShared = true
   }
 
   /** The offset behind the last message. */
@@ -108,7 +132,7 @@ export class StoredBatch {
 
   /** Where the record with this index begins. */
   positionOf(index: number): number {
-    this.#positions ??= findPositions(this.bytes, this.count)
+    this.#positions ??= findPositions(this.bytes, this.#start, this.count)
     return this.#positions[index] ?? 0
   }
 }
@@ -117,12 +141,27 @@ export class StoredBatch {
 export function readStoredBatch(bytes: Buffer, queue: MessageQueue, where: string): StoredBatch {
   const damage = findBatchDamage(bytes)
   if (damage !== undefined) throw new MQError('STORE_CORRUPTED', `${where}: ${damage}.`)
-  return new StoredBatch(bytes, queue)
+  return openStoredBatch(bytes, queue)
 }
 
-function findPositions(bytes: Buffer, count: number): Int32Array {
+/** Opens a batch whose bytes are known to be sound. */
+export function openStoredBatch(bytes: Buffer, queue: MessageQueue): StoredBatch {
+  const { queueUid, baseOffset, storeTimestamp, count } = readBatchHeader(bytes)
+  return new StoredBatch({
+    bytes,
+    start: 0,
+    byteLength: bytes.length,
+    queue,
+    queueUid,
+    baseOffset,
+    storeTimestamp,
+    count,
+  })
+}
+
+function findPositions(bytes: Buffer, start: number, count: number): Int32Array {
   const positions = new Int32Array(count)
-  let position: number = Batch.HEADER_BYTES
+  let position = start + Batch.HEADER_BYTES
   for (let i = 0; i < count; i++) {
     positions[i] = position
     position += bytes.readUInt32BE(position)

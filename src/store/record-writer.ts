@@ -3,39 +3,50 @@ import { crc32 } from 'node:zlib'
 import { writeMessageId } from '../model/message-id.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { PropertyEntries } from '../model/properties.ts'
-import type { BlockPool } from './block-pool.ts'
+import type { Block, BlockPool } from './block-pool.ts'
 import { writeText, writeUInt16, writeUInt32, writeUInt48 } from './bytes.ts'
+import { FACT_HEADER_BYTES, writeAppendHeader } from './fact-format.ts'
 import { Batch, BatchAttribute, RECONSUME_TIMES_MAX, RECORD_BATCH_VERSION, Rec } from './record-format.ts'
 
+const NOTHING = Buffer.alloc(0)
+/** Where the records of a batch begin. */
+const START = FACT_HEADER_BYTES + Batch.HEADER_BYTES
 /** The largest UTF-8 size of a text of that many UTF-16 units. */
 const BYTES_PER_UNIT = 3
 
+/** What a writer begins with when nothing says how much will come. */
+const SMALLEST_CAPACITY_BYTES = 512
+
 /**
- * A record batch in the making. `lead` bytes are kept free in front, so that the journal can put the header of its fact
- * there and write both with one call.
+ * The record batch that a queue has in the making; it begins anew with each commit group. In front of it the header of its
+ * fact has its place, so that the journal takes both as they are.
  */
 export class RecordWriter {
-  readonly #lead: number
   readonly #pool: BlockPool
-  #buffer: Buffer
-  #position: number
+  #block: Block | undefined
+  #buffer: Buffer = NOTHING
+  #position = START
   #count = 0
   #attributes = 0
+  /** Bytes of the last batch: what to make ready for the next. */
+  #usualBytes = SMALLEST_CAPACITY_BYTES
 
-  constructor(lead: number, capacityBytes: number, pool: BlockPool) {
-    this.#lead = lead
+  constructor(pool: BlockPool) {
     this.#pool = pool
-    this.#buffer = pool.take(lead + Batch.HEADER_BYTES + capacityBytes)
-    this.#position = lead + Batch.HEADER_BYTES
   }
 
   get count(): number {
     return this.#count
   }
 
-  /** Bytes written so far, header included. */
-  get bytes(): number {
-    return this.#position - this.#lead
+  /** Bytes of the batch so far, its header included. */
+  get batchBytes(): number {
+    return this.#position - FACT_HEADER_BYTES
+  }
+
+  /** Bytes of the fact so far. */
+  get factBytes(): number {
+    return this.#position
   }
 
   /** Says that ids of this batch are not part of the frame's run. */
@@ -72,34 +83,54 @@ export class RecordWriter {
     if (keysBytes > 0) this.#attributes |= BatchAttribute.HAS_KEYS
   }
 
-  /** Completes the header; answers the lead and the batch. May be called again with another offset or time. */
-  finish(queueUid: number, baseOffset: number, storeTimestamp: number): Buffer {
+  /** Completes the headers of fact and batch. */
+  finish(queueUid: number, baseOffset: number, storeTimestamp: number): void {
     const buffer = this.#buffer
-    const start = this.#lead
+    const start = FACT_HEADER_BYTES
+    writeAppendHeader(buffer, this.batchBytes)
     buffer[start + Batch.VERSION] = RECORD_BATCH_VERSION
     buffer[start + Batch.ATTRIBUTES] = this.#attributes
     writeUInt48(buffer, start + Batch.QUEUE_UID, queueUid)
     writeUInt48(buffer, start + Batch.BASE_OFFSET, baseOffset)
     writeUInt48(buffer, start + Batch.STORE_TIMESTAMP, storeTimestamp)
     writeUInt32(buffer, start + Batch.COUNT, this.#count)
-    writeUInt32(buffer, start + Batch.BYTES, this.bytes)
-    const whole = buffer.subarray(0, this.#position)
-    writeUInt32(buffer, start + Batch.CRC, crc32(whole.subarray(start + Batch.VERSION)))
-    return whole
+    writeUInt32(buffer, start + Batch.BYTES, this.batchBytes)
+    writeUInt32(buffer, start + Batch.CRC, crc32(buffer.subarray(start + Batch.VERSION, this.#position)))
   }
 
-  /** Gives the buffer back, when nobody will read the batch again. */
-  release(): void {
-    this.#pool.give(this.#buffer)
+  /** Copies the finished fact; for small ones. */
+  copyTo(target: Buffer, position: number): void {
+    this.#buffer.copy(target, position, 0, this.#position)
+  }
+
+  /** The memory of the finished fact. */
+  get block(): Block {
+    this.#block ??= this.#pool.take(SMALLEST_CAPACITY_BYTES)
+    return this.#block
+  }
+
+  /** Leaves the memory of the finished fact to whoever took it; for large ones. */
+  detach(): void {
+    this.#block = undefined
+    this.#buffer = NOTHING
+  }
+
+  /** Begins the next batch. */
+  reset(): void {
+    this.#usualBytes = Math.max(SMALLEST_CAPACITY_BYTES, this.#position)
+    this.#position = START
+    this.#count = 0
+    this.#attributes = 0
   }
 
   #reserve(bytes: number): void {
     const needed = this.#position + bytes
     if (needed <= this.#buffer.length) return
-    const grown = this.#pool.take(Math.max(needed, this.#buffer.length * 2))
-    this.#buffer.copy(grown, 0, 0, this.#position)
-    this.#pool.give(this.#buffer)
-    this.#buffer = grown
+    const grown = this.#pool.take(Math.max(needed, this.#buffer.length * 2, this.#usualBytes))
+    this.#buffer.copy(grown.buffer, 0, 0, this.#buffer === NOTHING ? 0 : this.#position)
+    this.#block?.release()
+    this.#block = grown
+    this.#buffer = grown.buffer
   }
 }
 

@@ -10,7 +10,7 @@ import { type AppliedState, applyFact, emptySlice, finishSlice, type Slice } fro
 import type { Databases } from './databases.ts'
 import { loadAppliedState } from './index-loader.ts'
 import { JOURNAL_VERSION, segmentName } from './journal-format.ts'
-import { type JournalFrame, type JournalScan, lastSeqOf, scanJournal } from './journal-reader.ts'
+import { type JournalBreak, type JournalFrame, type JournalScan, lastSeqOf, scanJournal } from './journal-reader.ts'
 import { logKey, parseLogKey } from './keyspace.ts'
 import type { Marker } from './marker.ts'
 import type { Files } from './medium.ts'
@@ -53,8 +53,8 @@ export async function recover(files: Files, databases: Databases, marker: Marker
   if (clean) checkClean(state, marker, warnings)
   const frames = clean ? [] : judgeFrames(scan, state, warnings)
   const lastSeq = Math.max(state.applied, ...frames.slice(-1).map(lastSeqOf))
-  // 7. Cut the torn tail off, so that no later recovery takes it for damage.
-  if (!clean && scan.broken !== undefined) await cutTail(files, scan)
+  // 7. Cut the torn tail off, so that no later recovery takes it for damage. Damage stays: frames behind it are needed.
+  if (!clean && scan.broken !== undefined && isTornTail(scan.broken, state)) await cutTail(files, scan)
   // 8. Replay.
   await replay(databases, state, frames)
   await checkLogEnd(databases, state)
@@ -139,31 +139,55 @@ function judgeFrames(scan: JournalScan, state: AppliedState, warnings: string[])
   if (startsAfter === undefined) throw missing(state.applied + 1, undefined, 'The journal is gone')
   if (startsAfter > state.applied)
     throw missing(state.applied + 1, startsAfter, 'The databases end before the journal begins')
-  const { broken } = scan
-  if (broken === undefined) {
-    const last = Math.max(startsAfter, ...scan.frames.slice(-1).map(lastSeqOf))
-    if (last < state.applied) throw missing(last + 1, state.applied, 'The journal ends before the databases')
-    return scan.frames
+  if (scan.broken !== undefined && !isTornTail(scan.broken, state)) {
+    return judgeBehindBreak(scan, scan.broken, state, warnings)
   }
-  const durableSeq = Math.max(broken.flushedSeq, state.applied)
-  if (broken.missingSeq > durableSeq) return scan.frames
-  const resumesAt = broken.resumesAtSeq
-  if (resumesAt === undefined || resumesAt - 1 > state.applied)
-    throw missing(broken.missingSeq, resumesAt && resumesAt - 1, 'The journal is damaged')
-  // Only whole slices are replayed; those cut by the damage are in the databases, or they would not end behind it.
-  warnings.push(
-    `The journal is damaged from sequence number ${broken.missingSeq} to ${resumesAt - 1}; the databases hold these.`,
-  )
-  const behind = scan.framesBehindBreak
-  const resumed = behind.findIndex((frame) => frame.startsSlice)
-  const before = scan.frames.slice(
+  const last = Math.max(startsAfter, ...scan.frames.slice(-1).map(lastSeqOf))
+  if (last < state.applied) throw missing(last + 1, state.applied, 'The journal ends before the databases')
+  return scan.frames
+}
+
+/** Whether nothing behind the break was ever known to be flushed, nor is in the databases. */
+function isTornTail(broken: JournalBreak, state: AppliedState): boolean {
+  return broken.missingSeq > Math.max(broken.flushedSeq, state.applied)
+}
+
+/**
+ * The journal is damaged: what is missing must be in the databases, and what follows is replayed. Only whole slices are;
+ * those cut by the damage are in the databases, or they would not end behind it.
+ */
+function judgeBehindBreak(
+  scan: JournalScan,
+  broken: JournalBreak,
+  state: AppliedState,
+  warnings: string[],
+): readonly JournalFrame[] {
+  const kept = [...scan.frames]
+  let next = broken.missingSeq
+  for (const frame of scan.framesBehindBreak) {
+    if (frame.seq > next) {
+      // A second break that nobody knows to be flushed: the torn end.
+      if (next > Math.max(broken.flushedSeq, state.applied)) return kept
+      const until = frame.seq - 1
+      if (until > state.applied) throw missing(next, until, 'The journal is damaged')
+      warnings.push(
+        `The journal is damaged from sequence number ${next} to ${until}; the databases hold these.`,
+      )
+      dropOpenSlice(kept)
+    }
+    if (frame.seq === next || frame.startsSlice) kept.push(frame)
+    next = lastSeqOf(frame) + 1
+  }
+  if (next <= Math.max(broken.flushedSeq, state.applied)) throw missing(next, undefined, 'The journal is damaged')
+  return kept
+}
+
+/** Takes away the frames of the last slice, whose end is missing. */
+function dropOpenSlice(frames: JournalFrame[]): void {
+  frames.length = Math.max(
     0,
-    Math.max(
-      0,
-      scan.frames.findLastIndex((frame) => frame.startsSlice),
-    ),
+    frames.findLastIndex((frame) => frame.startsSlice),
   )
-  return resumed < 0 ? before : [...before, ...behind.slice(resumed)]
 }
 
 async function cutTail(files: Files, scan: JournalScan): Promise<void> {

@@ -14,6 +14,7 @@ import { AlarmTable } from './alarm-table.ts'
 import { announceFact, loadViews } from './announce.ts'
 import { Applier } from './applier.ts'
 import type { AppliedState } from './apply.ts'
+import { BlockPool } from './block-pool.ts'
 import { Catalog, type TopicEntry } from './catalog.ts'
 import { type Change, planFacts } from './change.ts'
 import { checkStore } from './check.ts'
@@ -25,7 +26,7 @@ import { OffsetTable } from './offset-table.ts'
 import { markClean, type OpenedStore, openStore } from './open-store.ts'
 import { loadPage } from './page-loader.ts'
 import { queryById, queryByKey, readMessage } from './queries.ts'
-import type { QueueLog } from './queue-log.ts'
+import type { LoadPage, QueueLog } from './queue-log.ts'
 import { ReadCache } from './read-cache.ts'
 import type { RecoveryReport } from './recovery.ts'
 import { generationRule } from './retention.ts'
@@ -34,6 +35,8 @@ import type { StoreOptions } from './store-options.ts'
 import { Writer } from './writer.ts'
 
 const READ_CACHE_BYTES = 32 * 1024 * 1024
+/** Memory kept for the next frames. */
+const POOL_BYTES = 16 * 1024 * 1024
 
 export class Store {
   readonly #options: StoreOptions
@@ -69,13 +72,15 @@ export class Store {
     const { clock, limits } = options
     this.#options = options
     this.#opened = opened
-    this.catalog = new Catalog(options.brokerName, new ReadCache(READ_CACHE_BYTES), async (log, offset) => {
+    const pool = new BlockPool(POOL_BYTES)
+    const load: LoadPage = async (log, offset) => {
       await this.#healed
       return loadPage(opened.databases, log, offset)
-    })
+    }
+    this.catalog = new Catalog(options.brokerName, { cache: new ReadCache(READ_CACHE_BYTES), load, pool })
     loadViews(this, state)
     this.#nextAlarmId = state.nextAlarmId
-    const frames = new FrameBuilder(clock, generationRule(options.retention), {
+    const frames = new FrameBuilder(clock, generationRule(options.retention), pool, {
       nextSeq,
       generation: state.generations.at(-1)?.generation ?? state.trimmedGeneration,
       logBytes: state.logBytes,
@@ -142,11 +147,14 @@ export class Store {
     wait: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
   ): Promise<SendReceipt> {
     return new Promise((resolve, reject) => {
-      if (wait.signal?.aborted === true) return reject(aborted(wait.signal))
-      if (this.#state !== 'open' && this.#state !== 'healing') return reject(this.#refusal())
+      const refusal = this.#refusalOf(log, wait.signal)
+      if (refusal !== undefined) return reject(refusal)
       if (this.#gate.isOpen) return this.#writer.append(log, messages, resolve, reject)
       const copies = copyBodies(messages)
-      const enter = (): void => this.#writer.append(log, copies, resolve, reject)
+      const enter = (): void => {
+        if (log.isClosed) reject(topicDeleted(log))
+        else this.#writer.append(log, copies, resolve, reject)
+      }
       this.#gate.wait(bytesOf(messages), wait.timeoutMs, wait.signal, enter, reject)
     })
   }
@@ -154,12 +162,16 @@ export class Store {
   /** Commits everything in a change, or nothing of it. Not held up by back-pressure, nor by a full disk. */
   async commit(change: Change): Promise<void> {
     if (this.#state === 'failed' || this.#state === 'closed') throw this.#refusal()
-    const facts = planFacts(change, { ...this.#views(), takeAlarmId: () => this.#nextAlarmId++ })
     const appends = change.appends ?? []
+    for (const { log } of appends) if (log.isClosed) throw topicDeleted(log)
+    const facts = planFacts(change, { ...this.#views(), takeAlarmId: () => this.#nextAlarmId++ })
     if (facts.length === 0 && appends.length === 0) return
+    const closing = (change.topicsDeleted ?? []).flatMap(({ logs }) => logs)
+    for (const log of closing) log.isClosed = true
     try {
       await this.#writer.commit({ facts, appends })
     } catch (error) {
+      for (const log of closing) log.isClosed = false
       for (const fact of facts) if (fact.type === 'offset') this.offsets.unplan(fact.groupUid, fact.queueUid)
       throw error
     }
@@ -346,6 +358,12 @@ export class Store {
     if (!full && this.#state === 'read-only') this.#setState('open')
   }
 
+  #refusalOf(log: QueueLog, signal: AbortSignal | undefined): MQError | undefined {
+    if (this.#state !== 'open' && this.#state !== 'healing') return this.#refusal()
+    if (log.isClosed) return topicDeleted(log)
+    return signal?.aborted === true ? aborted(signal) : undefined
+  }
+
   #refusal(): MQError {
     if (this.#failure !== undefined && this.#state === 'failed') return this.#failure
     if (this.#state === 'read-only') {
@@ -364,6 +382,13 @@ export class Store {
   #views() {
     return { catalog: this.catalog, offsets: this.offsets, alarms: this.alarms }
   }
+}
+
+function topicDeleted(log: QueueLog): MQError {
+  const { topic } = log.queue
+  return new MQError('TOPIC_NOT_EXIST', `The topic '${topic}' is being deleted.`, {
+    outcome: 'not-attempted',
+  })
 }
 
 function aborted(signal: AbortSignal): MQError {

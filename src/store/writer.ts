@@ -16,12 +16,10 @@ import type { Clock } from '../model/clock.ts'
 import { MQError } from '../model/errors.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { Durability, SendReceipt, SendStatus } from '../model/results.ts'
-import { BlockPool } from './block-pool.ts'
 import { CommitGroup, type IdOrder, isBatch } from './commit-group.ts'
 import type { Fact } from './fact.ts'
 import type { Frame, FrameBuilder } from './frame.ts'
 import type { Journal } from './journal.ts'
-import { encodeFrameHeader } from './journal-format.ts'
 import type { QueueLog } from './queue-log.ts'
 import { StoredReceipt } from './receipt.ts'
 
@@ -32,9 +30,6 @@ const TURN_MAX_MS = 8
 /** A synchronous write that takes longer makes the following ones asynchronous. */
 const SLOW_WRITE_MS = 50
 const OFFLOAD_MS = 1000
-
-/** Buffers kept for the next groups. */
-const POOL_BYTES = 16 * 1024 * 1024
 
 /** What the writer needs of its store. */
 export interface WriterHost {
@@ -63,18 +58,17 @@ export interface StagedChange {
 export class Writer {
   readonly #host: WriterHost
   readonly #idOrder: IdOrder = { last: undefined }
-  readonly #pool = new BlockPool(POOL_BYTES)
   #open: CommitGroup
   #scheduled = false
   #pumping: Promise<void> | undefined
   #failure: MQError | undefined
   #turnedAt: number
   #turnAwaited = false
-  #offloadUntil = Number.NEGATIVE_INFINITY
+  #offloadUntil = 0
 
   constructor(host: WriterHost) {
     this.#host = host
-    this.#open = new CommitGroup(this.#idOrder, this.#pool)
+    this.#open = new CommitGroup(this.#idOrder)
     this.#turnedAt = host.clock.monotonicMs()
   }
 
@@ -94,10 +88,10 @@ export class Writer {
       reject(this.#failure)
       return
     }
-    const staged = this.#open.append(log, messages)
+    const { sends } = this.#open.append(log, messages)
     const ids = isBatch(messages) ? messages.map((message) => message.messageId) : messages.messageId
     const count = isBatch(messages) ? messages.length : 1
-    staged.sends.push({ ids, index: staged.records.count - count, resolve, reject })
+    sends.push({ ids, index: log.records.count - count, resolve, reject })
     this.#schedule()
   }
 
@@ -105,7 +99,7 @@ export class Writer {
   commit(change: StagedChange): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
-      for (const { log, messages } of change.appends) this.#open.append(log, messages)
+      for (const { log, messages } of change.appends) this.#open.appendCopies(log, messages)
       for (const fact of change.facts) this.#open.facts.push(fact)
       this.#open.commits.push({ resolve, reject })
       this.#schedule()
@@ -123,8 +117,8 @@ export class Writer {
   /** Refuses everything from now on, with this error. */
   stop(error: MQError): void {
     this.#failure ??= error
-    const group = this.#open
-    this.#open = new CommitGroup(this.#idOrder, this.#pool)
+    const group = this.#takeGroup()
+    group.discard()
     rejectGroup(group, this.#failure)
   }
 
@@ -148,11 +142,8 @@ export class Writer {
   }
 
   #mustPump(): boolean {
-    return (
-      this.#pumping !== undefined ||
-      this.#host.syncFlush ||
-      this.#host.clock.monotonicMs() < this.#offloadUntil
-    )
+    if (this.#pumping !== undefined || this.#host.syncFlush) return true
+    return this.#offloadUntil > 0 && this.#host.clock.monotonicMs() < this.#offloadUntil
   }
 
   readonly #flush = (): void => {
@@ -163,7 +154,7 @@ export class Writer {
       return
     }
     const group = this.#takeGroup()
-    const frame = this.#host.frames.build(group)
+    const frame = this.#build(group)
     if (this.#writeDirectly(group, frame)) this.#announce(group, frame, 'SEND_OK')
   }
 
@@ -172,7 +163,7 @@ export class Writer {
     if (journal === undefined) return true
     const startedAt = clock.monotonicMs()
     try {
-      journal.writeSync(withHeader(frame, journal.flushedSeq), frame.bytes, frame.lastSeq)
+      journal.writeSync(frame.parts, frame.bytes, frame.lastSeq)
     } catch (error) {
       this.#reject(group, frame, error)
       return false
@@ -193,7 +184,7 @@ export class Writer {
       const group = this.#takeGroup()
       // The applier may end a slice while this frame is on its way, so it can only be the first of the next one.
       this.#host.frames.closeSlice()
-      const frame = this.#host.frames.build(group)
+      const frame = this.#build(group)
       if (!(await this.#writeBehind(group, frame))) continue
       if (!this.#host.syncFlush) this.#announce(group, frame, 'SEND_OK')
       else await this.#flushAndAnnounce(group, frame)
@@ -205,7 +196,7 @@ export class Writer {
     const { journal } = this.#host
     if (journal === undefined) return true
     try {
-      await journal.write(withHeader(frame, journal.flushedSeq), frame.bytes, frame.lastSeq)
+      await journal.write(frame.parts, frame.bytes, frame.lastSeq)
       return true
     } catch (error) {
       this.#reject(group, frame, error)
@@ -244,9 +235,9 @@ export class Writer {
   #announce(group: CommitGroup, frame: Frame, status: SendStatus): void {
     this.#host.announce(frame)
     const { durability } = this.#host
-    for (const { log, batch, staged } of frame.appends) {
+    for (const { log, batch, sends } of frame.appends) {
       // The frame lives on until it is applied; its senders need not.
-      for (const { ids, index, resolve } of staged.sends.splice(0)) {
+      for (const { ids, index, resolve } of sends.splice(0)) {
         resolve(
           new StoredReceipt(log, ids, batch.baseOffset + index, batch.storeTimestamp, status, durability),
         )
@@ -263,15 +254,15 @@ export class Writer {
     if (error.outcome === 'unknown') this.#host.fail(error)
   }
 
+  #build(group: CommitGroup): Frame {
+    return this.#host.frames.build(group, this.#host.journal?.flushedSeq ?? 0)
+  }
+
   #takeGroup(): CommitGroup {
     const group = this.#open
-    this.#open = new CommitGroup(this.#idOrder, this.#pool)
+    this.#open = new CommitGroup(this.#idOrder)
     return group
   }
-}
-
-function withHeader({ seq, startsSlice, facts, buffers }: Frame, flushedSeq: number): Buffer[] {
-  return [encodeFrameHeader({ seq, flushedSeq, startsSlice, factCount: facts.length }, buffers), ...buffers]
 }
 
 function rejectGroup(group: CommitGroup, error: MQError): void {

@@ -213,7 +213,7 @@ describe('deleteTopic', () => {
     await shop.broker.deleteTopic('orders')
 
     expect(shop.events('message-lost')).toEqual([
-      { reason: 'retention', queue: shop.queue(), fromOffset: 0, toOffset: 1, group: 'billing' },
+      { reason: 'deleted', queue: shop.queue(), fromOffset: 0, toOffset: 1, group: 'billing' },
     ])
     expect((await shop.broker.consumerProgress('billing')).pendingRetryCount).toBe(0)
     await shop.clock.advance(60_000)

@@ -3,6 +3,7 @@
  * can be replaced by one that fails or waits, so that a test shows how clients bear it.
  */
 import { onTestFinished } from 'vitest'
+import type { AdminHost } from '../../src/admin/admin.ts'
 import { Broker } from '../../src/broker/broker.ts'
 import { parseBrokerOptions } from '../../src/broker/broker-options.ts'
 import { type ConsumerHost, PushConsumer } from '../../src/consumer/push-consumer.ts'
@@ -30,7 +31,7 @@ type ConsumerOverrides<Options> = Options extends PushConsumerOptions
 
 const BROKER_NAME = 'localhost'
 
-export class ClientHost implements ProducerHost, ConsumerHost {
+export class ClientHost implements ProducerHost, ConsumerHost, AdminHost {
   readonly clock: ManualClock
   readonly store: Store
   readonly broker: Broker
@@ -67,6 +68,8 @@ export class ClientHost implements ProducerHost, ConsumerHost {
     this.#clientCount += 1
     return `client-${this.#clientCount}`
   }
+
+  checkOpen(): void {}
 
   onClosed(client: object): void {
     this.closedClients.push(client)
