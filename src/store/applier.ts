@@ -63,10 +63,15 @@ export class Applier {
   /** Goes on, if there is anything that may be applied. */
   wake(): void {
     if (this.#running !== undefined || this.#paused !== undefined || !this.#canApply()) return
-    this.#running = this.#run().finally(() => {
-      this.#running = undefined
-      this.wake()
-    })
+    this.#running = this.#run()
+      // Healing was given up, and the store knows: nothing can be applied any more.
+      .catch(() => {
+        this.#stopped = true
+      })
+      .finally(() => {
+        this.#running = undefined
+        this.wake()
+      })
   }
 
   /** Resolves when no slice is in flight. */

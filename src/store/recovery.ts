@@ -10,7 +10,13 @@ import { type AppliedState, applyFact, emptySlice, finishSlice, type Slice } fro
 import type { Databases } from './databases.ts'
 import { loadAppliedState } from './index-loader.ts'
 import { JOURNAL_VERSION, segmentName } from './journal-format.ts'
-import { type JournalBreak, type JournalFrame, type JournalScan, lastSeqOf, scanJournal } from './journal-reader.ts'
+import {
+  type JournalBreak,
+  type JournalFrame,
+  type JournalScan,
+  lastSeqOf,
+  scanJournal,
+} from './journal-reader.ts'
 import { logKey, parseLogKey } from './keyspace.ts'
 import type { Marker } from './marker.ts'
 import type { Files } from './medium.ts'
@@ -164,6 +170,7 @@ function judgeBehindBreak(
 ): readonly JournalFrame[] {
   const kept = [...scan.frames]
   let next = broken.missingSeq
+  let isWhole = true
   for (const frame of scan.framesBehindBreak) {
     if (frame.seq > next) {
       // A second break that nobody knows to be flushed: the torn end.
@@ -174,11 +181,14 @@ function judgeBehindBreak(
         `The journal is damaged from sequence number ${next} to ${until}; the databases hold these.`,
       )
       dropOpenSlice(kept)
+      isWhole = false
     }
-    if (frame.seq === next || frame.startsSlice) kept.push(frame)
+    isWhole ||= frame.startsSlice
+    if (isWhole) kept.push(frame)
     next = lastSeqOf(frame) + 1
   }
-  if (next <= Math.max(broken.flushedSeq, state.applied)) throw missing(next, undefined, 'The journal is damaged')
+  if (next <= Math.max(broken.flushedSeq, state.applied))
+    throw missing(next, undefined, 'The journal is damaged')
   return kept
 }
 

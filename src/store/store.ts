@@ -32,6 +32,8 @@ import type { RecoveryReport } from './recovery.ts'
 import { generationRule } from './retention.ts'
 import { SendGate } from './send-gate.ts'
 import type { StoreOptions } from './store-options.ts'
+import { StoreStatus } from './store-status.ts'
+import { copyBodies, sizeOf } from './waiting-send.ts'
 import { Writer } from './writer.ts'
 
 const READ_CACHE_BYTES = 32 * 1024 * 1024
@@ -50,8 +52,7 @@ export class Store {
   readonly offsets = new OffsetTable()
   readonly alarms = new AlarmTable()
 
-  #state: StoreState = 'open'
-  #failure: MQError | undefined
+  readonly #status = new StoreStatus((name, event) => this.onEvent(name, event))
   #closing: Promise<void> | undefined
   #nextAlarmId: number
   /** Resolves when the databases can be read again. */
@@ -121,14 +122,14 @@ export class Store {
       trim: (fact) => this.#writer.commit({ facts: [fact], appends: [] }),
       applied: () => this.#applyAll(),
       exclusively: (work) => this.#exclusively(work),
-      setDiskFull: (full) => this.#setDiskFull(full),
+      setDiskFull: (isFull) => this.#status.setDiskFull(isFull),
       emit: (name, event) => this.onEvent(name, event),
     })
     this.#janitor.start()
   }
 
   get state(): StoreState {
-    return this.#state
+    return this.#status.state
   }
 
   /** What opening found and did. */
@@ -155,13 +156,13 @@ export class Store {
         if (log.isClosed) reject(topicDeleted(log))
         else this.#writer.append(log, copies, resolve, reject)
       }
-      this.#gate.wait(bytesOf(messages), wait.timeoutMs, wait.signal, enter, reject)
+      this.#gate.wait(sizeOf(messages), wait.timeoutMs, wait.signal, enter, reject)
     })
   }
 
   /** Commits everything in a change, or nothing of it. Not held up by back-pressure, nor by a full disk. */
   async commit(change: Change): Promise<void> {
-    if (this.#state === 'failed' || this.#state === 'closed') throw this.#refusal()
+    if (this.#status.isOver) throw this.#status.refusal()
     const appends = change.appends ?? []
     for (const { log } of appends) if (log.isClosed) throw topicDeleted(log)
     const facts = planFacts(change, { ...this.#views(), takeAlarmId: () => this.#nextAlarmId++ })
@@ -200,7 +201,7 @@ export class Store {
 
   /** Resolves when everything committed before this call survives a power cut. */
   async flush(): Promise<void> {
-    if (this.#state === 'failed' || this.#state === 'closed') throw this.#refusal()
+    if (this.#status.isOver) throw this.#status.refusal()
     await this.#writer.drain()
     await this.#flusher.flush()
   }
@@ -223,16 +224,16 @@ export class Store {
   }
 
   async #close(): Promise<void> {
-    const failed = this.#state === 'failed'
     const closed = new MQError('CLOSED', 'The store is closed.', { outcome: 'not-attempted' })
+    this.#status.beginClose()
     this.#gate.refuse(closed)
     await this.#janitor.stop()
-    if (!failed) await this.#writer.drain()
-    this.#setState('closed')
+    if (this.#status.failure === undefined) await this.#writer.drain()
+    this.#status.close()
     this.#writer.stop(closed)
     this.#flusher.stop()
     try {
-      await (failed || this.#failure !== undefined ? this.#abandon() : this.#finish())
+      await (this.#status.failure === undefined ? this.#finish() : this.#abandon())
     } finally {
       await this.#opened.medium.release()
     }
@@ -245,6 +246,8 @@ export class Store {
       await journal?.flush()
       this.#applier.wake()
       await this.#applier.stop()
+      if (this.#applier.tailBytes > 0)
+        throw new MQError('STORE_FAILED', 'The databases could not be brought up to date.')
       await databases.barrier()
       await journal?.close()
     } catch (error) {
@@ -290,7 +293,7 @@ export class Store {
   async #applyAll(): Promise<void> {
     await this.#writer.drain()
     await this.#flusher.flush()
-    while (this.#applier.tailBytes > 0 && this.#failure === undefined) {
+    while (this.#applier.tailBytes > 0 && this.#status.failure === undefined) {
       this.#applier.wake()
       await this.#applier.idle()
       if (this.#applier.tailBytes > 0) await this.#flusher.flush()
@@ -298,7 +301,7 @@ export class Store {
   }
 
   async #querySource() {
-    if (this.#state === 'failed' || this.#state === 'closed') throw this.#refusal()
+    if (this.#status.isOver) throw this.#status.refusal()
     await this.#applyAll()
     await this.#healed
     return { databases: this.#opened.databases, catalog: this.catalog, state: this.#applier.state }
@@ -317,7 +320,7 @@ export class Store {
       )
       throw error
     }
-    this.#setState('healing', error)
+    this.#status.setHealing(error)
     const { files } = medium
     const { clock } = this.#options
     const healing = healDatabases({
@@ -325,53 +328,28 @@ export class Store {
       files,
       clock,
       untilSeq,
-      givenUp: () => this.#state === 'closed',
+      givenUp: () => this.#status.state === 'closed',
     })
     this.#healed = healing.then(
       () => undefined,
       () => undefined,
     )
     const state = await healing
-    this.#setState('open')
+    this.#status.setHealed()
     return state
   }
 
   #fail(error: MQError): void {
-    if (this.#failure !== undefined) return
-    this.#failure = error
-    this.#setState('failed', error)
+    if (!this.#status.fail(error)) return
     this.#writer.stop(error)
     this.#gate.refuse(error)
     this.#flusher.stop()
     this.onEvent('error', error)
   }
 
-  #setState(state: StoreState, error?: MQError): void {
-    if (this.#state === state || this.#state === 'closed' || (this.#state === 'failed' && state !== 'closed'))
-      return
-    this.#state = state
-    this.onEvent('store-state', error === undefined ? { state } : { state, error })
-  }
-
-  #setDiskFull(full: boolean): void {
-    if (full && this.#state === 'open') this.#setState('read-only')
-    if (!full && this.#state === 'read-only') this.#setState('open')
-  }
-
   #refusalOf(log: QueueLog, signal: AbortSignal | undefined): MQError | undefined {
-    if (this.#state !== 'open' && this.#state !== 'healing') return this.#refusal()
-    if (log.isClosed) return topicDeleted(log)
-    return signal?.aborted === true ? aborted(signal) : undefined
-  }
-
-  #refusal(): MQError {
-    if (this.#failure !== undefined && this.#state === 'failed') return this.#failure
-    if (this.#state === 'read-only') {
-      return new MQError('DISK_FULL', 'The disk is nearly full; make room and sends go on.', {
-        outcome: 'not-attempted',
-      })
-    }
-    return new MQError('CLOSED', 'The store is closed; open it again.', { outcome: 'not-attempted' })
+    if (log.isClosed && !this.#status.isOver) return topicDeleted(log)
+    return this.#status.refuseSend() ?? (signal?.aborted === true ? aborted(signal) : undefined)
   }
 
   #warnSlowDisk(durationMs: number): void {
@@ -396,21 +374,4 @@ function aborted(signal: AbortSignal): MQError {
     cause: signal.reason,
     outcome: 'not-attempted',
   })
-}
-
-/** A send that waits may outlive the buffer that its caller gave. */
-function copyBodies(
-  messages: OutgoingMessage | readonly OutgoingMessage[],
-): OutgoingMessage | readonly OutgoingMessage[] {
-  return 'topic' in messages ? copyBody(messages) : messages.map(copyBody)
-}
-
-function copyBody(message: OutgoingMessage): OutgoingMessage {
-  return typeof message.body === 'string' ? message : { ...message, body: Uint8Array.from(message.body) }
-}
-
-function bytesOf(messages: OutgoingMessage | readonly OutgoingMessage[]): number {
-  return 'topic' in messages
-    ? messages.sizeBytes
-    : messages.reduce((sum, message) => sum + message.sizeBytes, 0)
 }

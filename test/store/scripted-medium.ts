@@ -132,13 +132,29 @@ class ScriptedFile implements JournalFile {
 
 export class ScriptedMedium implements Medium {
   readonly files = new ScriptedFiles()
-  readonly #databases = new Map<DatabaseName, KeptDatabase>()
+  #databases = new Map<DatabaseName, KeptDatabase>()
 
   async openDatabase(name: DatabaseName): Promise<Database> {
     const database = this.#databases.get(name) ?? new KeptDatabase()
     this.#databases.set(name, database)
     await database.level.open()
     return database
+  }
+
+  /** What the databases hold now; `restoreDatabases` brings it back, as a power cut does with what was not flushed. */
+  async copyDatabases(): Promise<Map<DatabaseName, KeptDatabase>> {
+    const copies = new Map<DatabaseName, KeptDatabase>()
+    for (const [name, { level }] of this.#databases) {
+      const copy = new KeptDatabase()
+      await copy.level.open()
+      for (const [key, value] of await level.iterator().all()) await copy.level.put(key, value)
+      copies.set(name, copy)
+    }
+    return copies
+  }
+
+  restoreDatabases(copies: Map<DatabaseName, KeptDatabase>): void {
+    this.#databases = copies
   }
 
   async claim(): Promise<void> {}
