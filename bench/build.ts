@@ -1,13 +1,13 @@
 /** Compiles sources and benchmark into a folder that git ignores, so that plain JavaScript is measured. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 
-/** The compiled repository: `src` and `bench` lie in it as they do in the sources. */
-export const BUILD = join(ROOT, '.cache/bench/build')
+/** What the benchmark leaves behind: builds while it runs, and profiles. */
+export const CACHE = join(ROOT, '.cache/bench')
 
 const CONFIG = {
   extends: '../../../tsconfig.json',
@@ -15,13 +15,17 @@ const CONFIG = {
   include: ['../../../src', '../../../bench'],
 }
 
-/** Compiles; types are the business of `npm run check`. */
-export function build(): void {
-  rmSync(BUILD, { recursive: true, force: true })
-  mkdirSync(BUILD, { recursive: true })
-  const config = join(BUILD, 'tsconfig.json')
+/**
+ * Compiles into a new folder, so that two runs do not disturb each other; `src` and `bench` lie in it as they do in the
+ * repository. Types are the business of `npm run check`.
+ */
+export function build(): string {
+  mkdirSync(CACHE, { recursive: true })
+  const folder = mkdtempSync(join(CACHE, 'build-'))
+  const config = join(folder, 'tsconfig.json')
   writeFileSync(config, JSON.stringify(CONFIG))
   const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
   const { status } = spawnSync(process.execPath, [tsc, '-p', config], { stdio: 'inherit' })
   if (status !== 0) throw new Error('the sources could not be compiled')
+  return folder
 }

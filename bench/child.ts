@@ -1,7 +1,7 @@
 /** Runs one scenario in a process of its own: nothing is warm, and no memory is used but its own. */
 import { fork } from 'node:child_process'
 import { join } from 'node:path'
-import { BUILD, ROOT } from './build.ts'
+import { CACHE } from './build.ts'
 import type { Figure, Scenario } from './scenario.ts'
 
 /** The first argument of a process that runs one scenario. */
@@ -11,6 +11,8 @@ type FromChild = { readonly note: string } | { readonly figures: readonly Figure
 
 export interface ChildSettings {
   readonly quick: boolean
+  /** The compiled benchmark. */
+  readonly build: string
   /** The entry file of the build to measure. */
   readonly productEntry: string
   /** Writes a CPU profile into `.cache/bench/profiles`. */
@@ -23,14 +25,18 @@ export function runInChild(
   settings: ChildSettings,
   note: (text: string) => void,
 ): Promise<readonly Figure[]> {
-  const profiles = join(ROOT, '.cache/bench/profiles')
+  const profiles = join(CACHE, 'profiles')
   const execArgv = ['--expose-gc', '--enable-source-maps=false']
   if (settings.profile)
     execArgv.push('--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${name}.cpuprofile`)
-  const child = fork(join(BUILD, 'bench/run.js'), [CHILD, name, ...(settings.quick ? ['--quick'] : [])], {
-    execArgv,
-    env: { ...process.env, BENCH_PRODUCT: settings.productEntry },
-  })
+  const child = fork(
+    join(settings.build, 'bench/run.js'),
+    [CHILD, name, ...(settings.quick ? ['--quick'] : [])],
+    {
+      execArgv,
+      env: { ...process.env, BENCH_PRODUCT: settings.productEntry },
+    },
+  )
   return new Promise((resolve, reject) => {
     let figures: readonly Figure[] | undefined
     child.on('message', (message: FromChild) => {

@@ -1,9 +1,9 @@
 /** `npm run bench`: measures and prints; it ends with 1 only when a scenario crashes. `README.md` tells the method. */
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { BUILD, build, ROOT } from './build.ts'
-import { CHILD, runAsChild, runInChild } from './child.ts'
+import { build, ROOT } from './build.ts'
+import { CHILD, type ChildSettings, runAsChild, runInChild } from './child.ts'
 import { describeMachine } from './machine.ts'
 import type { Figure, Scenario } from './scenario.ts'
 import { consumeBacklog } from './scenarios/consume-backlog.ts'
@@ -51,24 +51,31 @@ async function main(): Promise<void> {
   })
   if (values.help) return console.log(USAGE)
   const scenarios = select(values.only)
-  build()
-  const productEntry = values.dist ? join(ROOT, 'dist/index.js') : join(BUILD, 'src/index.js')
   console.log(describeMachine({ quick: values.quick, build: values.dist ? 'dist' : 'src' }))
 
+  const folder = build()
+  const productEntry = values.dist ? join(ROOT, 'dist/index.js') : join(folder, 'src/index.js')
+  const settings = { quick: values.quick, build: folder, productEntry, profile: values.profile }
+  const figures = await measure(scenarios, settings)
+  rmSync(folder, { recursive: true })
+
+  console.log(`\n${formatTable(figures)}`)
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`)
+}
+
+/** A scenario that crashes does not keep the others from being measured. */
+async function measure(scenarios: readonly Scenario[], settings: ChildSettings): Promise<Figure[]> {
   const figures: Figure[] = []
   for (const { name, title } of scenarios) {
     console.log(`\n${name}: ${title}`)
     try {
-      const settings = { quick: values.quick, productEntry, profile: values.profile }
       figures.push(...(await runInChild(name, settings, (text) => console.log(`  ${text}`))))
     } catch (error) {
       console.error(`  CRASHED: ${String(error)}`)
       process.exitCode = 1
     }
   }
-
-  console.log(`\n${formatTable(figures)}`)
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`)
+  return figures
 }
 
 function select(names: string | undefined): readonly Scenario[] {

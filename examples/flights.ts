@@ -6,7 +6,7 @@
  *   npm start -- --memory         the same job in memory, in this process
  *   npm start -- --flights 2000   fewer flights
  */
-import { fork } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -65,7 +65,7 @@ function runWorker(
   child.on('message', (message: FromWorker) => {
     if ('progress' in message) {
       showProgress(message.progress)
-      if (killAfter !== undefined && message.progress.sent >= killAfter) child.kill('SIGKILL')
+      if (killAfter !== undefined && message.progress.sent >= killAfter) killSoon(child)
     } else {
       finished = true
       console.log(`${run}   store opened in ${message.openMs.toFixed(0)} ms`)
@@ -84,6 +84,11 @@ function runWorker(
   })
 }
 
+/** At any moment of a wave: while flights are sent, while they are consumed, or between two waves. */
+function killSoon(child: ChildProcess): void {
+  setTimeout(() => child.kill('SIGKILL'), Math.random() * 2 * PAUSE_MS)
+}
+
 /** Prints how far the job is, not more often than a person can read. */
 function progressLine(run: string): (progress: Progress) => void {
   let last = 0
@@ -95,8 +100,9 @@ function progressLine(run: string): (progress: Progress) => void {
   }
 }
 
-function printResult(run: string, { sent, delivered, sendMs, totalMs }: JobResult): void {
+function printResult(run: string, { foundStored, sent, delivered, sendMs, totalMs }: JobResult): void {
   const rate = (count: number, ms: number): string => format(Math.round((count / ms) * 1000))
+  if (foundStored > 0) console.log(`${run}   found ${foundStored} flights stored and never acknowledged`)
   console.log(`${run}   sent ${format(sent)} flights, ${rate(sent, sendMs)} a second`)
   console.log(
     `${run}   delivered ${format(delivered)} times, ${rate(delivered, totalMs)} a second, last retry included`,

@@ -18,7 +18,7 @@ export {
   ConsumeResult,
   type MessageListener,
 } from './consumer/message-listener.ts'
-export type { ConsumerCloseReport, PushConsumer, PushConsumerStats } from './consumer/push-consumer.ts'
+export type { CloseReport, PushConsumer, PushConsumerStats } from './consumer/push-consumer.ts'
 export type { PushConsumerOptions } from './consumer/push-consumer-options.ts'
 export type { ConsumeFromWhere } from './consumer/start-offset.ts'
 export type { Clock, RandomSource, Timer } from './model/clock.ts'
@@ -52,7 +52,7 @@ export type {
 export { type SplitOptions, splitIntoBatches } from './model/split-into-batches.ts'
 export { type GroupConfig, Permission, type TopicConfig } from './model/topic.ts'
 export type { LimitSettings, OpenOptions, RetentionSettings } from './open-options.ts'
-export { type CloseReport, PocketMQ } from './pocketmq.ts'
+export { PocketMQ } from './pocketmq.ts'
 export type { Producer, ProducerStats } from './producer/producer.ts'
 export type { ProducerOptions } from './producer/producer-options.ts'
 export {

@@ -4,7 +4,7 @@
  */
 import { EventEmitter } from 'eventemitter3'
 import { Admin } from './admin/admin.ts'
-import { type ConsumerHost, PushConsumer } from './consumer/push-consumer.ts'
+import { type CloseReport, type ConsumerHost, PushConsumer } from './consumer/push-consumer.ts'
 import type { PushConsumerOptions } from './consumer/push-consumer-options.ts'
 import { KeepAlive } from './keep-alive.ts'
 import { MQError } from './model/errors.ts'
@@ -14,14 +14,6 @@ import { type OpenedEngine, openEngine } from './open.ts'
 import { type CompleteOpenOptions, type OpenOptions, parseOpenOptions } from './open-options.ts'
 import { Producer, type ProducerHost } from './producer/producer.ts'
 import type { ProducerOptions } from './producer/producer-options.ts'
-
-/** What was left when an instance closed. */
-export interface CloseReport {
-  /** Whether every listener that had started settled in time. */
-  readonly drained: boolean
-  /** Messages whose listeners had started and did not settle; a durable store delivers them again. */
-  readonly unfinishedCount: number
-}
 
 /**
  * An embedded message queue with the semantics of Apache RocketMQ.
@@ -128,13 +120,16 @@ export class PocketMQ extends EventEmitter<MQEvents> {
   }
 
   async #close(): Promise<CloseReport> {
-    const reports = await Promise.all([...this.#consumers].map((consumer) => consumer.close()))
-    await Promise.all([...this.#producers].map((producer) => producer.close()))
-    this.#isEngineClosed = true
-    await this.#opened.close()
-    return {
-      drained: reports.every(({ drained }) => drained),
-      unfinishedCount: reports.reduce((sum, { unfinishedCount }) => sum + unfinishedCount, 0),
+    try {
+      const reports = await Promise.all([...this.#consumers].map((consumer) => consumer.close()))
+      await Promise.all([...this.#producers].map((producer) => producer.close()))
+      return {
+        drained: reports.every(({ drained }) => drained),
+        unfinishedCount: reports.reduce((sum, { unfinishedCount }) => sum + unfinishedCount, 0),
+      }
+    } finally {
+      this.#isEngineClosed = true
+      await this.#opened.close()
     }
   }
 

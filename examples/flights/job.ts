@@ -1,14 +1,10 @@
 /** The job: send every flight once, let three groups consume them, and be done when nothing is left to do. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PocketMQ } from 'pocketmq'
-import { type Flight, flightKey, latenessOf } from './flight.ts'
+import type { Flight } from './flight.ts'
 import { DELAY_LEVELS, GROUPS, type Group, MAX_RETRIES } from './groups.ts'
 import type { Records } from './records.ts'
-
-export const TOPIC = 'flights'
-
-/** Flights that are under way at the same time. The next wave starts when all of the last are acknowledged. */
-const WAVE_COUNT = 200
+import { recordStored, type Sending, sendFlights, TOPIC } from './send.ts'
 
 /** Where the job stands. */
 export interface Progress {
@@ -18,16 +14,14 @@ export interface Progress {
   readonly delivered: number
 }
 
-export interface JobSettings {
-  readonly flights: readonly Flight[]
-  readonly records: Records
-  /** The pause between two waves; 0 for full speed. */
-  readonly pauseMs: number
+export interface JobSettings extends Sending {
   readonly onProgress: (progress: Progress) => void
 }
 
-/** What a run took. */
+/** What a run did, and how long it took. */
 export interface JobResult extends Progress {
+  /** Flights that an earlier process had stored and did not live to see acknowledged. */
+  readonly foundStored: number
   readonly sendMs: number
   readonly totalMs: number
 }
@@ -53,14 +47,16 @@ export async function runJob(mq: PocketMQ, settings: JobSettings): Promise<JobRe
       delivered++
     })
   }
+  const foundStored = await recordStored(mq, settings)
+  const sendStart = performance.now()
   for await (const count of sendFlights(mq, settings)) {
     sent += count
     report()
   }
-  const sendMs = performance.now() - start
+  const sendMs = performance.now() - sendStart
   while (!(await isFinished(mq))) await sleep(20)
   report()
-  return { sent, delivered, sendMs, totalMs: performance.now() - start }
+  return { foundStored, sent, delivered, sendMs, totalMs: performance.now() - start }
 }
 
 /** Notes each delivery and refuses what its group refuses; a listener that throws gets the message again later. */
@@ -83,55 +79,6 @@ async function startConsumer(
       if (message.deliveryAttempt <= group.refusals(flight)) throw new Error('refused')
     },
   })
-}
-
-/** Sends what is not acknowledged yet, wave by wave; yields the size of each wave. */
-async function* sendFlights(
-  mq: PocketMQ,
-  { flights, records, pauseMs }: JobSettings,
-): AsyncGenerator<number, void> {
-  const producer = await mq.createProducer({ group: 'airports' })
-  const rest = await withoutStored(mq, flights, records)
-  for (let first = 0; first < rest.length; first += WAVE_COUNT) {
-    const wave = rest.slice(first, first + WAVE_COUNT)
-    await Promise.all(
-      wave.map(async (flight) => {
-        await producer.send(messageOf(flight))
-        records.recordAcknowledged(flight.number)
-      }),
-    )
-    yield wave.length
-    if (pauseMs > 0) await sleep(pauseMs)
-  }
-}
-
-function messageOf(flight: Flight) {
-  return {
-    topic: TOPIC,
-    tag: latenessOf(flight),
-    keys: [flight.origin, flight.destination, flightKey(flight)],
-    body: JSON.stringify(flight),
-  }
-}
-
-/**
- * The flights still to be sent. A process that was killed may have stored a flight and not lived to record it; only the
- * wave under way can hold such flights, and their keys tell.
- */
-async function withoutStored(
-  mq: PocketMQ,
-  flights: readonly Flight[],
-  records: Records,
-): Promise<readonly Flight[]> {
-  const acknowledged = records.acknowledged()
-  const rest = flights.filter(({ number }) => !acknowledged.has(number))
-  for (const flight of rest.slice(0, WAVE_COUNT)) {
-    const stored = await mq.admin.queryMessagesByKey(TOPIC, flightKey(flight), { max: 1 })
-    if (stored.length === 0) continue
-    acknowledged.add(flight.number)
-    records.recordAcknowledged(flight.number)
-  }
-  return rest.filter(({ number }) => !acknowledged.has(number))
 }
 
 /** Whether every group has consumed everything and no retry waits. */

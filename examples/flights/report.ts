@@ -2,8 +2,8 @@
 import type { PocketMQ } from 'pocketmq'
 import type { Flight } from './flight.ts'
 import { expectedOf, GROUPS, type Group } from './groups.ts'
-import { TOPIC } from './job.ts'
 import type { Delivery, Records } from './records.ts'
+import { TOPIC } from './send.ts'
 
 /** A count and what it has to be. */
 interface Check {

@@ -184,12 +184,11 @@ export class ConcurrentDispatcher implements DeliveryEnd {
 
   #succeed(delivery: Delivery): void {
     const { queue, firstSequence, count, context } = delivery
-    const acknowledgedCount =
-      context.ackIndex >= count - 1 ? count : Math.max(0, Math.trunc(context.ackIndex) + 1 || 0)
+    const acknowledgedCount = countUpTo(context.ackIndex, count)
     this.#succeededCount += acknowledgedCount
     for (let i = 0; i < acknowledgedCount; i++) queue.finish(firstSequence + i)
-    if (acknowledgedCount < count)
-      this.#fail(delivery, acknowledgedCount, 'It lay behind the ackIndex of its batch.')
+    if (acknowledgedCount === count) return
+    this.#fail(delivery, acknowledgedCount, 'It lay behind the ackIndex of its batch.')
   }
 
   /** Sends the messages from index `from` on back. */
@@ -233,6 +232,11 @@ export class ConcurrentDispatcher implements DeliveryEnd {
     this.#deliveries.add(delivery)
     return delivery
   }
+}
+
+/** How many of a batch are acknowledged; none when the index is nonsense. */
+function countUpTo(ackIndex: number, count: number): number {
+  return ackIndex >= count - 1 ? count : Math.max(0, Math.trunc(ackIndex) + 1 || 0)
 }
 
 function messagesOf({ queue, firstSequence, count }: Delivery): readonly MessageView[] {

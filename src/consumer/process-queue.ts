@@ -31,7 +31,8 @@ export class ProcessQueue {
   #next = 0
   #tail = 0
   #nextOffset: number
-  #dropped = false
+  #isDropped = false
+  #isDiscarded = false
   #onIdle: (() => void) | undefined
 
   #unfinishedCount = 0
@@ -62,7 +63,7 @@ export class ProcessQueue {
 
   /** Messages that may be started. */
   get waitingCount(): number {
-    return this.#dropped ? 0 : this.#tail - this.#next
+    return this.#isDropped ? 0 : this.#tail - this.#next
   }
 
   /** Messages that a listener or a send-back is busy with. */
@@ -80,7 +81,12 @@ export class ProcessQueue {
 
   /** Nothing of this queue may be started any more. */
   get isDropped(): boolean {
-    return this.#dropped
+    return this.#isDropped
+  }
+
+  /** What becomes of its messages is decided elsewhere: they are delivered from another offset, or by another member. */
+  get isDiscarded(): boolean {
+    return this.#isDiscarded
   }
 
   hasRoom({ maxCount, maxBytes, maxSpan }: ProcessQueueLimits): boolean {
@@ -146,18 +152,24 @@ export class ProcessQueue {
 
   /** Starts a message again that was set aside; answers false when the queue is dropped. */
   takeAgain(): boolean {
-    if (this.#dropped) return false
+    if (this.#isDropped) return false
     this.#runningCount += 1
     return true
   }
 
   /** Starts nothing more. Resolves when nothing runs any more, or when told to give up. */
   drop(): Promise<void> {
-    this.#dropped = true
+    this.#isDropped = true
     if (this.#runningCount === 0) return Promise.resolve()
     return new Promise((resolve) => {
       this.#onIdle = resolve
     })
+  }
+
+  /** Starts nothing more, and lets nothing that runs count. */
+  discard(): void {
+    this.#isDropped = true
+    this.#isDiscarded = true
   }
 
   /** Ends the wait of `drop` although something runs. */
@@ -167,7 +179,7 @@ export class ProcessQueue {
 
   #leave(count: number): void {
     this.#runningCount -= count
-    if (this.#runningCount === 0 && this.#dropped) this.#onIdle?.()
+    if (this.#runningCount === 0 && this.#isDropped) this.#onIdle?.()
   }
 
   #reserve(count: number): void {

@@ -118,7 +118,7 @@ export class PullLoop {
     this.#former = [...this.#former.filter(({ runningCount }) => runningCount > 0), position.processQueue]
     position.ending.abort()
     position.keeper.discard()
-    void position.processQueue.drop()
+    position.processQueue.discard()
   }
 
   #processQueues(): ProcessQueue[] {

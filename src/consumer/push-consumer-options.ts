@@ -61,7 +61,7 @@ interface CommonOptions {
   readonly consumeConcurrentlyMaxSpan?: number | undefined
   /** Which member gets which queues; the same for all members of the group. Default `allocateAveragely`. */
   readonly allocateStrategy?: AllocateStrategy | undefined
-  /** How long `close` waits for running listeners, in milliseconds. Default 10 seconds. */
+  /** How long `close` waits for running listeners, in milliseconds. Default: as the instance, which has 10 seconds. */
   readonly closeTimeoutMs?: number | undefined
   /** Closes the consumer when it fires. */
   readonly signal?: AbortSignal | undefined

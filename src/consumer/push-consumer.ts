@@ -29,8 +29,8 @@ export interface ConsumerHost {
   onClosed(consumer: PushConsumer): void
 }
 
-/** What was left when a consumer closed. */
-export interface ConsumerCloseReport {
+/** What was left when a consumer, or an instance with all its consumers, closed. */
+export interface CloseReport {
   /** Whether every listener that had started settled in time. */
   readonly drained: boolean
   /** Messages whose listeners had started and did not settle; they will be delivered again. */
@@ -83,7 +83,7 @@ export class PushConsumer {
   readonly #rebalancer: Rebalancer
   readonly #unwatch: () => void
 
-  #closing: Promise<ConsumerCloseReport> | undefined
+  #closing: Promise<CloseReport> | undefined
   #abandonedCount = 0
 
   private constructor(host: ConsumerHost, options: CompletePushConsumerOptions) {
@@ -93,12 +93,8 @@ export class PushConsumer {
     this.#engine = host.engine
     this.#options = options
     const { clock } = host.engine
-    const shared = {
-      ...options,
-      engine: host.engine,
-      clock,
-      onError: (error: MQError) => this.#onError(error),
-    }
+    const onError = (error: MQError): void => this.#onError(error)
+    const shared = { ...options, engine: host.engine, clock, onError }
     this.#sendBack = new SendBack({ ...shared, redeliver: (due) => this.#dispatcher.redeliver(due) })
     this.#dispatcher = new ConcurrentDispatcher({
       ...shared,
@@ -131,7 +127,7 @@ export class PushConsumer {
     const complete = parsePushConsumerOptions(options)
     const { signal } = complete
     if (signal?.aborted)
-      throw new MQError('ABORTED', 'The signal of the consumer is aborted already.', { cause: signal.reason })
+      throw new MQError('ABORTED', 'The signal has fired already.', { cause: signal.reason })
     const consumer = new PushConsumer(host, complete)
     await consumer.#start()
     signal?.addEventListener('abort', consumer.#onAbort, { once: true })
@@ -168,7 +164,7 @@ export class PushConsumer {
    * Listeners that are not done by then have their signals fired, and their messages are delivered again to the group.
    * A listener must not wait for it, since it waits for the listener.
    */
-  close(): Promise<ConsumerCloseReport> {
+  close(): Promise<CloseReport> {
     this.#closing ??= this.#close()
     return this.#closing
   }
@@ -194,7 +190,7 @@ export class PushConsumer {
     await this.#rebalancer.trigger()
   }
 
-  async #close(): Promise<ConsumerCloseReport> {
+  async #close(): Promise<CloseReport> {
     this.#options.signal?.removeEventListener('abort', this.#onAbort)
     const timer = this.#engine.clock.setTimer(this.#options.closeTimeoutMs, () => this.#abandon())
     await this.#rebalancer.close()

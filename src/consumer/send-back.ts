@@ -39,15 +39,22 @@ export class SendBack {
     this.#host = host
   }
 
-  /** Sends a running message back; it is finished as soon as that is stored. */
+  /** Sends a running message back; it is finished as soon as that is stored. Of a discarded queue it comes again anyway. */
   async send(queue: ProcessQueue, sequence: number, delayLevel: number, reason: string): Promise<void> {
     try {
-      await this.#send(queue.messageAt(sequence), delayLevel, reason)
+      if (!queue.isDiscarded) await this.#send(queue.messageAt(sequence), delayLevel, reason)
     } catch (error) {
       this.#keep(queue, sequence, MQError.from(error))
       return
     }
     queue.finish(sequence)
+  }
+
+  /** Nothing is delivered again after this. */
+  stop(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    this.#setAside.length = 0
   }
 
   async #send(message: MessageView, delayLevel: number, reason: string): Promise<void> {
@@ -62,17 +69,10 @@ export class SendBack {
     }
   }
 
-  /** Nothing is delivered again after this. */
-  stop(): void {
-    this.#timer?.cancel()
-    this.#timer = undefined
-    this.#setAside.length = 0
-  }
-
   #keep(queue: ProcessQueue, sequence: number, error: MQError): void {
     queue.setAside()
-    if (queue.isDropped) return
     this.#host.onError(error)
+    if (queue.isDropped) return
     this.#setAside.push({
       queue,
       sequence,

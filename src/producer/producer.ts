@@ -236,8 +236,8 @@ export class Producer {
       })
     }
     this.#unwatch()
-    await this.#engine.unregisterProducer(this.group, this.clientId)
     this.#host.onClosed(this)
+    await this.#engine.unregisterProducer(this.group, this.clientId)
   }
 }
 

@@ -24,21 +24,27 @@ const FIELDS: ReadonlySet<string> = new Set(['queue', 'selector', 'arg', 'timeou
 
 /** Refuses options that are unknown or contradict each other, and a signal that is already aborted. */
 export function checkSendOptions<A>(options: SendOptions<A>): void {
-  if (typeof options !== 'object' || options === null)
+  if (typeof options !== 'object' || options === null) {
     throw invalidParameter('The options of a send must be an object.')
+  }
   for (const field in options) {
-    if (!FIELDS.has(field))
+    if (!FIELDS.has(field)) {
       throw invalidParameter(`send has no option '${field}'; known are ${[...FIELDS].join(', ')}.`)
+    }
   }
   const { queue, selector, arg, timeoutMs, signal } = options
-  if (queue !== undefined && selector !== undefined)
+  if (queue !== undefined && selector !== undefined) {
     throw invalidParameter('Give either a queue or a selector, not both.')
-  if (queue !== undefined && !isQueue(queue))
+  }
+  if (queue !== undefined && !isQueue(queue)) {
     throw invalidParameter('The queue must have a topic, a brokerName and a queueId.')
-  if (selector !== undefined && typeof selector !== 'function')
+  }
+  if (selector !== undefined && typeof selector !== 'function') {
     throw invalidParameter('The selector must be a function.')
-  if (arg !== undefined && selector === undefined)
+  }
+  if (arg !== undefined && selector === undefined) {
     throw invalidParameter("'arg' needs a selector, such as selectByHash.")
+  }
   if (timeoutMs !== undefined && !(Number.isSafeInteger(timeoutMs) && timeoutMs > 0)) {
     throw invalidParameter(`timeoutMs must be a whole number of milliseconds above 0, not ${timeoutMs}.`)
   }

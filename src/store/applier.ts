@@ -74,6 +74,18 @@ export class Applier {
       })
   }
 
+  /** The last sequence number that was handed over. */
+  get enqueuedSeq(): number {
+    return this.#tail.at(-1)?.lastSeq ?? this.#state.applied
+  }
+
+  /** Applies what may be applied now; waits for work that pauses it. */
+  async drain(): Promise<void> {
+    while (this.#paused !== undefined) await this.#paused
+    this.wake()
+    await this.idle()
+  }
+
   /** Resolves when no slice is in flight. */
   async idle(): Promise<void> {
     while (this.#running !== undefined) await this.#running

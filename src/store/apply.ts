@@ -238,7 +238,8 @@ export function generationOf(state: AppliedState, seq: number): number {
     const start = state.generations[i] as GenerationStart
     if (start.firstSeq <= seq) return start.generation
   }
-  return state.trimmedGeneration
+  // Messages that were trimmed and are applied again: their rows go with those of the generations before.
+  return Math.max(0, state.trimmedGeneration - 1)
 }
 
 /** Generations that may still hold something, newest first. */
@@ -257,6 +258,7 @@ function applyGeneration(
   closeRows(state, slice)
   if (!state.generations.some((start) => start.generation === generation)) {
     state.generations.push({ generation, firstSeq, timestamp, logBytes })
+    state.generations.sort((a, b) => a.generation - b.generation)
   }
   put(slice, keys.generationKey(generation), encodeGeneration(fact))
 }
@@ -367,9 +369,10 @@ function applyTopicDelete(state: AppliedState, slice: Slice, uid: number): void 
   }
 }
 
+/** A trim that is applied again, while a later one is known, takes nothing of that back. */
 function applyTrim(state: AppliedState, slice: Slice, fact: Extract<Fact, { type: 'trim' }>): void {
-  state.trimmedBeforeSeq = fact.beforeSeq
-  state.trimmedGeneration = fact.generation
+  state.trimmedBeforeSeq = Math.max(state.trimmedBeforeSeq, fact.beforeSeq)
+  state.trimmedGeneration = Math.max(state.trimmedGeneration, fact.generation)
   while ((state.generations[0]?.generation ?? fact.generation) < fact.generation) {
     const gone = state.generations.shift()
     if (gone !== undefined) del(slice, keys.generationKey(gone.generation))
@@ -377,7 +380,7 @@ function applyTrim(state: AppliedState, slice: Slice, fact: Extract<Fact, { type
   for (const { queueUid, minOffset } of fact.minimums) {
     const queue = state.queues.get(queueUid)
     if (queue === undefined) continue
-    state.queues.set(queueUid, { ...queue, minOffset })
+    state.queues.set(queueUid, { ...queue, minOffset: Math.max(queue.minOffset, minOffset) })
     slice.touched.add(queueUid)
   }
 }

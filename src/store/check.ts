@@ -225,7 +225,7 @@ function checkAlarms({ state }: CheckSource, problems: CheckProblem[]): void {
   }
 }
 
-/** Visits all rows of a kind; the first damaged one is a problem and ends the visit. */
+/** Visits all rows of a kind; the first damaged one is a problem and ends the visit. Throws when it cannot read at all. */
 async function checkedRows(
   databases: Databases,
   kind: RowKind,
@@ -234,8 +234,10 @@ async function checkedRows(
 ): Promise<void> {
   try {
     for await (const [key, content] of rows(databases.index, kind)) visit(key, content)
-  } catch (error) {
-    problems.push({ kind: 'checksum', message: MQError.from(error).message })
+  } catch (caught) {
+    const error = MQError.from(caught)
+    if (error.code !== 'STORE_CORRUPTED') throw error
+    problems.push({ kind: 'checksum', message: error.message })
   }
 }
 

@@ -19,6 +19,7 @@ import { MQError } from '../model/errors.ts'
 import { MESSAGE_ID_BYTES, type MessageId, writeMessageId } from '../model/message-id.ts'
 import { writeUInt32 } from './bytes.ts'
 import type { AlarmKind, Fact, QueueMinimum } from './fact.ts'
+import { Batch } from './record-format.ts'
 
 export const FACT_HEADER_BYTES = 8
 
@@ -37,7 +38,20 @@ const FactType = {
   trim: 12,
 } as const satisfies Record<Fact['type'], number>
 
+/** Payload bytes of the types that always have as many. */
+const FIXED_BYTES: Readonly<Record<number, number>> = {
+  [FactType.offset]: 16,
+  [FactType['offset-clear']]: 10,
+  [FactType['alarm-set']]: 33,
+  [FactType['alarm-clear']]: 12,
+  [FactType['topic-delete']]: 4,
+  [FactType['group-delete']]: 4,
+  [FactType['id-run']]: 2 * MESSAGE_ID_BYTES,
+  [FactType.generation]: 22,
+}
+
 const ALARM_KINDS: readonly AlarmKind[] = ['retry', 'delay', 'transaction', 'pop']
+const TRIM_HEADER_BYTES = 14
 const QUEUE_MINIMUM_BYTES = 12
 
 /** Writes the header of an append into the bytes kept free in front of its record batch. */
@@ -137,8 +151,10 @@ function encodePayload(fact: Fact): Buffer {
 }
 
 function decodePayload(type: number, bytes: Buffer): Fact {
+  if (bytes.length !== (FIXED_BYTES[type] ?? bytes.length)) throw malformed('a fact has another length than its type')
   switch (type) {
     case FactType.append:
+      if (bytes.length < Batch.HEADER_BYTES) throw malformed('a record batch is cut off')
       return { type: 'append', bytes }
     case FactType.offset:
       return { type: 'offset', groupUid: u32(bytes, 0), queueUid: u48(bytes, 4), offset: u48(bytes, 10) }
@@ -149,9 +165,9 @@ function decodePayload(type: number, bytes: Buffer): Fact {
     case FactType['alarm-clear']:
       return { type: 'alarm-clear', id: u48(bytes, 0), dueTimestamp: u48(bytes, 6) }
     case FactType['topic-put']:
-      return { type: 'topic-put', ...JSON.parse(bytes.toString()) }
+      return { type: 'topic-put', ...parseConfig(bytes) }
     case FactType['group-put']:
-      return { type: 'group-put', ...JSON.parse(bytes.toString()) }
+      return { type: 'group-put', ...parseConfig(bytes) }
     case FactType['topic-delete']:
       return { type: 'topic-delete', uid: u32(bytes, 0) }
     case FactType['group-delete']:
@@ -167,11 +183,12 @@ function decodePayload(type: number, bytes: Buffer): Fact {
         logBytes: u48(bytes, 16),
       }
     case FactType.trim:
+      if (bytes.length < TRIM_HEADER_BYTES) throw malformed('a trim is cut off')
       return {
         type: 'trim',
         generation: u32(bytes, 0),
         beforeSeq: u48(bytes, 4),
-        minimums: decodeMinimums(bytes.subarray(14), u32(bytes, 10)),
+        minimums: decodeMinimums(bytes.subarray(TRIM_HEADER_BYTES), u32(bytes, 10)),
       }
     default:
       throw malformed(`fact type ${type} is unknown`)
@@ -187,6 +204,15 @@ function decodeAlarm(bytes: Buffer) {
     queueUid: u48(bytes, 17),
     queueOffset: u48(bytes, 23),
     attempt: u32(bytes, 29),
+  }
+}
+
+/** Settings are checked before they are written, and guarded by the checksum of their frame. */
+function parseConfig(bytes: Buffer) {
+  try {
+    return JSON.parse(bytes.toString())
+  } catch {
+    throw malformed('settings are not JSON')
   }
 }
 

@@ -6,7 +6,7 @@ import type { Clock } from '../model/clock.ts'
 import { MQError } from '../model/errors.ts'
 import type { AppliedState } from './apply.ts'
 import type { Databases } from './databases.ts'
-import { loadAppliedState } from './index-loader.ts'
+import { loadIndex } from './index-loader.ts'
 import { JOURNAL_VERSION } from './journal-format.ts'
 import { lastSeqOf, scanJournal } from './journal-reader.ts'
 import type { Files } from './medium.ts'
@@ -41,12 +41,12 @@ export async function healDatabases(context: HealContext): Promise<AppliedState>
 async function reopen({ databases, files, untilSeq }: HealContext): Promise<AppliedState> {
   await databases.close().catch(() => undefined)
   await databases.open(false)
-  const state = await loadAppliedState(databases.index)
+  const loaded = await loadIndex(databases.index)
   const scan = await scanJournal(files, JOURNAL_VERSION)
   await replay(
     databases,
-    state,
+    loaded,
     scan.frames.filter((frame) => lastSeqOf(frame) <= untilSeq),
   )
-  return state
+  return loaded.state
 }

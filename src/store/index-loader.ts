@@ -1,6 +1,7 @@
 /**
  * Loads the small tables of the index at open. The summary counts their rows, so a row that LevelDB dropped is noticed;
- * every row has a checksum, so a changed one is too.
+ * every row has a checksum, so a changed one is too. What a power cut took, with the holes that LevelDB leaves between
+ * its logs, is in the journal: so the count is compared when the facts up to the summary are applied again.
  */
 import { MQError } from '../model/errors.ts'
 import { decodeAlarm } from './alarm-row.ts'
@@ -12,12 +13,19 @@ import { decodeGeneration, decodeQueueState, openRow } from './row.ts'
 /** Rows read at a time: no iterator lives longer than a page. */
 const PAGE_COUNT = 1000
 
-export async function loadAppliedState(index: Database): Promise<AppliedState> {
+/** The small tables, and how many rows they should have at the place that they say they are at. */
+export interface LoadedIndex {
+  readonly state: AppliedState
+  /** Absent in an index that was never written to. */
+  readonly summary: Summary | undefined
+}
+
+export async function loadIndex(index: Database): Promise<LoadedIndex> {
   const state = emptyAppliedState()
   const stored = await index.level.get(summaryKey)
   if (stored === undefined) {
     for await (const _ of rows(index, 'topic')) throw corrupted('it has rows but no summary')
-    return state
+    return { state, summary: undefined }
   }
   const summary: Summary = JSON.parse(openRow(summaryKey, stored).toString())
   Object.assign(state, pickNumbers(summary))
@@ -34,8 +42,7 @@ export async function loadAppliedState(index: Database): Promise<AppliedState> {
     const alarm = decodeAlarm(key, row)
     state.alarms.set(alarm.id, alarm)
   }
-  compare(summary, summarize(state))
-  return state
+  return { state, summary }
 }
 
 /** All rows of a kind, with their content, a page at a time. */
@@ -91,8 +98,10 @@ function setOffset(state: AppliedState, groupUid: number, queueUid: number, row:
   queues.set(queueUid, row.readUIntBE(0, 6))
 }
 
-function compare(summary: Summary, found: Summary): void {
-  for (const [name, expected] of Object.entries(summary)) {
+/** Throws `STORE_CORRUPTED` when the tables do not have the rows that the summary counted. */
+export function checkSummary({ state, summary }: LoadedIndex): void {
+  const found = summarize(state)
+  for (const [name, expected] of Object.entries(summary ?? {})) {
     const actual = found[name as keyof Summary]
     if (actual !== expected) throw corrupted(`its ${name} should be ${expected} and is ${actual}`)
   }

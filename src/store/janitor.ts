@@ -37,8 +37,11 @@ export class Janitor {
   #timer: Timer | undefined
   #running: Promise<void> | undefined
   #retiring: Promise<void> | undefined
+  /** The first look at the disk, right after opening. */
+  #looking: Promise<void> | undefined
   #stopped = false
   #isFirstRun = true
+  #isDiskFull = false
 
   constructor(host: JanitorHost) {
     this.#host = host
@@ -46,18 +49,14 @@ export class Janitor {
   }
 
   start(): void {
-    this.#timer = this.#clock.setTimer(this.#host.options.retention.intervalMs, () => {
-      this.run()
-        .catch((error) => this.#host.emit('error', MQError.from(error)))
-        .finally(() => {
-          if (!this.#stopped) this.start()
-        })
-    })
+    this.#looking = this.#watchDisk()
+    this.#setTimer()
   }
 
   async stop(): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()
+    await this.#looking
     await this.#running?.catch(() => undefined)
     await this.#retiring
   }
@@ -78,6 +77,16 @@ export class Janitor {
     })
   }
 
+  #setTimer(): void {
+    this.#timer = this.#clock.setTimer(this.#host.options.retention.intervalMs, () => {
+      this.run()
+        .catch((error) => this.#host.emit('error', MQError.from(error)))
+        .finally(() => {
+          if (!this.#stopped) this.#setTimer()
+        })
+    })
+  }
+
   /** A failed flush of LevelDB is no reason to worry yet: the journal keeps the segments, and the next attempt tells. */
   async #retire(journal: Journal, appliedSeq: number): Promise<void> {
     try {
@@ -90,9 +99,9 @@ export class Janitor {
 
   async #run(): Promise<void> {
     await this.#watchDisk()
-    const source = this.#source()
-    const { options } = this.#host
-    const trim = await planTrim(source, options.retention, this.#clock.now())
+    const { retention } = this.#host.options
+    // Between two slices: while one is applied, the state is ahead of the rows.
+    const trim = await this.#host.exclusively(() => planTrim(this.#source(), retention, this.#clock.now()))
     if (trim !== undefined) {
       this.#reportLosses(trim.minimums)
       await this.#host.trim(trim)
@@ -124,16 +133,17 @@ export class Janitor {
     }
   }
 
+  /** Events tell when it became full and when there is room again, not at every look. */
   async #watchDisk(): Promise<void> {
     const { files, options } = this.#host
     const freeBytes = await files?.freeBytes().catch(() => undefined)
     if (freeBytes === undefined) return
-    const full = freeBytes < options.limits.minFreeDiskBytes
-    if (full)
-      this.#host.emit('warning', {
-        code: 'DISK_LOW',
-        message: `Only ${freeBytes} bytes are free; sends are refused.`,
-      })
-    this.#host.setDiskFull(full)
+    const isFull = freeBytes < options.limits.minFreeDiskBytes
+    if (isFull && !this.#isDiskFull) {
+      const message = `Only ${freeBytes} bytes are free; sends are refused.`
+      this.#host.emit('warning', { code: 'DISK_LOW', message })
+    }
+    this.#isDiskFull = isFull
+    this.#host.setDiskFull(isFull)
   }
 }

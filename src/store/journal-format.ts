@@ -29,8 +29,6 @@ const CRC_POSITION = 4
 const CHECKED_FROM = 8
 const FLAGS_POSITION = 28
 const STARTS_SLICE = 1
-/** Longest frame that is believed: a group of 4 MiB messages and all its facts stay far below. */
-export const FRAME_MAX_BYTES = 64 * 1024 * 1024
 
 export interface SegmentHeader {
   readonly version: number
@@ -102,8 +100,8 @@ export function decodeFrameHeader(segment: Buffer, position: number): FrameHeade
   if (position + FRAME_HEADER_BYTES > segment.length || segment.readUInt32BE(position) !== FRAME_MAGIC)
     return undefined
   const bytes = segment.readUInt32BE(position + 8)
-  if (bytes < FRAME_HEADER_BYTES || bytes > FRAME_MAX_BYTES || position + bytes > segment.length)
-    return undefined
+  // The segment bounds a frame, nothing else may: a frame that was written must be read again, however large its group.
+  if (bytes < FRAME_HEADER_BYTES || position + bytes > segment.length) return undefined
   const checked = segment.subarray(position + CHECKED_FROM, position + bytes)
   if (segment.readUInt32BE(position + CRC_POSITION) !== crc32(checked)) return undefined
   return {

@@ -16,6 +16,10 @@ import {
 } from './journal-format.ts'
 import type { Files } from './medium.ts'
 
+/** How a frame begins; where it is not looked at as a number. */
+const MAGIC_BYTES = Buffer.alloc(4)
+MAGIC_BYTES.writeUInt32BE(FRAME_MAGIC)
+
 /** A commit group as it stands in the journal. */
 export interface JournalFrame {
   readonly seq: number
@@ -152,18 +156,16 @@ class JournalScanner {
   /** Finds sound frames behind a break, wherever they begin. */
   #salvage(segment: Buffer, from: number): void {
     this.#bytesBehindBreak += segment.length - from
-    let position = from
-    while (position + FRAME_HEADER_BYTES <= segment.length) {
-      const frame =
-        segment.readUInt32BE(position) === FRAME_MAGIC ? decodeFrameHeader(segment, position) : undefined
-      if (frame === undefined || frame.seq < (this.#break?.missingSeq ?? 0)) {
-        position += 1
-        continue
+    let position = segment.indexOf(MAGIC_BYTES, from)
+    while (position >= 0) {
+      const frame = decodeFrameHeader(segment, position)
+      const isSound = frame !== undefined && frame.seq >= (this.#break?.missingSeq ?? 0)
+      if (isSound) {
+        this.#resumesAtSeq ??= frame.seq
+        this.#flushedSeq = Math.max(this.#flushedSeq, frame.flushedSeq)
+        this.#framesBehindBreak.push(readFrame(segment, position, frame))
       }
-      this.#resumesAtSeq ??= frame.seq
-      this.#flushedSeq = Math.max(this.#flushedSeq, frame.flushedSeq)
-      this.#framesBehindBreak.push(readFrame(segment, position, frame))
-      position += frame.bytes
+      position = segment.indexOf(MAGIC_BYTES, position + (isSound ? frame.bytes : 1))
     }
   }
 }

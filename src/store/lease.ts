@@ -21,6 +21,8 @@ interface LeaseHolder {
   /** Changes when the machine starts anew; empty where the system does not tell. */
   readonly bootId: string
   readonly host: string
+  /** Which directory it is the lease of: in a copy of the directory it means nothing. */
+  readonly directory: string
   readonly takenAt: string
 }
 
@@ -58,12 +60,12 @@ export async function releaseLease(directory: string): Promise<void> {
 async function writeLease(directory: string, takenAtMs: number): Promise<void> {
   const path = join(directory, LEASE_NAME)
   const aside = join(directory, `${LEASE_NAME}.${process.pid}.tmp`)
-  await writeFile(aside, JSON.stringify(describeThisProcess(takenAtMs)), { mode: 0o600 })
+  await writeFile(aside, JSON.stringify(describeThisProcess(directory, takenAtMs)), { mode: 0o600 })
   try {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       if (await tryLink(aside, path)) return
       const holder = await readHolder(path)
-      if (holder !== undefined && isAlive(holder)) {
+      if (holder !== undefined && isAlive(holder, directory)) {
         throw locked(directory, `process ${holder.pid} on ${holder.host} holds it since ${holder.takenAt}`)
       }
       await removeStale(directory, path)
@@ -101,7 +103,7 @@ async function removeStale(directory: string, path: string): Promise<void> {
   }
   try {
     const holder = await readHolder(path)
-    if (holder === undefined || !isAlive(holder)) await rm(path, { force: true })
+    if (holder === undefined || !isAlive(holder, directory)) await rm(path, { force: true })
   } finally {
     await rm(right, { force: true })
   }
@@ -115,12 +117,16 @@ async function readHolder(path: string): Promise<LeaseHolder | undefined> {
   }
 }
 
-/** A holder on another host counts as alive: nobody here can tell, and two writers would ruin the store. */
-function isAlive(holder: LeaseHolder): boolean {
+/**
+ * A holder on another host counts as alive: nobody here can tell, and two writers would ruin the store. This process is
+ * the holder when another of its threads is, whose registry cannot be seen from here.
+ */
+function isAlive(holder: LeaseHolder, directory: string): boolean {
   if (holder.host !== hostname()) return true
   if (holder.bootId !== bootId()) return false
-  if (holder.pid === process.pid) return false
-  return isRunning(holder.pid) && (holder.processStart === '' || holder.processStart === startOf(holder.pid))
+  const startIsKnown = holder.processStart !== ''
+  if (holder.pid === process.pid && (!startIsKnown || holder.directory !== directory)) return false
+  return isRunning(holder.pid) && (!startIsKnown || holder.processStart === startOf(holder.pid))
 }
 
 function isRunning(pid: number): boolean {
@@ -132,12 +138,13 @@ function isRunning(pid: number): boolean {
   }
 }
 
-function describeThisProcess(takenAtMs: number): LeaseHolder {
+function describeThisProcess(directory: string, takenAtMs: number): LeaseHolder {
   return {
     pid: process.pid,
     processStart: startOf(process.pid),
     bootId: bootId(),
     host: hostname(),
+    directory,
     takenAt: new Date(takenAtMs).toISOString(),
   }
 }
@@ -167,6 +174,6 @@ function hasCode(error: unknown, code: string): boolean {
 function locked(directory: string, holder: string): MQError {
   return new MQError(
     'STORE_LOCKED',
-    `The store '${directory}' is open elsewhere: ${holder}. Close it there first.`,
+    `The store '${directory}' is open elsewhere: ${holder}. Close it there; if that is surely gone, remove the file ${LEASE_NAME}.`,
   )
 }

@@ -8,7 +8,7 @@
 import { MQError } from '../model/errors.ts'
 import { type AppliedState, applyFact, emptySlice, finishSlice, type Slice } from './apply.ts'
 import type { Databases } from './databases.ts'
-import { loadAppliedState } from './index-loader.ts'
+import { checkSummary, type LoadedIndex, loadIndex } from './index-loader.ts'
 import { JOURNAL_VERSION, segmentName } from './journal-format.ts'
 import {
   type JournalBreak,
@@ -53,7 +53,8 @@ export async function recover(files: Files, databases: Databases, marker: Marker
   const scan = await scanJournal(files, JOURNAL_VERSION)
   checkHeader(scan, marker)
   // 6. Load the small tables of the index.
-  const state = await loadAppliedState(databases.index)
+  const loaded = await loadIndex(databases.index)
+  const { state } = loaded
   const clean = marker.state === 'clean'
   const warnings = [...(await databases.damageReport())]
   if (clean) checkClean(state, marker, warnings)
@@ -62,7 +63,7 @@ export async function recover(files: Files, databases: Databases, marker: Marker
   // 7. Cut the torn tail off, so that no later recovery takes it for damage. Damage stays: frames behind it are needed.
   if (!clean && scan.broken !== undefined && isTornTail(scan.broken, state)) await cutTail(files, scan)
   // 8. Replay.
-  await replay(databases, state, frames)
+  await replay(databases, loaded, frames)
   await checkLogEnd(databases, state)
   await databases.barrier()
   const numbers = scan.segments.map((segment) => segment.number)
@@ -83,23 +84,31 @@ export async function recover(files: Files, databases: Databases, marker: Marker
 
 /**
  * Puts the rows of frames again, slice by slice as they were applied, or would have been. Frames before the first one that
- * begins a slice are the end of a slice whose beginning was let go: the databases durably hold all of it.
+ * begins a slice are the end of a slice whose beginning was let go: the databases durably hold all of it. The index must
+ * have what its summary counted as soon as everything up to the summary is there again.
  */
 export async function replay(
   databases: Databases,
-  state: AppliedState,
+  loaded: LoadedIndex,
   frames: readonly JournalFrame[],
 ): Promise<void> {
+  const { state, summary } = loaded
   let slice: Slice | undefined
+  let isChecked = false
   for (const frame of frames) {
     if (frame.startsSlice) {
       await finish(databases, state, slice)
       slice = emptySlice()
+      if (!isChecked && frame.seq > (summary?.applied ?? 0)) {
+        checkSummary(loaded)
+        isChecked = true
+      }
     }
     if (slice === undefined) continue
     for (const [i, fact] of frame.facts.entries()) applyFact(state, slice, fact, frame.seq + i)
   }
   await finish(databases, state, slice)
+  if (!isChecked) checkSummary(loaded)
 }
 
 async function finish(databases: Databases, state: AppliedState, slice: Slice | undefined): Promise<void> {

@@ -95,6 +95,7 @@ export class Store {
       durability: opened.journal === undefined ? 'MEMORY' : options.flushDiskType,
       frames,
       announce: (frame) => this.#announce(frame),
+      onTakenBack: () => this.#gate.admit(),
       fail: (error) => this.#fail(error),
       warnSlowWrite: (durationMs) => this.#warnSlowDisk(durationMs),
     })
@@ -292,12 +293,11 @@ export class Store {
   /** Applies everything written so far, so that the databases alone can answer. */
   async #applyAll(): Promise<void> {
     await this.#writer.drain()
-    await this.#flusher.flush()
-    while (this.#applier.tailBytes > 0 && this.#status.failure === undefined) {
-      this.#applier.wake()
-      await this.#applier.idle()
-      if (this.#applier.tailBytes > 0) await this.#flusher.flush()
-    }
+    const seq = this.#applier.enqueuedSeq
+    do {
+      await this.#flusher.flush()
+      await this.#applier.drain()
+    } while (this.#applier.appliedSeq < seq && this.#status.failure === undefined)
   }
 
   async #querySource() {

@@ -41,6 +41,8 @@ export interface WriterHost {
   readonly frames: FrameBuilder
   /** Makes a written frame visible. */
   announce(frame: Frame): void
+  /** A group was refused and takes no room any more. */
+  onTakenBack(): void
   /** A flush failed: what was written last may be lost. */
   fail(error: MQError): void
   warnSlowWrite(durationMs: number): void
@@ -252,6 +254,7 @@ export class Writer {
     this.#host.frames.takeBack(frame)
     rejectGroup(group, error)
     if (error.outcome === 'unknown') this.#host.fail(error)
+    else this.#host.onTakenBack()
   }
 
   #build(group: CommitGroup): Frame {

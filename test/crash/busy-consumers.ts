@@ -6,7 +6,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { type MessageView, PocketMQ, type Producer } from '../../src/index.ts'
 import type { Job } from './job.ts'
 import type { LedgerWriter } from './ledger.ts'
-import { SeededRandom } from './seeded-random.ts'
+import { WorkloadRandom } from './workload-random.ts'
 import { readStamp, stampBody } from './stamp.ts'
 
 export const CONSUMED_TOPIC = 'flights'
@@ -14,7 +14,7 @@ export const CONSUMING_GROUPS = ['board', 'tower']
 
 /** Works until it is killed. */
 export async function keepConsumersBusy(job: Job, ledger: LedgerWriter): Promise<never> {
-  const random = new SeededRandom(job.seed)
+  const random = new WorkloadRandom(job.seed)
   let sends = 0
   const nextSend = (): string => `${job.round}.${++sends}`
   for (;;) {
@@ -57,7 +57,7 @@ function isRefused(message: MessageView): boolean {
 async function send(
   producer: Producer,
   ledger: LedgerWriter,
-  random: SeededRandom,
+  random: WorkloadRandom,
   steps: number,
   nextSend: () => string,
 ): Promise<void> {
@@ -72,7 +72,7 @@ async function send(
 async function sendOnce(
   producer: Producer,
   ledger: LedgerWriter,
-  random: SeededRandom,
+  random: WorkloadRandom,
   send: string,
 ): Promise<void> {
   const count = random.pick([1, 1, 1, 2, 10])

@@ -14,7 +14,7 @@ import { Store } from '../../src/store/store.ts'
 import { DEFAULT_STORE_OPTIONS, type StoreOptions } from '../../src/store/store-options.ts'
 import type { Job, Profile } from './job.ts'
 import type { LedgerWriter } from './ledger.ts'
-import { SeededRandom } from './seeded-random.ts'
+import { WorkloadRandom } from './workload-random.ts'
 import { stampBody } from './stamp.ts'
 
 /** The offset of this group on the first queue of this topic moves together with sends to the other topic. */
@@ -49,7 +49,7 @@ export function crashOptions(job: Pick<Job, 'directory' | 'flushDiskType' | 'pro
 
 /** Works until it is killed. */
 export async function keepStoreBusy(job: Job, ledger: LedgerWriter): Promise<never> {
-  const random = new SeededRandom(job.seed)
+  const random = new WorkloadRandom(job.seed)
   const counters = { sends: 0, alarms: 0, topics: 0 }
   for (;;) {
     ledger.phase('opening')
@@ -67,7 +67,7 @@ class Worker {
   readonly #store: Store
   readonly #job: Job
   readonly #ledger: LedgerWriter
-  readonly #random: SeededRandom
+  readonly #random: WorkloadRandom
   readonly #counters: { sends: number; alarms: number; topics: number }
   readonly #ids = new MessageIdGenerator(systemClock, systemRandom)
   #stepsLeft = 0
@@ -76,7 +76,7 @@ class Worker {
     store: Store,
     job: Job,
     ledger: LedgerWriter,
-    random: SeededRandom,
+    random: WorkloadRandom,
     counters: { sends: number; alarms: number; topics: number },
   ) {
     this.#store = store

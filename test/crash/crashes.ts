@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type BuiltChild, buildChild } from './build-child.ts'
 import type { Job, Profile } from './job.ts'
 import { Ledger, type Phase } from './ledger.ts'
-import { SeededRandom } from './seeded-random.ts'
+import { WorkloadRandom } from './workload-random.ts'
 import { verifyDirectory } from './verify.ts'
 
 const PROFILES: readonly Profile[] = ['mixed', 'consumer', 'retention', 'mixed', 'consumer', 'large']
@@ -77,7 +77,7 @@ export async function runCrashes(plan: CrashPlan): Promise<CrashReport> {
 class CrashRun {
   readonly #plan: CrashPlan
   readonly #built: BuiltChild
-  readonly #random: SeededRandom
+  readonly #random: WorkloadRandom
   readonly report: CrashReport = {
     kills: 0,
     lost: 0,
@@ -95,7 +95,7 @@ class CrashRun {
   constructor(plan: CrashPlan, built: BuiltChild) {
     this.#plan = plan
     this.#built = built
-    this.#random = new SeededRandom(plan.seed)
+    this.#random = new WorkloadRandom(plan.seed)
   }
 
   async run(): Promise<void> {

@@ -28,7 +28,8 @@ export interface Verdict {
 /** Opens the store, compares, and closes it. */
 export async function verifyDirectory(job: Job, ledger: Ledger): Promise<Verdict> {
   const startedAt = systemClock.monotonicMs()
-  const store = await Store.open(crashOptions(job))
+  // What is looked at must not be trimmed meanwhile.
+  const store = await Store.open(crashOptions({ ...job, profile: 'mixed' }))
   const openMs = systemClock.monotonicMs() - startedAt
   try {
     const verifier = new Verifier(store, ledger)

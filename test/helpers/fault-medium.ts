@@ -4,7 +4,7 @@
  */
 import { MQError } from '../../src/model/errors.ts'
 import type { Database, DatabaseName, Files, Medium } from '../../src/store/medium.ts'
-import { SeededRandom } from '../crash/seeded-random.ts'
+import { WorkloadRandom } from '../crash/workload-random.ts'
 import { CallGate, type DecideFate } from '../store/faults/call-gate.ts'
 import { MeanDirectory, MeanFiles } from '../store/faults/mean-files.ts'
 import { MeanDatabase, MeanDatabaseImage } from '../store/faults/mean-level.ts'
@@ -19,7 +19,7 @@ export interface FaultMediumOptions {
   /** Decides what becomes of each call; by default all work. */
   readonly decide?: DecideFate
   /** Lets calls take various numbers of turns, as these numbers say. */
-  readonly jitter?: SeededRandom
+  readonly jitter?: WorkloadRandom
   readonly seed?: number
 }
 
@@ -27,12 +27,12 @@ export class FaultMedium implements Medium {
   readonly files: Files
   readonly gate: CallGate
   readonly #disk: Disk
-  readonly #random: SeededRandom
+  readonly #random: WorkloadRandom
   #isClaimed = false
 
   constructor(options: FaultMediumOptions = {}, disk: Disk = emptyDisk()) {
     this.#disk = disk
-    this.#random = new SeededRandom(options.seed ?? 1)
+    this.#random = new WorkloadRandom(options.seed ?? 1)
     this.gate = new CallGate(options.decide ?? (() => 'works'), options.jitter)
     const folders = {
       names: () => [...disk.databases.keys()],

@@ -3,6 +3,7 @@ import type { Message } from '../../src/model/message.ts'
 import { type MessageId, parseMessageId } from '../../src/model/message-id.ts'
 import { type OutgoingMessage, prepareMessage } from '../../src/model/outgoing-message.ts'
 import { BlockPool } from '../../src/store/block-pool.ts'
+import { FACT_HEADER_BYTES } from '../../src/store/fact-format.ts'
 import { RecordWriter } from '../../src/store/record-writer.ts'
 
 export const SOME_ID: MessageId = parseMessageId('010102030405060708000000090000000A')
@@ -19,19 +20,16 @@ export interface BatchFields {
 
 /** The bytes of a record batch as they stand in the commit log. */
 export function batchBytes(fields: BatchFields): Buffer {
-  const {
-    queueUid = 65_536,
-    baseOffset = 0,
-    storeTimestamp = 1_800_000_000_000,
-    count = 1,
-    explicitIds,
-  } = fields
+  const { queueUid = 65_536, baseOffset = 0, storeTimestamp = 1_800_000_000_000, count = 1 } = fields
   const messages =
     fields.messages ?? Array.from({ length: count }, (_, i) => outgoing({ body: `m${baseOffset + i}` }))
-  const writer = new RecordWriter(0, 64, new BlockPool(0))
-  if (explicitIds === true) writer.markExplicitIds()
+  const writer = new RecordWriter(new BlockPool(0))
+  if (fields.explicitIds === true) writer.markExplicitIds()
   for (const message of messages) writer.append(message)
-  return Buffer.from(writer.finish(queueUid, baseOffset, storeTimestamp))
+  writer.finish(queueUid, baseOffset, storeTimestamp)
+  const fact = Buffer.alloc(writer.factBytes)
+  writer.copyTo(fact, 0)
+  return fact.subarray(FACT_HEADER_BYTES)
 }
 
 /** A checked message. */

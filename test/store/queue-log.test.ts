@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { MQError } from '../../src/model/errors.ts'
-import { QueueLog } from '../../src/store/queue-log.ts'
+import { BlockPool } from '../../src/store/block-pool.ts'
+import { type LoadPage, QueueLog } from '../../src/store/queue-log.ts'
 import { ReadCache, type ReadPage } from '../../src/store/read-cache.ts'
-import { StoredBatch } from '../../src/store/record-reader.ts'
+import { openStoredBatch, type StoredBatch } from '../../src/store/record-reader.ts'
 import { mqError } from '../helpers/expect-error.ts'
 import { Signal } from '../helpers/signal.ts'
 import { batchBytes } from './batch-bytes.ts'
@@ -11,13 +12,13 @@ const queue = { topic: 'orders', brokerName: 'localhost', queueId: 0 }
 const UID = 65_536
 
 function batch(baseOffset: number, count = 10): StoredBatch {
-  return new StoredBatch(batchBytes({ queueUid: UID, baseOffset, count }), queue)
+  return openStoredBatch(batchBytes({ queueUid: UID, baseOffset, count }), queue)
 }
 
 function page(...batches: StoredBatch[]): ReadPage {
   const firstOffset = batches[0]?.baseOffset ?? 0
   const nextOffset = batches.at(-1)?.nextOffset ?? 0
-  const bytes = batches.reduce((sum, each) => sum + each.bytes.length, 0)
+  const bytes = batches.reduce((sum, each) => sum + each.byteLength, 0)
   return {
     batches,
     firstOffset,
@@ -27,11 +28,18 @@ function page(...batches: StoredBatch[]): ReadPage {
   }
 }
 
+function logOver(applied: number, cacheBytes: number, load: LoadPage): QueueLog {
+  return new QueueLog(UID, queue, 0, applied, {
+    cache: new ReadCache(cacheBytes),
+    load,
+    pool: new BlockPool(0),
+  })
+}
+
 /** A queue whose databases hold batches of ten up to an offset, in pages of two, behind which the tail begins. */
 function logWith({ applied = 100, cacheBytes = 1_000_000 } = {}) {
   const loads: number[] = []
-  const cache = new ReadCache(cacheBytes)
-  const log = new QueueLog(UID, queue, 0, applied, cache, async (_log, offset) => {
+  const log = logOver(applied, cacheBytes, async (_log, offset) => {
     loads.push(offset)
     const first = Math.floor(offset / 10) * 10
     if (first >= applied) throw new MQError('STORE_CORRUPTED', `misses ${offset}`)
@@ -98,7 +106,7 @@ describe('A queue', () => {
 
   test('keeps a failed read-ahead to itself until the page is asked for', async () => {
     const signal = new Signal<ReadPage>()
-    const log = new QueueLog(UID, queue, 0, 100, new ReadCache(1e6), (_log, offset) =>
+    const log = logOver(100, 1e6, (_log, offset) =>
       offset === 0 ? Promise.resolve(page(batch(0), batch(10))) : signal.promise,
     )
     await log.batchAt(0)

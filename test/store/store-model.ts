@@ -4,8 +4,8 @@ import { expect } from 'vitest'
 import type { MessageView } from '../../src/model/message.ts'
 import { parseMessageId } from '../../src/model/message-id.ts'
 import { defaultGroupConfig } from '../../src/model/topic.ts'
-import type { QueueLog } from '../../src/store/queue-log.ts'
 import { searchOffset } from '../../src/store/queries.ts'
+import type { QueueLog } from '../../src/store/queue-log.ts'
 import { type MessageFields, type TestStore, topicConfig } from './set-up.ts'
 
 const QUEUES = 2
@@ -71,12 +71,19 @@ const fields = fc.record({ body, keys: keyList })
 
 const hasTopic = (topic: string) => (model: Model) => model.topics.has(topic)
 
-export const commands: fc.Arbitrary<Command>[] = [
+const catalogCommands: fc.Arbitrary<Command>[] = [
   topicName.map((topic) =>
-    command(`create ${topic}`, (model) => !model.topics.has(topic), async (model, shop) => {
-      await shop.store.commit({ topics: [topicConfig(topic, QUEUES)] })
-      model.topics.set(topic, Array.from({ length: QUEUES }, () => []))
-    }),
+    command(
+      `create ${topic}`,
+      (model) => !model.topics.has(topic),
+      async (model, shop) => {
+        await shop.store.commit({ topics: [topicConfig(topic, QUEUES)] })
+        model.topics.set(
+          topic,
+          Array.from({ length: QUEUES }, () => []),
+        )
+      },
+    ),
   ),
   topicName.map((topic) =>
     command(`delete ${topic}`, hasTopic(topic), async (model, shop) => {
@@ -88,105 +95,211 @@ export const commands: fc.Arbitrary<Command>[] = [
     }),
   ),
   groupName.map((group) =>
-    command(`group ${group}`, (model) => !model.groups.has(group), async (model, shop) => {
-      await shop.store.commit({ groups: [defaultGroupConfig(group)] })
-      model.groups.add(group)
-    }),
+    command(
+      `group ${group}`,
+      (model) => !model.groups.has(group),
+      async (model, shop) => {
+        await shop.store.commit({ groups: [defaultGroupConfig(group)] })
+        model.groups.add(group)
+      },
+    ),
   ),
   groupName.map((group) =>
-    command(`drop ${group}`, (model) => model.groups.has(group), async (model, shop) => {
-      await shop.store.commit({ groupsDeleted: [shop.group(group)] })
-      model.groups.delete(group)
-      for (const key of model.offsets.keys()) if (key.endsWith(`/${group}`)) model.offsets.delete(key)
-      model.alarms = model.alarms.filter((alarm) => alarm.group !== group)
-    }),
+    command(
+      `drop ${group}`,
+      (model) => model.groups.has(group),
+      async (model, shop) => {
+        await shop.store.commit({ groupsDeleted: [shop.group(group)] })
+        model.groups.delete(group)
+        for (const key of model.offsets.keys()) if (key.endsWith(`/${group}`)) model.offsets.delete(key)
+        model.alarms = model.alarms.filter((alarm) => alarm.group !== group)
+      },
+    ),
   ),
-  fc.tuple(topicName, queueId, fc.array(fields, { minLength: 1, maxLength: 6 }), fc.boolean()).map(([topic, queue, all, atOnce]) =>
-    command(`append ${all.length} to ${topic} ${queue}`, hasTopic(topic), async (model, shop) => {
-      const log = shop.log(topic, queue)
-      if (atOnce) await Promise.all(all.map((each) => appendOne(model, shop, log, each)))
-      else for (const each of all) await appendOne(model, shop, log, each)
-    }),
-  ),
+]
+
+const messageCommands: fc.Arbitrary<Command>[] = [
+  fc
+    .tuple(topicName, queueId, fc.array(fields, { minLength: 1, maxLength: 6 }), fc.boolean())
+    .map(([topic, queue, all, atOnce]) =>
+      command(`append ${all.length} to ${topic} ${queue}`, hasTopic(topic), async (model, shop) => {
+        const log = shop.log(topic, queue)
+        if (atOnce) await Promise.all(all.map((each) => appendOne(model, shop, log, each)))
+        else for (const each of all) await appendOne(model, shop, log, each)
+      }),
+    ),
   fc.tuple(topicName, queueId, fc.array(fields, { minLength: 1, maxLength: 20 })).map(([topic, queue, all]) =>
     command(`batch of ${all.length} to ${topic} ${queue}`, hasTopic(topic), async (model, shop) => {
       const receipt = await shop.sendBatch(all, shop.log(topic, queue))
       for (const [i, id] of receipt.messageIds.entries()) {
-        note(model, topic, queue, receipt.queueOffset + i, { id, ...(all[i] as (typeof all)[0]) }, receipt.storeTimestamp)
+        note(
+          model,
+          topic,
+          queue,
+          receipt.queueOffset + i,
+          { id, ...(all[i] as (typeof all)[0]) },
+          receipt.storeTimestamp,
+        )
       }
     }),
   ),
   fc.tuple(topicName, topicName, queueId, fc.nat()).map(([from, to, queue, which]) =>
-    command(`copy from ${from} to ${to} ${queue}`, (model) => model.topics.has(from) && model.topics.has(to), async (model, shop) => {
-      const originals = [...model.messages()].filter(({ topic }) => topic === from)
-      const original = originals[which % Math.max(1, originals.length)]
-      if (original === undefined) return
-      const { id, body, keys } = original.message
-      await appendOne(model, shop, shop.log(to, queue), { body, keys: [...keys], id: parseMessageId(id) })
-    }),
-  ),
-  fc.tuple(topicName, queueId, groupName, fc.nat(30), fc.boolean()).map(([topic, queue, group, wanted, force]) =>
     command(
-      `commit ${group} ${topic} ${queue}`,
-      (model) => model.topics.has(topic) && model.groups.has(group),
+      `copy from ${from} to ${to} ${queue}`,
+      (model) => model.topics.has(from) && model.topics.has(to),
       async (model, shop) => {
-        const offset = Math.min(wanted, model.queue(topic, queue).length)
-        await shop.store.commit({ offsets: [{ group: shop.group(group), log: shop.log(topic, queue), offset, force }] })
-        const key = `${topic}/${queue}/${group}`
-        model.offsets.set(key, force ? offset : Math.max(offset, model.offsets.get(key) ?? 0))
+        const originals = [...model.messages()].filter(({ topic }) => topic === from)
+        const original = originals[which % Math.max(1, originals.length)]
+        if (original === undefined) return
+        const { id, body, keys } = original.message
+        await appendOne(model, shop, shop.log(to, queue), { body, keys: [...keys], id: parseMessageId(id) })
       },
     ),
-  ),
-  fc.tuple(topicName, queueId, groupName, fc.nat(), fc.nat(50_000)).map(([topic, queue, group, which, delay]) =>
-    command(
-      `alarm for ${group} in ${topic} ${queue}`,
-      (model) => model.topics.has(topic) && model.groups.has(group) && model.queue(topic, queue).some((each) => each !== undefined),
-      async (model, shop) => {
-        const log = shop.log(topic, queue)
-        const queueOffset = log.minOffset + (which % (log.maxOffset - log.minOffset))
-        const dueTimestamp = shop.clock.now() + delay
-        await shop.store.commit({
-          alarmsSet: [{ kind: 'retry', dueTimestamp, groupUid: shop.group(group).uid, queueUid: log.uid, queueOffset, attempt: 1 }],
-        })
-        model.alarms.push({ dueTimestamp, group, topic, queueId: queue, queueOffset })
-      },
-    ),
-  ),
-  fc.nat(20_000).map((ms) =>
-    command(`advance ${ms} and clear what is due`, () => true, async (model, shop) => {
-      await shop.clock.advance(ms)
-      const due = shop.store.alarms.due(shop.clock.now(), 100)
-      expect(due.map((alarm) => alarm.dueTimestamp)).toEqual(
-        model.alarms.map((alarm) => alarm.dueTimestamp).filter((time) => time <= shop.clock.now()).sort((a, b) => a - b),
-      )
-      await shop.store.commit({ alarmsCleared: due })
-      model.alarms = model.alarms.filter((alarm) => alarm.dueTimestamp > shop.clock.now())
-    }),
-  ),
-  fc.constant(
-    command('trim', () => true, async (model, shop) => {
-      await shop.store.trim()
-      for (const [topic, queues] of model.topics) {
-        for (const [id, queue] of queues.entries()) {
-          const { minOffset } = shop.log(topic, id)
-          queue.fill(undefined, 0, minOffset)
-        }
-      }
-    }),
-  ),
-  fc.constant(command('check', () => true, (_model, shop) => shop.expectSound())),
-  fc.constant(command('flush', () => true, (_model, shop) => shop.store.flush())),
-  fc.constant(
-    command('reopen', () => true, async (_model, shop) => {
-      if (shop.options.storage === 'disk') await shop.reopen()
-    }),
   ),
 ]
 
-async function appendOne(model: Model, shop: TestStore, log: QueueLog, each: MessageFields & { body: string; keys: string[] }): Promise<void> {
+const otherCommands: fc.Arbitrary<Command>[] = [
+  fc
+    .tuple(topicName, queueId, groupName, fc.nat(30), fc.boolean())
+    .map(([topic, queue, group, wanted, force]) =>
+      command(
+        `commit ${group} ${topic} ${queue}`,
+        (model) => model.topics.has(topic) && model.groups.has(group),
+        async (model, shop) => {
+          const offset = Math.min(wanted, model.queue(topic, queue).length)
+          await shop.store.commit({
+            offsets: [{ group: shop.group(group), log: shop.log(topic, queue), offset, force }],
+          })
+          const key = `${topic}/${queue}/${group}`
+          model.offsets.set(key, force ? offset : Math.max(offset, model.offsets.get(key) ?? 0))
+        },
+      ),
+    ),
+  fc
+    .tuple(topicName, queueId, groupName, fc.nat(), fc.nat(50_000))
+    .map(([topic, queue, group, which, delay]) =>
+      command(
+        `alarm for ${group} in ${topic} ${queue}`,
+        (model) =>
+          model.topics.has(topic) &&
+          model.groups.has(group) &&
+          model.queue(topic, queue).some((each) => each !== undefined),
+        async (model, shop) => {
+          const log = shop.log(topic, queue)
+          const queueOffset = log.minOffset + (which % (log.maxOffset - log.minOffset))
+          const dueTimestamp = shop.clock.now() + delay
+          await shop.store.commit({
+            alarmsSet: [
+              {
+                kind: 'retry',
+                dueTimestamp,
+                groupUid: shop.group(group).uid,
+                queueUid: log.uid,
+                queueOffset,
+                attempt: 1,
+              },
+            ],
+          })
+          model.alarms.push({ dueTimestamp, group, topic, queueId: queue, queueOffset })
+        },
+      ),
+    ),
+  fc.nat(30_000).map((ms) =>
+    command(
+      `advance ${ms} and clear what is due`,
+      () => true,
+      async (model, shop) => {
+        await shop.clock.advance(ms)
+        const due = shop.store.alarms.due(shop.clock.now(), 100)
+        expect(due.map((alarm) => alarm.dueTimestamp)).toEqual(
+          model.alarms
+            .map((alarm) => alarm.dueTimestamp)
+            .filter((time) => time <= shop.clock.now())
+            .sort((a, b) => a - b),
+        )
+        await shop.store.commit({ alarmsCleared: due })
+        model.alarms = model.alarms.filter((alarm) => alarm.dueTimestamp > shop.clock.now())
+      },
+    ),
+  ),
+  fc.constant(
+    command(
+      'trim',
+      () => true,
+      async (model, shop) => {
+        await shop.store.trim()
+        for (const [topic, queues] of model.topics) {
+          for (const [id, queue] of queues.entries()) {
+            const { minOffset } = shop.log(topic, id)
+            queue.fill(undefined, 0, minOffset)
+          }
+        }
+      },
+    ),
+  ),
+  fc.constant(
+    command(
+      'check',
+      () => true,
+      (_model, shop) => shop.expectSound(),
+    ),
+  ),
+  fc.constant(
+    command(
+      'flush',
+      () => true,
+      (_model, shop) => shop.store.flush(),
+    ),
+  ),
+  fc.constant(
+    command(
+      'reopen',
+      () => true,
+      async (_model, shop) => {
+        if (shop.options.storage === 'disk') await shop.reopen()
+      },
+    ),
+  ),
+]
+
+/** Mostly messages, rarely a change of topics and groups. */
+export const commands: fc.Arbitrary<Command>[] = [
+  ...messageCommands,
+  ...messageCommands,
+  ...messageCommands,
+  ...otherCommands,
+  fc.oneof(...catalogCommands),
+]
+
+/** Topics and groups to begin with. */
+export async function begin(model: Model, shop: TestStore): Promise<void> {
+  for (const topic of ['a', '%RETRY%g']) {
+    await shop.createTopic(topic, QUEUES)
+    model.topics.set(
+      topic,
+      Array.from({ length: QUEUES }, () => []),
+    )
+  }
+  await shop.createGroup('g')
+  model.groups.add('g')
+}
+
+async function appendOne(
+  model: Model,
+  shop: TestStore,
+  log: QueueLog,
+  each: MessageFields & { body: string; keys: string[] },
+): Promise<void> {
   const receipt = await shop.send(each, log)
   const { topic, queueId: id } = log.queue
-  note(model, topic, id, receipt.queueOffset, { id: receipt.messageId, body: each.body, keys: each.keys }, receipt.storeTimestamp)
+  note(
+    model,
+    topic,
+    id,
+    receipt.queueOffset,
+    { id: receipt.messageId, body: each.body, keys: each.keys },
+    receipt.storeTimestamp,
+  )
 }
 
 function note(
@@ -205,14 +318,20 @@ function note(
 /** Alarms of a deleted topic are the broker's to clear. */
 async function clearStrayAlarms(shop: TestStore): Promise<void> {
   const { alarms, catalog } = shop.store
-  await shop.store.commit({ alarmsCleared: [...alarms.values()].filter((alarm) => catalog.log(alarm.queueUid) === undefined) })
+  await shop.store.commit({
+    alarmsCleared: [...alarms.values()].filter((alarm) => catalog.log(alarm.queueUid) === undefined),
+  })
 }
 
 /** Holds every way to read the store against the model. */
 export async function expectSame(model: Model, shop: TestStore): Promise<void> {
   await shop.expectSound()
-  expect([...shop.store.catalog.topics()].map(({ config }) => config.topic).sort()).toEqual([...model.topics.keys()].sort())
-  expect([...shop.store.catalog.groups()].map(({ config }) => config.group).sort()).toEqual([...model.groups].sort())
+  expect([...shop.store.catalog.topics()].map(({ config }) => config.topic).sort()).toEqual(
+    [...model.topics.keys()].sort(),
+  )
+  expect([...shop.store.catalog.groups()].map(({ config }) => config.group).sort()).toEqual(
+    [...model.groups].sort(),
+  )
   expect(shop.store.alarms.size).toBe(model.alarms.length)
   for (const [topic, queues] of model.topics) {
     for (const [id, queue] of queues.entries()) await expectSameQueue(model, shop, topic, id, queue)
@@ -243,8 +362,12 @@ async function expectSameQueue(
 
 async function expectSameKey(model: Model, shop: TestStore, topic: string, key: string): Promise<void> {
   const found = await shop.store.queryByKey(shop.topic(topic), key, 0, Number.MAX_SAFE_INTEGER, 10_000)
-  const expected = [...model.messages()].filter((each) => each.topic === topic && each.message.keys.includes(key))
-  expect(found.map(place).sort()).toEqual(expected.map((each) => `${each.topic} ${each.queueId} ${each.offset}`).sort())
+  const expected = [...model.messages()].filter(
+    (each) => each.topic === topic && each.message.keys.includes(key),
+  )
+  expect(found.map(place).sort()).toEqual(
+    expected.map((each) => `${each.topic} ${each.queueId} ${each.offset}`).sort(),
+  )
   const times = found.map((message) => message.storeTimestamp)
   expect(times).toEqual([...times].sort((a, b) => b - a))
 }
@@ -261,7 +384,12 @@ async function expectSameIds(model: Model, shop: TestStore): Promise<void> {
 }
 
 function shown(message: MessageView) {
-  return { id: message.messageId, body: message.text(), keys: message.keys, storeTimestamp: message.storeTimestamp }
+  return {
+    id: message.messageId,
+    body: message.text(),
+    keys: message.keys,
+    storeTimestamp: message.storeTimestamp,
+  }
 }
 
 function shownModel({ id, body, keys, storeTimestamp }: ModelMessage) {

@@ -11,7 +11,7 @@ describe('A send', () => {
     expect(JSON.parse(JSON.stringify(receipt))).toEqual({
       status: 'SEND_OK',
       durability: 'MEMORY',
-      messageId: '01808080808080808013A514800000000' + '2'.slice(0),
+      messageId: '0180808080808080800B48868000000002',
       offsetMessageId: '00000000000100010000000000000001',
       messageIds: [receipt.messageId],
       queue: { topic: 'orders', brokerName: 'localhost', queueId: 1 },

@@ -2,7 +2,7 @@
  * Every call to a medium passes here, is counted, and meets the fate that a test decides: it works, fails before or after
  * it took effect, hangs, or is the last one before the machine stops.
  */
-import type { SeededRandom } from '../../crash/seeded-random.ts'
+import type { WorkloadRandom } from '../../crash/workload-random.ts'
 
 export type Fate =
   | 'works'
@@ -36,7 +36,7 @@ export interface Act<Result> {
 export class CallGate {
   readonly #decide: DecideFate
   /** Delays calls, so that they overlap in many ways. */
-  readonly #jitter: SeededRandom | undefined
+  readonly #jitter: WorkloadRandom | undefined
   readonly #waiting: (() => void)[] = []
   #callCount = 0
   #isReleased = false
@@ -47,7 +47,7 @@ export class CallGate {
     this.#resolveStopped = resolve
   })
 
-  constructor(decide: DecideFate, jitter?: SeededRandom) {
+  constructor(decide: DecideFate, jitter?: WorkloadRandom) {
     this.#decide = decide
     this.#jitter = jitter
   }

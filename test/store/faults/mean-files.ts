@@ -2,8 +2,9 @@
  * The files of a store directory in memory, as mean as POSIX allows: what was not flushed survives a power cut in part, in
  * any order and with holes, and a name that was not flushed may be there or not.
  */
-import type { SeededRandom } from '../../crash/seeded-random.ts'
+
 import type { Files, JournalFile } from '../../../src/store/medium.ts'
+import type { WorkloadRandom } from '../../crash/workload-random.ts'
 import type { CallGate } from './call-gate.ts'
 
 const HOLE_MAX_BYTES = 4096
@@ -52,7 +53,7 @@ export class MeanFile {
   }
 
   /** What a power cut leaves. */
-  afterPowerCut(random: SeededRandom): MeanFile {
+  afterPowerCut(random: WorkloadRandom): MeanFile {
     const ranges = [...this.#dirty, ...this.#forgotten]
     if (ranges.length === 0) return new MeanFile(Buffer.from(this.content))
     const firstLoss = Math.min(...ranges.map(({ from }) => from))
@@ -71,7 +72,7 @@ export class MeanFile {
   }
 }
 
-function punchHoles(content: Buffer, { from, to }: Range, random: SeededRandom): void {
+function punchHoles(content: Buffer, { from, to }: Range, random: WorkloadRandom): void {
   for (let start = from; start < to; start += HOLE_MAX_BYTES) {
     if (!random.chance(0.3)) continue
     const end = Math.min(to, start + random.between(1, HOLE_MAX_BYTES))
@@ -102,7 +103,7 @@ export class MeanDirectory {
     }
   }
 
-  afterPowerCut(random: SeededRandom): MeanDirectory {
+  afterPowerCut(random: WorkloadRandom): MeanDirectory {
     const left = new MeanDirectory()
     for (const name of new Set([...this.entries.keys(), ...this.#flushed.keys()])) {
       const survivor = random.chance(0.5) ? this.entries.get(name) : this.#flushed.get(name)
@@ -147,10 +148,10 @@ export class MeanFiles implements Files {
   readonly #directory: MeanDirectory
   readonly #databases: DatabaseFolders
   readonly #gate: CallGate
-  readonly #random: SeededRandom
+  readonly #random: WorkloadRandom
   freeDiskBytes = 2 ** 40
 
-  constructor(directory: MeanDirectory, databases: DatabaseFolders, gate: CallGate, random: SeededRandom) {
+  constructor(directory: MeanDirectory, databases: DatabaseFolders, gate: CallGate, random: WorkloadRandom) {
     this.#directory = directory
     this.#databases = databases
     this.#gate = gate
@@ -161,9 +162,12 @@ export class MeanFiles implements Files {
     return this.#gate.pass('files.list', {
       run: () => {
         const names = [...this.#directory.entries.keys()]
-        if (folder === '.') return [...names.filter((name) => !name.includes('/')), ...this.#databases.names()]
+        if (folder === '.')
+          return [...names.filter((name) => !name.includes('/')), ...this.#databases.names()]
         if (!this.#directory.entries.has(folder)) throw missing(folder)
-        return names.filter((name) => name.startsWith(`${folder}/`)).map((name) => name.slice(folder.length + 1))
+        return names
+          .filter((name) => name.startsWith(`${folder}/`))
+          .map((name) => name.slice(folder.length + 1))
       },
     })
   }
@@ -227,7 +231,10 @@ export class MeanFiles implements Files {
       },
       runPartly: () => {
         if (this.#random.chance(0.5)) {
-          entries.set(`${name}.tmp`, new MeanFile(Buffer.from(content.slice(0, this.#random.below(content.length)))))
+          entries.set(
+            `${name}.tmp`,
+            new MeanFile(Buffer.from(content.slice(0, this.#random.below(content.length)))),
+          )
         } else {
           entries.set(name, new MeanFile(Buffer.from(content)))
         }
@@ -257,10 +264,10 @@ export class MeanFiles implements Files {
 class MeanJournalFile implements JournalFile {
   readonly #file: MeanFile
   readonly #gate: CallGate
-  readonly #random: SeededRandom
+  readonly #random: WorkloadRandom
   #isOpen = true
 
-  constructor(file: MeanFile, gate: CallGate, random: SeededRandom) {
+  constructor(file: MeanFile, gate: CallGate, random: WorkloadRandom) {
     this.#file = file
     this.#gate = gate
     this.#random = random
@@ -304,7 +311,8 @@ class MeanJournalFile implements JournalFile {
 
   #write(buffers: readonly Buffer[], position: number) {
     const bytes = Buffer.concat(buffers)
-    const writePart = (): void => this.#file.write(bytes.subarray(0, this.#random.below(bytes.length)), position)
+    const writePart = (): void =>
+      this.#file.write(bytes.subarray(0, this.#random.below(bytes.length)), position)
     return {
       run: () => {
         this.#mustBeOpen()

@@ -5,8 +5,8 @@
  * opening; the rejected one may be there.
  */
 import { MemoryLevel } from 'memory-level'
-import type { SeededRandom } from '../../crash/seeded-random.ts'
 import type { Database, DatabaseName } from '../../../src/store/medium.ts'
+import type { WorkloadRandom } from '../../crash/workload-random.ts'
 import type { Act, CallGate } from './call-gate.ts'
 
 const SEGMENT_BYTES = 8 * 1024
@@ -76,16 +76,20 @@ export class MeanDatabaseImage {
 
   /** Reads the logs anew, as opening does, and begins another segment. Answers all records that are left. */
   recover(): readonly (readonly Operation[])[] {
-    this.segments = this.segments.map((segment) => segment.cut(Math.min(segment.records.length, segment.brokenFrom)))
+    this.segments = this.segments.map((segment) =>
+      segment.cut(Math.min(segment.records.length, segment.brokenFrom)),
+    )
     this.segments.push(new MeanSegment())
     return this.segments.flatMap(({ records }) => records)
   }
 
-  afterPowerCut(random: SeededRandom): MeanDatabaseImage {
+  afterPowerCut(random: WorkloadRandom): MeanDatabaseImage {
     const left = new MeanDatabaseImage()
     left.segments = this.segments.map((segment) => {
       const { durableCount, records } = segment
-      const cut = segment.cut(random.chance(0.3) ? durableCount : random.between(durableCount, records.length))
+      const cut = segment.cut(
+        random.chance(0.3) ? durableCount : random.between(durableCount, records.length),
+      )
       cut.durableCount = cut.records.length
       return cut
     })
@@ -183,7 +187,10 @@ class MeanLevel extends MemoryLevel<Buffer, Buffer> {
     await iterator.close()
     for (let from = 0; from < keys.length; from += CLEAR_BATCH_COUNT) {
       const batch = keys.slice(from, from + CLEAR_BATCH_COUNT)
-      await this.#write('clear', batch.map((key) => ({ type: 'del', key })))
+      await this.#write(
+        'clear',
+        batch.map((key) => ({ type: 'del', key })),
+      )
     }
   }
 
@@ -208,13 +215,13 @@ class MeanLevel extends MemoryLevel<Buffer, Buffer> {
   }
 
   async #write(what: string, record: readonly Operation[]): Promise<void> {
-    await (await this.#gate.pass<Promise<void>>(`${this.#name}.${what}`, {
+    await await this.#gate.pass<Promise<void>>(`${this.#name}.${what}`, {
       run: () => {
         this.#image.write(record)
         return memory._batch.call(this, record, {})
       },
       onFailure: (tookEffect) => this.#image.reject(record, tookEffect),
-    }))
+    })
   }
 
   #read<Result>(what: string, run: () => Promise<Result>): Promise<Result> {
@@ -236,7 +243,9 @@ class MeanLevel extends MemoryLevel<Buffer, Buffer> {
 /** LevelDB copies what it is given. */
 function copyOperation(operation: Operation): Operation {
   const key = Buffer.from(operation.key)
-  return operation.type === 'del' ? { type: 'del', key } : { type: 'put', key, value: Buffer.from(operation.value) }
+  return operation.type === 'del'
+    ? { type: 'del', key }
+    : { type: 'put', key, value: Buffer.from(operation.value) }
 }
 
 export class MeanDatabase implements Database {
@@ -275,7 +284,7 @@ export class MeanDatabase implements Database {
   }
 
   async close(): Promise<void> {
-    await (await this.#pass('close', { run: () => this.level.close() }))
+    await await this.#pass('close', { run: () => this.level.close() })
   }
 
   #pass<Result>(what: string, act: Act<Result>): Promise<Result> {
