@@ -20,6 +20,8 @@ export interface ApplierHost {
   closeSlice(): void
   /** Frames were applied: there is room for more. */
   onApplied(): void
+  /** Healing was given up, or a frame cannot be applied: nothing will be any more. */
+  fail(error: MQError): void
   /** A database rejected a slice; resolves when the databases are open again and hold all up to `untilSeq`. */
   heal(error: MQError, untilSeq: number): Promise<AppliedState>
 }
@@ -64,9 +66,9 @@ export class Applier {
   wake(): void {
     if (this.#running !== undefined || this.#paused !== undefined || !this.#canApply()) return
     this.#running = this.#run()
-      // Healing was given up, and the store knows: nothing can be applied any more.
-      .catch(() => {
+      .catch((error: unknown) => {
         this.#stopped = true
+        this.#host.fail(MQError.from(error, 'STORE_FAILED'))
       })
       .finally(() => {
         this.#running = undefined

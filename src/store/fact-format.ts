@@ -151,7 +151,8 @@ function encodePayload(fact: Fact): Buffer {
 }
 
 function decodePayload(type: number, bytes: Buffer): Fact {
-  if (bytes.length !== (FIXED_BYTES[type] ?? bytes.length)) throw malformed('a fact has another length than its type')
+  if (bytes.length !== (FIXED_BYTES[type] ?? bytes.length))
+    throw malformed('a fact has another length than its type')
   switch (type) {
     case FactType.append:
       if (bytes.length < Batch.HEADER_BYTES) throw malformed('a record batch is cut off')

@@ -105,6 +105,7 @@ export class Store {
         closeSlice: () => frames.closeSlice(),
         onApplied: () => this.#onApplied(),
         heal: (error, untilSeq) => this.#heal(error, untilSeq),
+        fail: (error) => this.#fail(error),
       },
       opened.databases,
       state,
@@ -315,10 +316,9 @@ export class Store {
   async #heal(error: MQError, untilSeq: number): Promise<AppliedState> {
     const { journal, medium, databases } = this.#opened
     if (journal === undefined || medium.files === undefined) {
-      this.#fail(
-        new MQError('STORE_FAILED', 'The database in memory failed; nothing can heal it.', { cause: error }),
-      )
-      throw error
+      throw new MQError('STORE_FAILED', 'The database in memory failed; nothing can heal it.', {
+        cause: error,
+      })
     }
     this.#status.setHealing(error)
     const { files } = medium
