@@ -49,7 +49,7 @@ export function rawPuts(bodies: Bodies, messageCount: number): Promise<number> {
 }
 
 /** Microseconds that each of these awaited puts took, with a pause before each. */
-export function rawPutTimes(bodies: Bodies, count: number, pause: () => Promise<void>): Promise<number[]> {
+export function rawPutTimes(bodies: Bodies, count: number, pause: () => Promise<unknown>): Promise<number[]> {
   return withDatabase(async (db) => {
     const times: number[] = []
     const key = Buffer.alloc(KEY_BYTES)

@@ -209,7 +209,7 @@ export class ConcurrentDispatcher implements DeliveryEnd {
       message: `${text} Message ${messageId} is retried later.`,
     })
     for (let i = 0; i < count; i++) this.#host.sendBack(queue, firstSequence + i, TIMEOUT_DELAY_LEVEL, text)
-    this.#abandon(delivery, new MQError('ABORTED', text))
+    this.#abandon(delivery, new MQError('CONSUME_MSG_TIMEOUT', text))
     this.#pump()
   }
 

@@ -49,6 +49,11 @@ export const MQErrorCodes = {
     description: 'An argument or option is missing, unknown or out of range.',
     responseCode: 29,
   },
+  CONSUME_MSG_TIMEOUT: {
+    description:
+      'A listener took longer than its timeout; the message is retried and the late answer ignored.',
+    responseCode: 207,
+  },
   NO_MESSAGE: { description: 'No message has this id or lies at this offset.', responseCode: 208 },
   SEND_TIMEOUT: {
     description: 'A send waited for room longer than its timeout; nothing was written.',

@@ -42,8 +42,8 @@ export class MessageIdGenerator {
   }
 
   /** The next id: greater than every earlier one of this generator, also when the clock runs backwards. */
-  next(): MessageId {
-    const seconds = Math.floor((this.#clock.now() - EPOCH_MS) / 1000) >>> 0
+  next(nowMs = this.#clock.now()): MessageId {
+    const seconds = Math.floor((nowMs - EPOCH_MS) / 1000) >>> 0
     if (seconds > this.#seconds) this.#seconds = seconds
     this.#sequence = (this.#sequence + 1) >>> 0
     if (this.#sequence === 0) this.#seconds += 1

@@ -19,7 +19,7 @@ export function prepareBatch(
     )
   }
   const now = clock.now()
-  const messages = batch.map((message) => prepareMessage(message, ids.next(), now))
+  const messages = batch.map((message) => prepareMessage(message, ids.next(now), now))
   const topic = messages[0]?.topic
   if (topic === undefined) throw illegal('The batch is empty; it needs at least one message.')
   if (isRetryTopic(topic))

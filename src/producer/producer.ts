@@ -146,7 +146,8 @@ export class Producer {
 
   #sendNext(message: Message): Promise<SendReceipt> {
     this.#checkOpen()
-    const messages = prepareMessage(message, this.#ids.next(), this.#engine.clock.now())
+    const now = this.#engine.clock.now()
+    const messages = prepareMessage(message, this.#ids.next(now), now)
     const { topic } = messages
     const timeoutMs = this.#timeoutMs
     const route = this.#routes.get(topic)

@@ -1,6 +1,6 @@
 /** Makes facts visible in memory: the counterpart of `apply.ts`, which makes them rows. */
 import type { AlarmTable } from './alarm-table.ts'
-import type { AppliedState } from './apply.ts'
+import type { AppliedState } from './applied-state.ts'
 import type { Catalog } from './catalog.ts'
 import type { Fact } from './fact.ts'
 import type { OffsetTable } from './offset-table.ts'

@@ -6,11 +6,13 @@
  * the journal, and what a power cut leaves is a prefix.
  */
 import { MQError } from '../model/errors.ts'
-import { type AppliedState, applyFact, emptySlice, finishSlice, type Slice } from './apply.ts'
+import type { AppliedState } from './applied-state.ts'
+import { applyFact, finishSlice } from './apply.ts'
 import type { Databases } from './databases.ts'
 import { decodeFacts } from './fact-format.ts'
 import type { Frame } from './frame.ts'
 import { FRAME_HEADER_BYTES } from './journal-format.ts'
+import { emptySlice, type Slice } from './slice.ts'
 
 /** What the applier needs of its store. */
 export interface ApplierHost {

@@ -4,8 +4,8 @@
  * brought up to date from the journal.
  */
 import { MQError } from '../model/errors.ts'
-import type { Slice } from './apply.ts'
 import type { Database, DatabaseName, Medium } from './medium.ts'
+import type { Slice } from './slice.ts'
 
 export class Databases {
   readonly #medium: Medium

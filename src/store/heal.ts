@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../model/clock.ts'
 import { MQError } from '../model/errors.ts'
-import type { AppliedState } from './apply.ts'
+import type { AppliedState } from './applied-state.ts'
 import type { Databases } from './databases.ts'
 import { loadIndex } from './index-loader.ts'
 import { JOURNAL_VERSION } from './journal-format.ts'

@@ -5,7 +5,7 @@
  */
 import { MQError } from '../model/errors.ts'
 import { decodeAlarm } from './alarm-row.ts'
-import { type AppliedState, emptyAppliedState, type Summary, summarize } from './apply.ts'
+import { type AppliedState, emptyAppliedState, type Summary, summarize } from './applied-state.ts'
 import { type RowKind, rangeOf, summaryKey, u32AfterPrefix, u48AfterPrefix, u48FromEnd } from './keyspace.ts'
 import type { Database } from './medium.ts'
 import { decodeGeneration, decodeQueueState, openRow } from './row.ts'

@@ -3,7 +3,7 @@
 import type { RandomSource } from '../model/clock.ts'
 import { randomBelow } from '../model/clock.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
-import { emptyAppliedState } from './apply.ts'
+import { emptyAppliedState } from './applied-state.ts'
 import { Databases } from './databases.ts'
 import { DiskMedium } from './disk-medium.ts'
 import { Journal } from './journal.ts'

@@ -4,7 +4,7 @@
  */
 import type { MessageView } from '../model/message.ts'
 import { formatMessageId, MESSAGE_ID_BYTES, parseMessageId, writeMessageId } from '../model/message-id.ts'
-import { type AppliedState, liveGenerations } from './apply.ts'
+import { type AppliedState, liveGenerations } from './applied-state.ts'
 import type { Catalog, TopicEntry } from './catalog.ts'
 import type { Databases } from './databases.ts'
 import { KEY_MAX_BYTES, rangeOfId, rangeOfIdRuns, rangeOfKey, rangeOfLog, u48FromEnd } from './keyspace.ts'

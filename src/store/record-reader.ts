@@ -7,6 +7,8 @@ import type { Block } from './block-pool.ts'
 import { Batch, RECORD_BATCH_VERSION, Rec } from './record-format.ts'
 import { StoredMessage } from './stored-message.ts'
 
+const SPACE = 0x20
+
 /** The fields of a batch header. */
 export interface BatchHeader {
   readonly attributes: number
@@ -167,4 +169,20 @@ function findPositions(bytes: Buffer, start: number, count: number): Int32Array 
     position += bytes.readUInt32BE(position)
   }
   return positions
+}
+
+/** The keys of a record as bytes; they are stored joined by spaces, and no key holds one. */
+export function keysOf(bytes: Buffer, position: number): Buffer[] {
+  const length = bytes.readUInt16BE(position + Rec.KEYS_BYTES)
+  if (length === 0) return []
+  const start = position + Rec.HEADER_BYTES + bytes.readUInt16BE(position + Rec.TAG_BYTES)
+  const found: Buffer[] = []
+  let from = start
+  for (let at = start; at <= start + length; at++) {
+    if (at === start + length || bytes[at] === SPACE) {
+      found.push(bytes.subarray(from, at))
+      from = at + 1
+    }
+  }
+  return found
 }

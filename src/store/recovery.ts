@@ -6,7 +6,8 @@
  * databases are complete, the old segments go, and a new one begins.
  */
 import { MQError } from '../model/errors.ts'
-import { type AppliedState, applyFact, emptySlice, finishSlice, type Slice } from './apply.ts'
+import type { AppliedState } from './applied-state.ts'
+import { applyFact, finishSlice } from './apply.ts'
 import type { Databases } from './databases.ts'
 import { checkSummary, type LoadedIndex, loadIndex } from './index-loader.ts'
 import { JOURNAL_VERSION, segmentName } from './journal-format.ts'
@@ -20,6 +21,7 @@ import {
 import { logKey, parseLogKey } from './keyspace.ts'
 import type { Marker } from './marker.ts'
 import type { Files } from './medium.ts'
+import { emptySlice, type Slice } from './slice.ts'
 
 /** Sequence numbers left out after an unclean end, so that none is ever used twice. */
 const SEQ_GAP = 1_000_000
@@ -85,7 +87,8 @@ export async function recover(files: Files, databases: Databases, marker: Marker
 /**
  * Puts the rows of frames again, slice by slice as they were applied, or would have been. Frames before the first one that
  * begins a slice are the end of a slice whose beginning was let go: the databases durably hold all of it. The index must
- * have what its summary counted as soon as everything up to the summary is there again.
+ * have what its summary counted as soon as everything up to the summary is there again; until then that summary stays, and
+ * must outlast a power cut.
  */
 export async function replay(
   databases: Databases,
@@ -95,9 +98,10 @@ export async function replay(
   const { state, summary } = loaded
   let slice: Slice | undefined
   let isChecked = false
+  await databases.barrier()
   for (const frame of frames) {
     if (frame.startsSlice) {
-      await finish(databases, state, slice)
+      await finish(databases, state, slice, isChecked)
       slice = emptySlice()
       if (!isChecked && frame.seq > (summary?.applied ?? 0)) {
         checkSummary(loaded)
@@ -107,13 +111,18 @@ export async function replay(
     if (slice === undefined) continue
     for (const [i, fact] of frame.facts.entries()) applyFact(state, slice, fact, frame.seq + i)
   }
-  await finish(databases, state, slice)
+  await finish(databases, state, slice, isChecked)
   if (!isChecked) checkSummary(loaded)
 }
 
-async function finish(databases: Databases, state: AppliedState, slice: Slice | undefined): Promise<void> {
+async function finish(
+  databases: Databases,
+  state: AppliedState,
+  slice: Slice | undefined,
+  isSummarized: boolean,
+): Promise<void> {
   if (slice === undefined) return
-  finishSlice(state, slice)
+  finishSlice(state, slice, isSummarized)
   await databases.write(slice)
 }
 

@@ -5,7 +5,7 @@
  */
 
 import type { AlarmTable } from './alarm-table.ts'
-import type { AppliedState, GenerationStart } from './apply.ts'
+import type { AppliedState, GenerationStart } from './applied-state.ts'
 import type { Catalog } from './catalog.ts'
 import type { Databases } from './databases.ts'
 import type { Fact, QueueMinimum } from './fact.ts'

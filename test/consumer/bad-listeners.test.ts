@@ -223,7 +223,7 @@ describe('A listener that takes too long', () => {
       expect.objectContaining({ reason: expect.stringContaining('900000 ms') }),
     ])
     expect(host.events('warning')).toEqual([expect.objectContaining({ code: 'LISTENER_TIMEOUT' })])
-    expect(contexts[0]?.signal.reason).toEqual(mqError('ABORTED'))
+    expect(contexts[0]?.signal.reason).toEqual(mqError('CONSUME_MSG_TIMEOUT'))
     expect(consumer.stats).toMatchObject({ runningCount: 0, timedOutCount: 1, succeededCount: 0 })
     answers[0]?.resolve(ConsumeResult.FAILURE)
     await host.clock.advance(10_000)
@@ -246,7 +246,7 @@ describe('A listener that takes too long', () => {
     })
     await host.send(['x'])
     await host.clock.advance(1000)
-    expect(context?.signal.reason).toEqual(mqError('ABORTED', '1000 ms'))
+    expect(context?.signal.reason).toEqual(mqError('CONSUME_MSG_TIMEOUT', '1000 ms'))
   })
 
   test('frees its place, so others can be consumed though it never settles', async () => {

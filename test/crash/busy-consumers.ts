@@ -6,8 +6,8 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { type MessageView, PocketMQ, type Producer } from '../../src/index.ts'
 import type { Job } from './job.ts'
 import type { LedgerWriter } from './ledger.ts'
-import { WorkloadRandom } from './workload-random.ts'
 import { readStamp, stampBody } from './stamp.ts'
+import { WorkloadRandom } from './workload-random.ts'
 
 export const CONSUMED_TOPIC = 'flights'
 export const CONSUMING_GROUPS = ['board', 'tower']
@@ -63,7 +63,9 @@ async function send(
 ): Promise<void> {
   for (let step = 0; step < steps; step++) {
     await Promise.all(
-      Array.from({ length: random.pick([1, 1, 5, 20]) }, () => sendOnce(producer, ledger, random, nextSend())),
+      Array.from({ length: random.pick([1, 1, 5, 20]) }, () =>
+        sendOnce(producer, ledger, random, nextSend()),
+      ),
     )
     if (random.chance(0.3)) await sleep(1)
   }

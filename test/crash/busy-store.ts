@@ -14,8 +14,8 @@ import { Store } from '../../src/store/store.ts'
 import { DEFAULT_STORE_OPTIONS, type StoreOptions } from '../../src/store/store-options.ts'
 import type { Job, Profile } from './job.ts'
 import type { LedgerWriter } from './ledger.ts'
-import { WorkloadRandom } from './workload-random.ts'
 import { stampBody } from './stamp.ts'
+import { WorkloadRandom } from './workload-random.ts'
 
 /** The offset of this group on the first queue of this topic moves together with sends to the other topic. */
 export const MOVERS = 'movers'
@@ -122,7 +122,9 @@ class Worker {
   }
 
   async #sendBurst(): Promise<void> {
-    await Promise.all(Array.from({ length: this.#random.between(2, 40) }, () => this.#send(this.#anyLog(), 1)))
+    await Promise.all(
+      Array.from({ length: this.#random.between(2, 40) }, () => this.#send(this.#anyLog(), 1)),
+    )
   }
 
   async #sendBatch(): Promise<void> {

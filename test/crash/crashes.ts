@@ -12,8 +12,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type BuiltChild, buildChild } from './build-child.ts'
 import type { Job, Profile } from './job.ts'
 import { Ledger, type Phase } from './ledger.ts'
-import { WorkloadRandom } from './workload-random.ts'
 import { verifyDirectory } from './verify.ts'
+import { WorkloadRandom } from './workload-random.ts'
 
 const PROFILES: readonly Profile[] = ['mixed', 'consumer', 'retention', 'mixed', 'consumer', 'large']
 const KILLS_PER_DIRECTORY = 5
@@ -177,7 +177,11 @@ class CrashRun {
     this.#plan.onProgress?.(this.report)
   }
 
-  #complain(kind: 'lost' | 'torn' | 'wrong', { round, profile, flushDiskType }: Job, found: readonly string[]): void {
+  #complain(
+    kind: 'lost' | 'torn' | 'wrong',
+    { round, profile, flushDiskType }: Job,
+    found: readonly string[],
+  ): void {
     this.report[kind] += found.length
     for (const text of found.slice(0, EXAMPLES_MAX)) {
       if (this.report.violations.length >= VIOLATIONS_MAX) return

@@ -24,9 +24,12 @@ export async function readQueue(log: QueueLog): Promise<MessageView[]> {
   while (offset < log.maxOffset) {
     const batch = await log.batchAt(offset)
     if (offset < batch.baseOffset || offset >= batch.baseOffset + batch.count) {
-      throw new Error(`${nameOf(log)}: asked for ${offset}, got ${batch.baseOffset} and ${batch.count - 1} more`)
+      throw new Error(
+        `${nameOf(log)}: asked for ${offset}, got ${batch.baseOffset} and ${batch.count - 1} more`,
+      )
     }
-    for (; offset < batch.baseOffset + batch.count; offset++) messages.push(batch.message(offset - batch.baseOffset))
+    for (; offset < batch.baseOffset + batch.count; offset++)
+      messages.push(batch.message(offset - batch.baseOffset))
   }
   return messages
 }

@@ -81,7 +81,8 @@ class Verifier {
         return
       }
       // A copy for a retry is stored alone.
-      if (!isCopied) this.#checkSend(log, stamp, messages.slice(place, place + stamp.count).map(stampOf), place)
+      if (!isCopied)
+        this.#checkSend(log, stamp, messages.slice(place, place + stamp.count).map(stampOf), place)
       place += isCopied ? 1 : stamp.count
     }
   }
@@ -94,10 +95,12 @@ class Verifier {
       stamps.every((stamp, index) => stamp?.send === first.send && stamp.index === index)
     const where = `${nameOf(log)} ${log.minOffset + place}`
     if (!isWhole) this.torn.push(`send ${first.send} at ${where}`)
-    if (this.#places.has(first.send)) this.wrong.push(`send ${first.send} is at ${this.#places.get(first.send)} and at ${where}`)
+    if (this.#places.has(first.send))
+      this.wrong.push(`send ${first.send} is at ${this.#places.get(first.send)} and at ${where}`)
     this.#places.set(first.send, where)
     const moved = this.#offset(MOVERS, MOVED_TOPIC, 0)
-    if (moved < first.reached) this.torn.push(`send ${first.send} came with offset ${first.reached}, which is ${moved}`)
+    if (moved < first.reached)
+      this.torn.push(`send ${first.send} came with offset ${first.reached}, which is ${moved}`)
   }
 
   #checkSends(): void {
@@ -127,7 +130,8 @@ class Verifier {
     }
     for (const [groupUid, queueUid, offset] of this.#store.offsets.entries()) {
       const log = this.#store.catalog.log(queueUid)
-      if (log === undefined || offset > log.maxOffset) this.wrong.push(`group ${groupUid} is at ${offset} of ${queueUid}`)
+      if (log === undefined || offset > log.maxOffset)
+        this.wrong.push(`group ${groupUid} is at ${offset} of ${queueUid}`)
     }
   }
 
@@ -151,7 +155,9 @@ class Verifier {
       const reached = isDead ? 0 : (this.#store.offsets.get(entry, log) ?? 0)
       for (const message of messages) if (message.queueOffset >= reached) safe.add(message.messageId)
     }
-    const waiting = new Set([...this.#store.alarms.pending(entry.uid)].map((alarm) => `${alarm.queueUid} ${alarm.queueOffset}`))
+    const waiting = new Set(
+      [...this.#store.alarms.pending(entry.uid)].map((alarm) => `${alarm.queueUid} ${alarm.queueOffset}`),
+    )
     for (const { log, messages } of queues) {
       for (const { messageId, queueOffset } of messages) {
         if (waiting.has(`${log.uid} ${queueOffset}`)) safe.add(messageId)
@@ -160,7 +166,12 @@ class Verifier {
     for (const { log, messages } of queues.filter(({ log }) => log.queue.topic === CONSUMED_TOPIC)) {
       const reached = this.#store.offsets.get(entry, log) ?? 0
       for (const { messageId, queueOffset } of messages) {
-        if (queueOffset >= reached || safe.has(messageId) || this.#ledger.handled.has(`${group} ${messageId}`)) continue
+        if (
+          queueOffset >= reached ||
+          safe.has(messageId) ||
+          this.#ledger.handled.has(`${group} ${messageId}`)
+        )
+          continue
         this.lost.push(`${group} passed ${nameOf(log)} offset ${queueOffset} without handling it`)
       }
     }

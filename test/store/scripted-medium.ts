@@ -27,6 +27,8 @@ class KeptDatabase implements Database {
 
 export class ScriptedFiles implements Files {
   readonly #files = new Map<string, Buffer>()
+  /** What a file may grow into without being copied. */
+  readonly #room = new WeakMap<Buffer, Buffer>()
 
   /** Called before each write to the journal; throws to let it fail. */
   beforeWrite: () => void = () => undefined
@@ -48,6 +50,20 @@ export class ScriptedFiles implements Files {
 
   put(name: string, bytes: Buffer): void {
     this.#files.set(name, bytes)
+  }
+
+  /** Writes into a file, which grows by doubling what lies behind its buffer. */
+  writeAt(name: string, bytes: Buffer, position: number): void {
+    const length = position + bytes.length
+    const file = this.get(name)
+    const room = this.#room.get(file)
+    const target =
+      room !== undefined && room.length >= length ? room : Buffer.alloc(Math.max(length, file.length * 2))
+    if (target !== room) file.copy(target)
+    bytes.copy(target, position)
+    const grown = target.subarray(0, length)
+    this.#room.set(grown, target)
+    this.put(name, grown)
   }
 
   names(): string[] {
@@ -106,8 +122,7 @@ class ScriptedFile implements JournalFile {
       this.#files.beforeWrite()
       this.#files.writes.push(bytes.length)
     }
-    const before = this.#files.get(this.#name).subarray(0, position)
-    this.#files.put(this.#name, Buffer.concat([before, bytes]))
+    this.#files.writeAt(this.#name, bytes, position)
     return bytes.length
   }
 

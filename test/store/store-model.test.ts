@@ -35,7 +35,7 @@ const sequences = fc.commands(commands, { maxCommands: 60, size: 'max' })
 test('A store in memory behaves as plain arrays do, whatever is done to it', async () => {
   await fc.assert(
     fc.asyncProperty(sequences, (runs) => runAgainstModel({ storage: 'memory' }, runs)),
-    { numRuns: 60, interruptAfterTimeLimit: 8000 },
+    { numRuns: 50, interruptAfterTimeLimit: 4000 },
   )
 })
 
@@ -45,6 +45,6 @@ test('A store on disk behaves as plain arrays do, whatever is done to it, also w
       const path = await mkdtemp(join(tmpdir(), 'pocketmq-'))
       await runAgainstModel({ storage: 'disk', path }, runs).finally(() => rm(path, { recursive: true }))
     }),
-    { numRuns: 25, interruptAfterTimeLimit: 9000 },
+    { numRuns: 25, interruptAfterTimeLimit: 6000 },
   )
 })

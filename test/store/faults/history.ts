@@ -129,7 +129,9 @@ function compareSets<Item>(
 export function longestPrefix(operations: readonly Operation[], content: Content, from: number): number {
   const world = new World()
   const differences: string[] = []
-  const found = JSON.stringify([...content.queues].map(([place, { minOffset, bodies }]) => [place, minOffset, bodies.length]))
+  const found = JSON.stringify(
+    [...content.queues].map(([place, { minOffset, bodies }]) => [place, minOffset, bodies.length]),
+  )
   let longest: number | undefined
   for (let count = 0; count <= operations.length; count++) {
     if (count > 0) operations[count - 1]?.(world)

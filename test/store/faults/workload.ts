@@ -37,6 +37,7 @@ export class Workload {
   readonly #cleared = new Set<number>()
   readonly #expected = new Map<string, string>()
   readonly #pending = new Set<Promise<void>>()
+  #isClosing = false
   /** Something that must not happen. */
   problem: Error | undefined
 
@@ -68,6 +69,7 @@ export class Workload {
 
   async close(): Promise<void> {
     const { operations } = this.#record
+    this.#isClosing = true
     const closing = this.#store.close()
     // Whatever close waits for by the clock must come.
     while (!(await isSettled(closing)) && !this.#medium.gate.isStopped) await this.#clock.advance(100)
@@ -109,7 +111,8 @@ export class Workload {
     const watched = work.then(
       () => undefined,
       (error) => {
-        if (!isRefusal(error) && !this.#medium.gate.isStopped) this.problem ??= error
+        const isExpected = this.#medium.gate.isStopped || (this.#isClosing && isRefusal(error))
+        if (!isExpected) this.problem ??= error
       },
     )
     this.#pending.add(watched)
@@ -118,16 +121,17 @@ export class Workload {
 
   /** Notes an operation at the time it is asked for, and when it is acknowledged. */
   async #ask<Result>(operation: Operation, asked: Promise<Result>): Promise<Result> {
+    // The machine stands still, and this is only its shadow.
+    if (this.#medium.gate.isStopped) return asked.catch(() => undefined).then(() => NEVER)
     const record = this.#record
     record.operations.push(operation)
     const count = record.operations.length
     const result = await asked.catch((error) => {
-      if (!isRefusal(error)) throw error
       // It is not in the store, but those around it keep their places.
-      record.operations[count - 1] = () => undefined
-      return new Promise<never>(() => undefined)
+      if (isRefusal(error)) record.operations[count - 1] = () => undefined
+      throw error
     })
-    if (this.#medium.gate.isStopped) return new Promise<never>(() => undefined)
+    if (this.#medium.gate.isStopped) return NEVER
     record.acknowledgedCount = Math.max(record.acknowledgedCount, count)
     if (this.#isSyncFlush) record.flushedCount = Math.max(record.flushedCount, count)
     return result
@@ -293,6 +297,8 @@ export class Workload {
   }
 }
 
+const NEVER = new Promise<never>(() => undefined)
+
 function bind(random: WorkloadRandom) {
   return {
     pick: <Item>(items: readonly Item[]): Item => random.pick(items),
@@ -302,7 +308,7 @@ function bind(random: WorkloadRandom) {
 
 /** The store was closed before it took what was asked. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof MQError && error.code === 'CLOSED'
+  return error instanceof MQError && ['CLOSED', 'SERVICE_NOT_AVAILABLE'].includes(error.code)
 }
 
 /** Whether a promise has settled, after a few turns of the event loop. */

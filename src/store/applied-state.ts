@@ -1,0 +1,119 @@
+/**
+ * The small tables of the index in memory, as far as they are applied: what `apply.ts` reads and changes. They are loaded
+ * at open and held against the counts of the summary.
+ */
+import type { GroupConfig, TopicConfig } from '../model/topic.ts'
+import type { Alarm } from './fact.ts'
+import type { QueueState } from './row.ts'
+
+/** Where a generation begins. */
+export interface GenerationStart {
+  readonly generation: number
+  readonly firstSeq: number
+  readonly timestamp: number
+  /** Bytes of all record batches before it, since the store was made. */
+  readonly logBytes: number
+}
+
+/** How far the index is and how many rows its small tables have, so that a lost row is noticed at open. */
+export interface Summary {
+  readonly applied: number
+  readonly lastLogSeq: number
+  readonly logBytes: number
+  readonly nextTopicUid: number
+  readonly nextGroupUid: number
+  readonly nextAlarmId: number
+  readonly trimmedBeforeSeq: number
+  readonly trimmedGeneration: number
+  readonly topicCount: number
+  readonly groupCount: number
+  readonly offsetCount: number
+  readonly alarmCount: number
+  readonly generationCount: number
+  readonly stateCount: number
+}
+
+/** The small tables of the index, as far as they are applied. */
+export interface AppliedState {
+  applied: number
+  /** The last key of the commit log. */
+  lastLogSeq: number
+  /** Bytes of all record batches since the store was made, removed ones included. */
+  logBytes: number
+  nextTopicUid: number
+  nextGroupUid: number
+  nextAlarmId: number
+  trimmedBeforeSeq: number
+  trimmedGeneration: number
+  readonly topics: Map<number, TopicConfig>
+  readonly groups: Map<number, GroupConfig>
+  readonly offsets: Map<number, Map<number, number>>
+  readonly alarms: Map<number, Alarm>
+  readonly generations: GenerationStart[]
+  readonly queues: Map<number, QueueState>
+}
+
+export function emptyAppliedState(): AppliedState {
+  return {
+    applied: 0,
+    lastLogSeq: 0,
+    logBytes: 0,
+    nextTopicUid: 1,
+    nextGroupUid: 1,
+    nextAlarmId: 1,
+    trimmedBeforeSeq: 0,
+    trimmedGeneration: 0,
+    topics: new Map(),
+    groups: new Map(),
+    offsets: new Map(),
+    alarms: new Map(),
+    generations: [],
+    queues: new Map(),
+  }
+}
+
+export function summarize(state: AppliedState): Summary {
+  let offsetCount = 0
+  for (const queues of state.offsets.values()) offsetCount += queues.size
+  const {
+    applied,
+    lastLogSeq,
+    logBytes,
+    nextTopicUid,
+    nextGroupUid,
+    nextAlarmId,
+    trimmedBeforeSeq,
+    trimmedGeneration,
+  } = state
+  return {
+    applied,
+    lastLogSeq,
+    logBytes,
+    nextTopicUid,
+    nextGroupUid,
+    nextAlarmId,
+    trimmedBeforeSeq,
+    trimmedGeneration,
+    topicCount: state.topics.size,
+    groupCount: state.groups.size,
+    offsetCount,
+    alarmCount: state.alarms.size,
+    generationCount: state.generations.length,
+    stateCount: state.queues.size,
+  }
+}
+
+/** The generation that a sequence number belongs to: the same when facts are applied again. */
+export function generationOf(state: AppliedState, seq: number): number {
+  for (let i = state.generations.length - 1; i >= 0; i--) {
+    const start = state.generations[i] as GenerationStart
+    if (start.firstSeq <= seq) return start.generation
+  }
+  // Messages that were trimmed and are applied again: their rows go with those of the generations before.
+  return Math.max(0, state.trimmedGeneration - 1)
+}
+
+/** Generations that may still hold something, newest first. */
+export function liveGenerations(state: Readonly<AppliedState>): number[] {
+  return state.generations.map((start) => start.generation).reverse()
+}
