@@ -2,8 +2,8 @@
  * Pulling: checks, read, and waiting where there is nothing new (semantics sections 4.6, 5.1 and 5.2).
  *
  * A parked pull looks at what is appended in the same turn. What its filter lets through answers it; what it does not is
- * passed over, so nothing is looked at twice, and the pull answers `NO_MATCHED_MSG` when it has passed over as much
- * as one pull may scan, or when its time is up. RocketMQ answers such a pull at its next five-second tick.
+ * passed over, so nothing is looked at twice, and the pull answers `NO_MATCHED_MSG` soon after, so that the group's
+ * progress follows. RocketMQ answers such a pull at its next five-second tick.
  */
 import type { Clock } from '../model/clock.ts'
 import type { PullRequest } from '../model/engine.ts'
@@ -87,7 +87,7 @@ function lookAgain(pull: ParkedPull): void {
   try {
     const result = readMessages(pull.log, pull.request, pull.offset)
     if (result instanceof Promise || !goesOnWaiting(pull, result)) pull.answer(result)
-    else pull.offset = result.nextBeginOffset
+    else if (result.nextBeginOffset > pull.offset) pull.passOver(result.nextBeginOffset)
   } catch (error) {
     pull.refuse(error)
   }

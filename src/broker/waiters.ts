@@ -9,12 +9,17 @@ import type { QueueLog } from '../store/queue-log.ts'
 import { Deadlines } from './deadlines.ts'
 import { pullResult } from './read-messages.ts'
 
+/** How long a pull goes on waiting after its filter let something not pass. */
+const PASSED_OVER_MS = 100
+
 /** A pull that waits. */
 export interface ParkedPull {
   readonly log: QueueLog
   readonly request: PullRequest
   /** Where to look on; beyond the requested offset when the filter let nothing of what came pass. */
-  offset: number
+  readonly offset: number
+  /** The filter let nothing pass before this offset: the pull says so soon, once for all that comes until then. */
+  readonly passOver: (nextOffset: number) => void
   /** Ends the wait; a promise counts as its outcome. */
   readonly answer: (result: PullResult | Promise<PullResult>) => void
   readonly refuse: (error: unknown) => void
@@ -37,17 +42,22 @@ export class Waiters {
       const end = (): void => {
         this.#remove(pull)
         this.#deadlines.delete(pull, suspendMs)
+        this.#deadlines.delete(pull, PASSED_OVER_MS)
         signal?.removeEventListener('abort', abort)
       }
-      const pull: ParkedPull = {
+      const pull = {
         log,
         request,
         offset: request.offset,
-        answer: (result) => {
+        passOver: (nextOffset: number): void => {
+          if (pull.offset === request.offset) this.#hurry(pull)
+          pull.offset = nextOffset
+        },
+        answer: (result: PullResult | Promise<PullResult>): void => {
           end()
           resolve(result)
         },
-        refuse: (error) => {
+        refuse: (error: unknown): void => {
           end()
           reject(error)
         },
@@ -72,6 +82,11 @@ export class Waiters {
   close(error: Error): void {
     for (const pull of this.all()) pull.refuse(error)
     this.#deadlines.close()
+  }
+
+  /** A wait that would end sooner anyway is left to end. */
+  #hurry(pull: ParkedPull): void {
+    if (pull.request.suspendMs > PASSED_OVER_MS) this.#deadlines.add(pull, PASSED_OVER_MS)
   }
 
   #add(pull: ParkedPull): void {

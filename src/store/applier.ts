@@ -36,12 +36,17 @@ export class Applier {
   #tailBytes = 0
   #running: Promise<void> | undefined
   #stopped = false
+  /** As `#state.applied`, but without the slice in flight. */
+  #appliedSeq: number
+  /** Who waits for the end of the slice in flight. */
+  #onSliceDone: (() => void)[] = []
   #paused: Promise<void> | undefined
 
   constructor(host: ApplierHost, databases: Databases, state: AppliedState) {
     this.#host = host
     this.#databases = databases
     this.#state = state
+    this.#appliedSeq = state.applied
   }
 
   /** The small tables as far as they are applied. */
@@ -51,7 +56,7 @@ export class Applier {
 
   /** The last sequence number in both databases. */
   get appliedSeq(): number {
-    return this.#state.applied
+    return this.#appliedSeq
   }
 
   /** Bytes of frames that are not yet in the databases. */
@@ -74,20 +79,22 @@ export class Applier {
       })
       .finally(() => {
         this.#running = undefined
+        this.#tellSliceDone()
         this.wake()
       })
   }
 
   /** The last sequence number that was handed over. */
   get enqueuedSeq(): number {
-    return this.#tail.at(-1)?.lastSeq ?? this.#state.applied
+    return this.#tail.at(-1)?.lastSeq ?? this.#appliedSeq
   }
 
-  /** Applies what may be applied now; waits for work that pauses it. */
-  async drain(): Promise<void> {
+  /** Resolves when the slice in flight, or the next one that may be applied, is in the databases. */
+  async advance(): Promise<void> {
     while (this.#paused !== undefined) await this.#paused
     this.wake()
-    await this.idle()
+    if (this.#running === undefined) return
+    await new Promise<void>((resolve) => this.#onSliceDone.push(resolve))
   }
 
   /** Resolves when no slice is in flight. */
@@ -133,6 +140,7 @@ export class Applier {
         await this.#heal(error)
       }
       this.#drop(frameCount)
+      this.#tellSliceDone()
       this.#host.onApplied()
     }
   }
@@ -169,8 +177,13 @@ export class Applier {
     return length
   }
 
+  #tellSliceDone(): void {
+    for (const resolve of this.#onSliceDone.splice(0)) resolve()
+  }
+
   #drop(frameCount: number): void {
     for (const frame of this.#tail.splice(0, frameCount)) {
+      this.#appliedSeq = frame.lastSeq
       this.#tailBytes -= frame.bytes
       for (const { log } of frame.appends) log.dropApplied()
       // A database in memory keeps the values it was given; one on disk has copied them.

@@ -84,7 +84,9 @@ export class DiskFiles implements Files {
   }
 
   async remove(name: string): Promise<void> {
-    await rm(join(this.#root, name), { force: true })
+    const path = join(this.#root, name)
+    await rm(path, { force: true })
+    await syncDirectory(dirname(path))
   }
 
   async freeBytes(): Promise<number | undefined> {

@@ -15,8 +15,8 @@ const MIB = 1024 * 1024
  * compress badly for the time it takes. The index holds small rows.
  */
 const TUNING: Readonly<Record<DatabaseName, DatabaseTuning>> = {
-  commitlog: { writeBufferSize: 32 * MIB, cacheSize: 4 * MIB, compression: false },
-  index: { writeBufferSize: 8 * MIB, cacheSize: 8 * MIB, compression: true },
+  commitlog: { writeBufferSize: 16 * MIB, cacheSize: 2 * MIB, compression: false },
+  index: { writeBufferSize: 4 * MIB, cacheSize: 4 * MIB, compression: true },
 }
 
 export class DiskMedium implements Medium {

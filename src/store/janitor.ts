@@ -26,6 +26,7 @@ interface JanitorHost {
   trim(fact: Fact): Promise<void>
   /** Resolves when everything written is applied. */
   applied(): Promise<void>
+  /** Runs work between two slices. */
   exclusively<T>(work: () => Promise<T>): Promise<T>
   setDiskFull(full: boolean): void
   readonly emit: EmitEvent
@@ -110,7 +111,7 @@ export class Janitor {
     const isDue = trim !== undefined || this.#isFirstRun || (await hasDeletedTopics(this.#host.databases))
     if (!isDue) return
     await this.#host.applied()
-    await this.#host.exclusively(() => clearRemoved(this.#source()))
+    await clearRemoved(this.#source())
     this.#isFirstRun = false
   }
 

@@ -73,9 +73,16 @@ export async function listSegments(files: Files): Promise<number[]> {
     .sort((a, b) => a - b)
 }
 
-export async function scanJournal(files: Files, supportedVersion: number): Promise<JournalScan> {
+/** Reads the segments from a number on. */
+export async function scanJournal(
+  files: Files,
+  supportedVersion: number,
+  firstSegment = 0,
+): Promise<JournalScan> {
   const scanner = new JournalScanner(supportedVersion)
-  for (const number of await listSegments(files)) scanner.scan(number, await files.read(segmentName(number)))
+  for (const number of await listSegments(files)) {
+    if (number >= firstSegment) scanner.scan(number, await files.read(segmentName(number)))
+  }
   return scanner.result()
 }
 

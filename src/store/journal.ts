@@ -127,8 +127,9 @@ export class Journal {
     for (;;) {
       const oldest = this.#closed[0]
       if (oldest === undefined || oldest.lastSeq > durableSeq) return
-      this.#closed.shift()
+      // In order, and durably: a gap between the segments that are left would be taken for damage.
       await this.#files.remove(segmentName(oldest.number))
+      this.#closed.shift()
     }
   }
 

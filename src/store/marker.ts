@@ -23,6 +23,11 @@ export interface Marker {
   readonly state: 'creating' | 'open' | 'clean'
   /** Of a clean store, the last sequence number. */
   readonly lastSeq: number
+  /**
+   * Of an open store, where its journal begins. What lies before holds nothing more, but the removal of a file may be
+   * interrupted, or undone by a power cut.
+   */
+  readonly firstSegment: number
 }
 
 export async function writeMarker(files: Files, marker: Marker): Promise<void> {

@@ -44,6 +44,7 @@ export interface Files {
   truncate(name: string, lengthBytes: number): Promise<void>
   /** Replaces a file as a whole, durably: either the old or the new content is there. */
   replace(name: string, content: string): Promise<void>
+  /** Removes a file, if it is there, durably. */
   remove(name: string): Promise<void>
   /** Free bytes of the file system, or `undefined` where nobody knows. */
   freeBytes(): Promise<number | undefined>

@@ -71,7 +71,7 @@ async function openDisk(
   if (marker === undefined || marker.state === 'creating') return create(medium, files, databases, options)
   await databases.open(false)
   const recovered = await recover(files, databases, marker)
-  return begin(medium, files, databases, { ...marker, state: 'open' }, recovered)
+  return begin(medium, files, databases, marker, recovered)
 }
 
 /** Nothing is acknowledged before the marker says `open`, so whatever an earlier attempt left may go. */
@@ -87,11 +87,12 @@ async function create(
     createdTimestamp: options.clock.now(),
     state: 'creating',
     lastSeq: 0,
+    firstSegment: 1,
   }
   await writeMarker(files, marker)
   await files.prepare()
   await databases.open(true)
-  return begin(medium, files, databases, { ...marker, state: 'open' }, nothingRecovered())
+  return begin(medium, files, databases, marker, nothingRecovered())
 }
 
 /** 9. Begin a new segment; 10. say that the store is in use; 11. remove the old segments. */
@@ -99,9 +100,10 @@ async function begin(
   medium: Medium,
   files: Files,
   databases: Databases,
-  marker: Marker,
+  before: Marker,
   recovered: Recovered,
 ): Promise<OpenedStore> {
+  const marker: Marker = { ...before, state: 'open', firstSegment: recovered.nextSegment }
   const journal = await Journal.open(files, {
     storeId: BigInt(`0x${marker.storeId}`),
     segmentNumber: recovered.nextSegment,

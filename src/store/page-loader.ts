@@ -13,6 +13,7 @@ import { decodeQueueRow, openRow, type QueueRow } from './row.ts'
 /** A page ends behind the batch that makes it larger than this. */
 const PAGE_BYTES = 512 * 1024
 const PAGE_MAX_BATCHES = 512
+const FIRST_ROWS = 16
 /** Reading ahead begins when this share of a page is consumed. */
 const READ_AHEAD_AT = 0.5
 
@@ -24,7 +25,7 @@ export interface LocatedRow extends QueueRow {
 
 /** Reads the page that begins with the batch that holds `offset`. */
 export async function loadPage(databases: Databases, log: QueueLog, offset: number): Promise<ReadPage> {
-  const rows = await readQueueRows(databases, log.uid, offset)
+  const rows = await readPageRows(databases, log.uid, offset)
   const located = withinPage(rows)
   const values = await databases.log.level.getMany(located.map((row) => logKey(row.seq)))
   const batches: StoredBatch[] = []
@@ -47,12 +48,33 @@ export async function readQueueRows(
   offset: number,
   limit = PAGE_MAX_BATCHES,
 ): Promise<LocatedRow[]> {
-  const entries = await databases.index.level.iterator({ ...rangeOfQueue(queueUid, offset), limit }).all()
-  return entries.map(([key, value]) => {
-    const row = decodeQueueRow(openRow(key, value))
-    const nextOffset = u48FromEnd(key, 6) + 1
-    return { ...row, baseOffset: nextOffset - row.count, nextOffset }
-  })
+  return (await databases.index.level.iterator({ ...rangeOfQueue(queueUid, offset), limit }).all()).map(
+    locateRow,
+  )
+}
+
+/** Rows for one page: a few first, then, knowing how large their batches are, as many more as the page has room for. */
+async function readPageRows(databases: Databases, queueUid: number, offset: number): Promise<LocatedRow[]> {
+  const range = rangeOfQueue(queueUid, offset)
+  const iterator = databases.index.level.iterator({ ...range, limit: PAGE_MAX_BATCHES })
+  try {
+    const rows = (await iterator.nextv(FIRST_ROWS)).map(locateRow)
+    const bytes = rows.reduce((sum, row) => sum + row.bytes, 0)
+    const more = Math.min(
+      PAGE_MAX_BATCHES,
+      Math.ceil(((PAGE_BYTES - bytes) * rows.length) / Math.max(1, bytes)),
+    )
+    if (rows.length < FIRST_ROWS || more < 1) return rows
+    return [...rows, ...(await iterator.nextv(more)).map(locateRow)]
+  } finally {
+    await iterator.close()
+  }
+}
+
+function locateRow([key, value]: [Buffer, Buffer]): LocatedRow {
+  const row = decodeQueueRow(openRow(key, value))
+  const nextOffset = u48FromEnd(key, 6) + 1
+  return { ...row, baseOffset: nextOffset - row.count, nextOffset }
 }
 
 /** Opens the batch of a row; throws when its bytes are damaged or belong elsewhere. */

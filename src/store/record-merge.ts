@@ -5,7 +5,7 @@ import { Batch, Rec, TIME_DELTA_MAX } from './record-format.ts'
 import { type BatchHeader, readBatchHeader } from './record-reader.ts'
 
 /** A batch of this size stands alone: copying it would cost more than a row. */
-const MERGE_MAX_BYTES = 16 * 1024
+const MERGE_MAX_BYTES = 32 * 1024
 
 /** Batches of one queue on their way to one row. */
 export interface MergingBatch {

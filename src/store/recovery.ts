@@ -16,6 +16,7 @@ import {
   type JournalFrame,
   type JournalScan,
   lastSeqOf,
+  listSegments,
   scanJournal,
 } from './journal-reader.ts'
 import { logKey, parseLogKey } from './keyspace.ts'
@@ -52,7 +53,8 @@ export interface Recovered {
 /** Brings the databases up to date and says what to continue with. Throws `STORE_CORRUPTED` when something is missing. */
 export async function recover(files: Files, databases: Databases, marker: Marker): Promise<Recovered> {
   // 4. Read the journal; 5. judge what is broken in it.
-  const scan = await scanJournal(files, JOURNAL_VERSION)
+  const numbers = await listSegments(files)
+  const scan = await scanJournal(files, JOURNAL_VERSION, marker.firstSegment)
   checkHeader(scan, marker)
   // 6. Load the small tables of the index.
   const loaded = await loadIndex(databases.index)
@@ -68,7 +70,6 @@ export async function recover(files: Files, databases: Databases, marker: Marker
   await replay(databases, loaded, frames)
   await checkLogEnd(databases, state)
   await databases.barrier()
-  const numbers = scan.segments.map((segment) => segment.number)
   return {
     state,
     report: {
@@ -79,7 +80,7 @@ export async function recover(files: Files, databases: Databases, marker: Marker
     },
     nextSeq: lastSeq + 1 + (clean ? 0 : SEQ_GAP),
     lastSeq,
-    nextSegment: (numbers.at(-1) ?? 0) + 1,
+    nextSegment: Math.max(marker.firstSegment, ...numbers) + 1,
     oldSegments: numbers,
   }
 }
@@ -177,8 +178,8 @@ function isTornTail(broken: JournalBreak, state: AppliedState): boolean {
 }
 
 /**
- * The journal is damaged: what is missing must be in the databases, and what follows is replayed. Only whole slices are;
- * those cut by the damage are in the databases, or they would not end behind it.
+ * The journal is damaged: what is missing must be in the databases, and what follows is replayed, in whole slices. What lies
+ * before the damage is in the databases too, and is not replayed: it would undo what the missing facts did.
  */
 function judgeBehindBreak(
   scan: JournalScan,
@@ -186,7 +187,7 @@ function judgeBehindBreak(
   state: AppliedState,
   warnings: string[],
 ): readonly JournalFrame[] {
-  const kept = [...scan.frames]
+  let kept = [...scan.frames]
   let next = broken.missingSeq
   let isWhole = true
   for (const frame of scan.framesBehindBreak) {
@@ -198,7 +199,7 @@ function judgeBehindBreak(
       warnings.push(
         `The journal is damaged from sequence number ${next} to ${until}; the databases hold these.`,
       )
-      dropOpenSlice(kept)
+      kept = []
       isWhole = false
     }
     isWhole ||= frame.startsSlice
@@ -208,14 +209,6 @@ function judgeBehindBreak(
   if (next <= Math.max(broken.flushedSeq, state.applied))
     throw missing(next, undefined, 'The journal is damaged')
   return kept
-}
-
-/** Takes away the frames of the last slice, whose end is missing. */
-function dropOpenSlice(frames: JournalFrame[]): void {
-  frames.length = Math.max(
-    0,
-    frames.findLastIndex((frame) => frame.startsSlice),
-  )
 }
 
 async function cutTail(files: Files, scan: JournalScan): Promise<void> {

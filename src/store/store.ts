@@ -36,9 +36,9 @@ import { StoreStatus } from './store-status.ts'
 import { copyBodies, sizeOf } from './waiting-send.ts'
 import { Writer } from './writer.ts'
 
-const READ_CACHE_BYTES = 32 * 1024 * 1024
+const READ_CACHE_BYTES = 16 * 1024 * 1024
 /** Memory kept for the next frames. */
-const POOL_BYTES = 16 * 1024 * 1024
+const POOL_BYTES = 8 * 1024 * 1024
 
 export class Store {
   readonly #options: StoreOptions
@@ -123,7 +123,7 @@ export class Store {
       appliedState: () => this.#applier.state,
       trim: (fact) => this.#writer.commit({ facts: [fact], appends: [] }),
       applied: () => this.#applyAll(),
-      exclusively: (work) => this.#exclusively(work),
+      exclusively: (work) => this.#applier.pauseWhile(work),
       setDiskFull: (isFull) => this.#status.setDiskFull(isFull),
       emit: (name, event) => this.onEvent(name, event),
     })
@@ -211,7 +211,7 @@ export class Store {
   /** Compares everything with everything: checksums, offsets, indexes, alarms. Writes nothing. */
   async check(): Promise<CheckReport> {
     const { databases } = await this.#querySource()
-    return this.#exclusively(() => checkStore({ databases, views: this, state: this.#applier.state }))
+    return this.#applier.pauseWhile(() => checkStore({ databases, views: this, state: this.#applier.state }))
   }
 
   /** Applies the retention rule now. */
@@ -295,10 +295,10 @@ export class Store {
   async #applyAll(): Promise<void> {
     await this.#writer.drain()
     const seq = this.#applier.enqueuedSeq
-    do {
+    while (this.#applier.appliedSeq < seq && this.#status.failure === undefined) {
       await this.#flusher.flush()
-      await this.#applier.drain()
-    } while (this.#applier.appliedSeq < seq && this.#status.failure === undefined)
+      await this.#applier.advance()
+    }
   }
 
   async #querySource() {
@@ -306,11 +306,6 @@ export class Store {
     await this.#applyAll()
     await this.#healed
     return { databases: this.#opened.databases, catalog: this.catalog, state: this.#applier.state }
-  }
-
-  /** Runs work while no slice is applied and no removed row is cleared, so that it sees one state. */
-  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
-    return this.#applier.pauseWhile(work)
   }
 
   async #heal(error: MQError, untilSeq: number): Promise<AppliedState> {

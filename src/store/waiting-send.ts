@@ -15,5 +15,5 @@ export function sizeOf(messages: Messages): number {
 }
 
 function copyBody(message: OutgoingMessage): OutgoingMessage {
-  return typeof message.body === 'string' ? message : { ...message, body: Uint8Array.from(message.body) }
+  return typeof message.body === 'string' ? message : { ...message, body: Buffer.from(message.body) }
 }

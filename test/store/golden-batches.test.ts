@@ -139,7 +139,7 @@ describe('The bytes of a record batch', () => {
   test('are not merged when they are large, too far apart in time, or of another kind', () => {
     const small = batchBytes({})
     const others = [
-      batchBytes({ baseOffset: 1, messages: [outgoing({ body: 'x'.repeat(17_000) })] }),
+      batchBytes({ baseOffset: 1, messages: [outgoing({ body: 'x'.repeat(33_000) })] }),
       batchBytes({ baseOffset: 1, storeTimestamp: 1_800_000_000_000 + 65_536 }),
       batchBytes({ baseOffset: 1, messages: [outgoing({ keys: 'k' })] }),
       batchBytes({ baseOffset: 1, explicitIds: true }),

@@ -130,6 +130,7 @@ test('The marker is JSON for people, with a checksum of itself', async () => {
     createdTimestamp: TIME,
     state: 'clean',
     lastSeq: 44,
+    firstSegment: 7,
   } as const
   await writeMarker(files, marker)
   expect(files.get('STORE.json').toString()).toBe(`{
@@ -138,7 +139,8 @@ test('The marker is JSON for people, with a checksum of itself', async () => {
   "createdTimestamp": 1798761600000,
   "state": "clean",
   "lastSeq": 44,
-  "checksum": "b94227a6"
+  "firstSegment": 7,
+  "checksum": "df983d00"
 }
 `)
   expect(await readMarker(files)).toEqual(marker)

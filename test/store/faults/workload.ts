@@ -216,9 +216,8 @@ export class Workload {
     const entry = this.#store.catalog.topic(name)
     const log = entry?.logs[0]
     if (entry === undefined || log === undefined) throw new Error(`the topic ${name} is not there`)
-    const appended = [this.#append(log, 1), this.#append(log, 2)]
-    if (this.#random.chance(0.5)) await this.#flush()
-    await Promise.all(appended)
+    const flushed = this.#random.chance(0.5) ? this.#flush() : undefined
+    await Promise.all([this.#append(log, 1), this.#append(log, 2), flushed])
     if (!this.#random.chance(0.7)) return
     await this.#ask((world) => world.deleteTopic(name), this.#store.commit({ topicsDeleted: [entry] }))
   }
