@@ -71,7 +71,6 @@ async function startConsumer(
     subscriptions: { [TOPIC]: group.filter },
     maxReconsumeTimes: MAX_RETRIES,
     // A pull that waits passes over what the filter refuses; that counts as consumed when the wait ends.
-    suspendMs: 200,
     listener: async (message) => {
       const flight = message.json<Flight>()
       records.recordDelivery({ group: group.name, flight: flight.number, attempt: message.deliveryAttempt })

@@ -11,7 +11,6 @@ import { applyFact, finishSlice } from './apply.ts'
 import type { Databases } from './databases.ts'
 import { decodeFacts } from './fact-format.ts'
 import type { Frame } from './frame.ts'
-import { FRAME_HEADER_BYTES } from './journal-format.ts'
 import { emptySlice, type Slice } from './slice.ts'
 
 /** What the applier needs of its store. */
@@ -104,8 +103,8 @@ export class Applier {
 
   /** Finishes what may be applied, then applies no more. */
   async stop(): Promise<void> {
-    while (this.#paused !== undefined) await this.#paused
-    await this.idle()
+    // A pause may come while a slice is in flight, and there may be more to apply behind it.
+    while (this.#paused !== undefined || this.#running !== undefined) await (this.#paused ?? this.#running)
     this.#stopped = true
   }
 
@@ -159,10 +158,10 @@ export class Applier {
   }
 
   /** Decodes the frame as recovery does: what is applied is what was written. */
-  #applyFrame(slice: Slice, { seq, parts }: Frame): void {
-    let next = seq
-    for (const [i, part] of parts.entries()) {
-      for (const fact of decodeFacts(i === 0 ? part.subarray(FRAME_HEADER_BYTES) : part)) {
+  #applyFrame(slice: Slice, frame: Frame): void {
+    let next = frame.seq
+    for (const part of frame.factParts()) {
+      for (const fact of decodeFacts(part)) {
         applyFact(this.#state, slice, fact, next)
         next += 1
       }
@@ -187,7 +186,7 @@ export class Applier {
       this.#tailBytes -= frame.bytes
       for (const { log } of frame.appends) log.dropApplied()
       // A database in memory keeps the values it was given; one on disk has copied them.
-      if (this.#databases.copyValues) for (const block of frame.blocks) block.release()
+      if (this.#databases.copyValues) frame.release()
     }
   }
 }

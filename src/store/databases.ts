@@ -39,10 +39,15 @@ export class Databases {
     }
   }
 
-  /** The commit log first: a row of the index never points to a batch that is not there. */
+  /**
+   * Writes both at the same time; a slice that is in one and not in the other is written again at the next open, and nobody
+   * reads it before. When one of them fails, the other has ended too, so both may be closed.
+   */
   async write(slice: Slice): Promise<void> {
-    if (slice.log.length > 0) await this.log.level.batch(slice.log)
-    await this.index.level.batch(slice.index)
+    const writing = [this.index.level.batch(slice.index)]
+    if (slice.log.length > 0) writing.push(this.log.level.batch(slice.log))
+    for (const result of await Promise.allSettled(writing))
+      if (result.status === 'rejected') throw result.reason
   }
 
   /** Makes everything written so far survive a power cut. */

@@ -19,26 +19,88 @@ import { StoredBatch } from './record-reader.ts'
 export interface FramedAppend {
   readonly log: QueueLog
   readonly batch: StoredBatch
-  /** Who waits for it; emptied when they are answered. */
-  readonly sends: PendingSend[]
+  /** Who waits for it; nobody once they are answered. */
+  sends: readonly PendingSend[]
 }
 
-/** A commit group ready to be written. */
-export interface Frame {
+/** A large batch, which stays where it was encoded. */
+interface LargePart {
+  readonly block: Block
+  readonly bytes: number
+}
+
+/** A commit group ready to be written. Thousands may wait to be applied, so a frame is small and makes its views anew. */
+export class Frame {
   readonly seq: number
   readonly lastSeq: number
   /** It is applied apart from the frame before it. */
   readonly startsSlice: boolean
   /** Bytes of the whole frame. */
   readonly bytes: number
-  /** The frame as it is written, part by part. */
-  readonly parts: readonly Buffer[]
   readonly appends: readonly FramedAppend[]
   /** Facts other than appends. */
   readonly facts: readonly Fact[]
-  /** The memory of the parts, in use until the frame is applied. */
-  readonly blocks: readonly Block[]
+  readonly #slab: Block
+  readonly #start: number
+  readonly #end: number
+  readonly #large: readonly LargePart[]
+
+  constructor(
+    numbers: FrameNumbers,
+    place: FramePlace,
+    appends: readonly FramedAppend[],
+    facts: readonly Fact[],
+  ) {
+    this.seq = numbers.seq
+    this.lastSeq = numbers.seq + numbers.factCount - 1
+    this.startsSlice = numbers.startsSlice
+    this.bytes = numbers.bytes
+    this.appends = appends
+    this.facts = facts
+    this.#slab = place.slab
+    this.#start = place.start
+    this.#end = place.end
+    this.#large = place.large
+  }
+
+  /** The frame as it is written, part by part; the first one begins with its header. */
+  parts(): Buffer[] {
+    const parts = [this.#slab.buffer.subarray(this.#start, this.#end)]
+    for (const { block, bytes } of this.#large) parts.push(block.buffer.subarray(0, bytes))
+    return parts
+  }
+
+  /** The facts as they are written, part by part. */
+  factParts(): Buffer[] {
+    const parts = this.parts()
+    parts[0] = this.#slab.buffer.subarray(this.#start + FRAME_HEADER_BYTES, this.#end)
+    return parts
+  }
+
+  /** Its memory may be used again. */
+  release(): void {
+    this.#slab.release()
+    for (const { block } of this.#large) block.release()
+  }
 }
+
+interface FrameNumbers {
+  readonly seq: number
+  readonly factCount: number
+  readonly startsSlice: boolean
+  readonly bytes: number
+}
+
+/** Where the parts of a frame lie. */
+interface FramePlace {
+  readonly slab: Block
+  readonly start: number
+  readonly end: number
+  readonly large: readonly LargePart[]
+}
+
+const NO_FACTS: readonly Fact[] = Object.freeze([])
+const NO_PARTS: readonly LargePart[] = Object.freeze([])
 
 /** A slice is as large as keeps the event loop free while it is applied. */
 const SLICE_MAX_BYTES = 1024 * 1024
@@ -99,36 +161,24 @@ export class FrameBuilder {
 
   /** Builds the frame of a group and empties the queues' writers. `flushedSeq` is what the journal is known to hold. */
   build(group: CommitGroup, flushedSeq: number): Frame {
-    const seq = this.#nextSeq
     // Store times never fall, also when the clock does: searching by time relies on it.
     this.#timestamp = Math.max(this.#timestamp, this.#clock.now())
     const facts = this.#factsOf(group)
-    const small = group.appends.filter(({ log }) => log.records.factBytes < LARGE_BATCH_BYTES)
-    const large =
-      small.length === group.appends.length ? [] : group.appends.filter((each) => !small.includes(each))
-    const start = this.#reserve(small, facts, group)
+    const encoded = facts.map(encodeFact)
     const appends: FramedAppend[] = []
-    const parts: Buffer[] = []
-    const blocks: Block[] = [this.#slab]
+    const start = this.#reserve(group, encoded)
+    const end = this.#frameSmallParts(group, encoded, start, appends)
+    const large = this.#frameLargeParts(group, appends)
     this.#slab.retain()
+    this.#slabPosition = end
 
-    let position = start + FRAME_HEADER_BYTES
-    for (const bytes of facts.encoded) position += bytes.copy(this.#slab.buffer, position)
-    for (const staged of small) position = this.#frameSmall(staged, position, appends)
-    if (group.idRun !== undefined) {
-      writeIdRun(this.#slab.buffer, position, group.idRun.first, group.idRun.last)
-      position += ID_RUN_BYTES
-    }
-    this.#slabPosition = position
-    parts.push(this.#slab.buffer.subarray(start, position))
-    for (const staged of large) this.#frameLarge(staged, appends, parts, blocks)
-
-    const factCount = group.appends.length + facts.plain.length + (group.idRun === undefined ? 0 : 1)
-    const bytes = parts.reduce((sum, part) => sum + part.length, 0)
-    const startsSlice = this.#countIntoSlice(bytes)
-    writeFrameHeader(parts, { bytes, seq, factCount, flushedSeq, startsSlice })
-    this.#nextSeq = seq + factCount
-    return { seq, lastSeq: this.#nextSeq - 1, startsSlice, bytes, parts, appends, facts: facts.plain, blocks }
+    const bytes = large.reduce((sum, part) => sum + part.bytes, end - start)
+    const factCount = group.appends.length + facts.length + (group.idRun === undefined ? 0 : 1)
+    const numbers = { seq: this.#nextSeq, factCount, startsSlice: this.#countIntoSlice(bytes), bytes }
+    const frame = new Frame(numbers, { slab: this.#slab, start, end, large }, appends, facts)
+    writeFrameHeader(frame.parts(), { ...numbers, flushedSeq })
+    this.#nextSeq += factCount
+    return frame
   }
 
   /** Takes back the numbers of a frame that is not in the journal. */
@@ -140,33 +190,48 @@ export class FrameBuilder {
       log.writtenOffset = batch.baseOffset
       this.#logBytes -= batch.byteLength
     }
-    for (const block of frame.blocks) block.release()
+    frame.release()
   }
 
   /** The facts of a group besides its appends; a generation comes before what belongs to it. */
-  #factsOf(group: CommitGroup): { readonly plain: readonly Fact[]; readonly encoded: readonly Buffer[] } {
-    const plain =
-      group.appends.length > 0 && this.#needsGeneration()
-        ? [this.#startGeneration(), ...group.facts]
-        : group.facts
-    return { plain, encoded: plain.map(encodeFact) }
+  #factsOf(group: CommitGroup): readonly Fact[] {
+    if (group.appends.length > 0 && this.#needsGeneration()) return [this.#startGeneration(), ...group.facts]
+    return group.facts.length === 0 ? NO_FACTS : group.facts
   }
 
   /** Makes room in the slab for the header and all small parts; answers where they begin. */
-  #reserve(
-    small: readonly StagedAppend[],
-    facts: { readonly encoded: readonly Buffer[] },
-    group: CommitGroup,
-  ): number {
-    let bytes = FRAME_HEADER_BYTES + (group.idRun === undefined ? 0 : ID_RUN_BYTES)
-    for (const { log } of small) bytes += log.records.factBytes
-    for (const fact of facts.encoded) bytes += fact.length
+  #reserve(group: CommitGroup, encoded: readonly Buffer[]): number {
+    let bytes = FRAME_HEADER_BYTES + ID_RUN_BYTES
+    for (const { log } of group.appends) if (isSmall(log)) bytes += log.records.factBytes
+    for (const fact of encoded) bytes += fact.length
     if (this.#slabPosition + bytes > this.#slab.buffer.length) {
       this.#slab.release()
       this.#slab = this.#pool.take(Math.max(SLAB_BYTES, bytes))
       this.#slabPosition = 0
     }
     return this.#slabPosition
+  }
+
+  #frameSmallParts(
+    group: CommitGroup,
+    encoded: readonly Buffer[],
+    start: number,
+    appends: FramedAppend[],
+  ): number {
+    const { buffer } = this.#slab
+    let position = start + FRAME_HEADER_BYTES
+    for (const bytes of encoded) position += bytes.copy(buffer, position)
+    for (const staged of group.appends)
+      if (isSmall(staged.log)) position = this.#frameSmall(staged, position, appends)
+    if (group.idRun === undefined) return position
+    writeIdRun(buffer, position, group.idRun.first, group.idRun.last)
+    return position + ID_RUN_BYTES
+  }
+
+  #frameLargeParts(group: CommitGroup, appends: FramedAppend[]): readonly LargePart[] {
+    if (appends.length === group.appends.length) return NO_PARTS
+    const large = group.appends.filter(({ log }) => log.staged !== undefined)
+    return large.map((staged) => this.#frameLarge(staged, appends))
   }
 
   #frameSmall({ log, sends }: StagedAppend, position: number, appends: FramedAppend[]): number {
@@ -179,15 +244,13 @@ export class FrameBuilder {
     return end
   }
 
-  #frameLarge({ log, sends }: StagedAppend, appends: FramedAppend[], parts: Buffer[], blocks: Block[]): void {
+  #frameLarge({ log, sends }: StagedAppend, appends: FramedAppend[]): LargePart {
     const { records } = log
-    const block = records.block
-    const batch = this.#finish(log, block, 0)
-    parts.push(block.buffer.subarray(0, records.factBytes))
+    const { block, factBytes: bytes } = records
+    appends.push({ log, batch: this.#finish(log, block, 0), sends })
     records.detach()
     records.reset()
-    appends.push({ log, batch, sends })
-    blocks.push(block)
+    return { block, bytes }
   }
 
   /** Completes the batch that a queue's writer holds; its fact begins at `position` of the block. */
@@ -237,6 +300,10 @@ export class FrameBuilder {
     ]
     return { type: 'generation', generation, firstSeq, timestamp, logBytes }
   }
+}
+
+function isSmall(log: QueueLog): boolean {
+  return log.records.factBytes < LARGE_BATCH_BYTES
 }
 
 function isGeneration(fact: Fact): boolean {

@@ -64,8 +64,8 @@ export async function recover(files: Files, databases: Databases, marker: Marker
   if (clean) checkClean(state, marker, warnings)
   const frames = clean ? [] : judgeFrames(scan, state, warnings)
   const lastSeq = Math.max(state.applied, ...frames.slice(-1).map(lastSeqOf))
-  // 7. Cut the torn tail off, so that no later recovery takes it for damage. Damage stays: frames behind it are needed.
-  if (!clean && scan.broken !== undefined && isTornTail(scan.broken, state)) await cutTail(files, scan)
+  // 7. Cut the torn tail off, so that no later recovery takes it for damage, and flush what is replayed.
+  if (!clean) await settleJournal(files, scan, state)
   // 8. Replay.
   await replay(databases, loaded, frames)
   await checkLogEnd(databases, state)
@@ -211,11 +211,20 @@ function judgeBehindBreak(
   return kept
 }
 
-async function cutTail(files: Files, scan: JournalScan): Promise<void> {
-  for (const segment of scan.segments) {
-    if (segment.endPosition === segment.bytes) continue
-    if (segment.endPosition === 0) await files.remove(segmentName(segment.number))
-    else await files.truncate(segmentName(segment.number), segment.endPosition)
+/**
+ * What outlived a process may not outlive a power cut yet, and no database may be ahead of the journal. Damage stays: the
+ * frames behind it are needed.
+ */
+async function settleJournal(
+  files: Files,
+  { segments, broken }: JournalScan,
+  state: AppliedState,
+): Promise<void> {
+  const isTorn = broken !== undefined && isTornTail(broken, state)
+  for (const segment of segments) {
+    const name = segmentName(segment.number)
+    if (isTorn && segment.endPosition === 0) await files.remove(name)
+    else await files.truncate(name, isTorn ? segment.endPosition : segment.bytes)
   }
 }
 

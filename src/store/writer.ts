@@ -16,7 +16,7 @@ import type { Clock } from '../model/clock.ts'
 import { MQError } from '../model/errors.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { Durability, SendReceipt, SendStatus } from '../model/results.ts'
-import { CommitGroup, type IdOrder, isBatch } from './commit-group.ts'
+import { CommitGroup, type IdOrder, isBatch, type PendingSend } from './commit-group.ts'
 import type { Fact } from './fact.ts'
 import type { Frame, FrameBuilder } from './frame.ts'
 import type { Journal } from './journal.ts'
@@ -26,10 +26,12 @@ import { StoredReceipt } from './receipt.ts'
 /** A group is written at once when it holds this much, also in the middle of a turn. */
 const GROUP_MAX_BYTES = 1024 * 1024
 /** Without a turn of the event loop for this long, the next frame waits for one: or input and timers would starve. */
-const TURN_MAX_MS = 8
+const TURN_MAX_MS = 4
 /** A synchronous write that takes longer makes the following ones asynchronous. */
 const SLOW_WRITE_MS = 50
 const OFFLOAD_MS = 1000
+
+const NOBODY: readonly PendingSend[] = Object.freeze([])
 
 /** What the writer needs of its store. */
 export interface WriterHost {
@@ -165,7 +167,7 @@ export class Writer {
     if (journal === undefined) return true
     const startedAt = clock.monotonicMs()
     try {
-      journal.writeSync(frame.parts, frame.bytes, frame.lastSeq)
+      journal.writeSync(frame.parts(), frame.bytes, frame.lastSeq)
     } catch (error) {
       this.#reject(group, frame, error)
       return false
@@ -198,7 +200,7 @@ export class Writer {
     const { journal } = this.#host
     if (journal === undefined) return true
     try {
-      await journal.write(frame.parts, frame.bytes, frame.lastSeq)
+      await journal.write(frame.parts(), frame.bytes, frame.lastSeq)
       return true
     } catch (error) {
       this.#reject(group, frame, error)
@@ -237,9 +239,11 @@ export class Writer {
   #announce(group: CommitGroup, frame: Frame, status: SendStatus): void {
     this.#host.announce(frame)
     const { durability } = this.#host
-    for (const { log, batch, sends } of frame.appends) {
+    for (const append of frame.appends) {
+      const { log, batch, sends } = append
       // The frame lives on until it is applied; its senders need not.
-      for (const { ids, index, resolve } of sends.splice(0)) {
+      append.sends = NOBODY
+      for (const { ids, index, resolve } of sends) {
         resolve(
           new StoredReceipt(log, ids, batch.baseOffset + index, batch.storeTimestamp, status, durability),
         )
