@@ -199,7 +199,7 @@ export class Journal {
       previousSeq,
     })
     if (segment.file.writeSync([header], 0) !== SEGMENT_HEADER_BYTES)
-      throw new MQError('WRITE_FAILED', 'A journal header was not written whole.')
+      throw new Error('a journal header was not written whole')
     segment.bytes = SEGMENT_HEADER_BYTES
   }
 

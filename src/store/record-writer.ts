@@ -9,6 +9,8 @@ import { FACT_HEADER_BYTES, writeAppendHeader } from './fact-format.ts'
 import { Batch, BatchAttribute, RECONSUME_TIMES_MAX, RECORD_BATCH_VERSION, Rec } from './record-format.ts'
 
 const NOTHING = Buffer.alloc(0)
+/** A larger buffer goes back to the pool after each group: every queue has a writer, and few are busy. */
+const KEPT_BYTES = 32 * 1024
 /** Where the records of a batch begin. */
 const START = FACT_HEADER_BYTES + Batch.HEADER_BYTES
 /** The largest UTF-8 size of a text of that many UTF-16 units. */
@@ -117,6 +119,10 @@ export class RecordWriter {
 
   /** Begins the next batch. */
   reset(): void {
+    if (this.#buffer.length > KEPT_BYTES) {
+      this.#block?.release()
+      this.detach()
+    }
     this.#usualBytes = Math.max(SMALLEST_CAPACITY_BYTES, this.#position)
     this.#position = START
     this.#count = 0

@@ -36,6 +36,8 @@ import { StoreStatus } from './store-status.ts'
 import { copyBodies, sizeOf } from './waiting-send.ts'
 import { Writer } from './writer.ts'
 
+/** Sends wait while a group of this size is staged behind a flush: larger frames would hold the event loop. */
+const STAGED_MAX_BYTES = 8 * 1024 * 1024
 const READ_CACHE_BYTES = 16 * 1024 * 1024
 /** Memory kept for the next frames. */
 const POOL_BYTES = 8 * 1024 * 1024
@@ -85,7 +87,7 @@ export class Store {
       nextSeq,
       generation: state.generations.at(-1)?.generation ?? state.trimmedGeneration,
       logBytes: state.logBytes,
-      lastTimestamp: Math.max(0, ...[...state.queues.values()].map((queue) => queue.lastStoreTimestamp)),
+      lastTimestamp: latestStoreTimestamp(state),
     })
     this.#writer = new Writer({
       clock,
@@ -275,6 +277,7 @@ export class Store {
     if (this.#opened.journal === undefined) this.#applier.wake()
     else this.#flusher.noteWritten()
     for (const { log } of frame.appends) this.onAppended(log)
+    this.#gate.admit()
   }
 
   /** The write-ahead rule: databases take only what the journal durably holds. */
@@ -283,7 +286,9 @@ export class Store {
   }
 
   #hasRoom(): boolean {
-    return this.#applier.tailBytes + this.#writer.stagedBytes < this.#options.limits.maxUnappliedBytes
+    const { stagedBytes } = this.#writer
+    if (stagedBytes >= STAGED_MAX_BYTES) return false
+    return this.#applier.tailBytes + stagedBytes < this.#options.limits.maxUnappliedBytes
   }
 
   #onApplied(): void {
@@ -355,6 +360,12 @@ export class Store {
   #views() {
     return { catalog: this.catalog, offsets: this.offsets, alarms: this.alarms }
   }
+}
+
+function latestStoreTimestamp(state: AppliedState): number {
+  let latest = 0
+  for (const { lastStoreTimestamp } of state.queues.values()) latest = Math.max(latest, lastStoreTimestamp)
+  return latest
 }
 
 function topicDeleted(log: QueueLog): MQError {

@@ -254,7 +254,7 @@ export class Writer {
 
   /** A write that was cut back leaves no trace: its numbers are used again, by the next frame. */
   #reject(group: CommitGroup, frame: Frame, caught: unknown): void {
-    const error = MQError.from(caught, 'WRITE_FAILED')
+    const error = caught instanceof MQError ? caught : notWritten(caught)
     this.#host.frames.takeBack(frame)
     rejectGroup(group, error)
     if (error.outcome === 'unknown') this.#host.fail(error)
@@ -270,6 +270,13 @@ export class Writer {
     this.#open = new CommitGroup(this.#idOrder)
     return group
   }
+}
+
+/** Whatever else fails, fails before the frame is written. */
+function notWritten(cause: unknown): MQError {
+  const detail = cause instanceof Error ? cause.message : String(cause)
+  const text = `The journal could not go on, nothing of this send is stored: ${detail}.`
+  return new MQError('WRITE_FAILED', text, { cause, outcome: 'not-attempted' })
 }
 
 function rejectGroup(group: CommitGroup, error: MQError): void {
