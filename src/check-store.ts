@@ -15,7 +15,9 @@ import { Store } from './store/store.ts'
  * ```
  */
 export async function checkStore(path: string): Promise<CheckReport> {
-  const store = await Store.open({ ...parseOpenOptions({ path }).store, createIfMissing: false })
+  // A check removes nothing, whatever its owner's retention rule says.
+  const retention = { maxAgeMs: Number.POSITIVE_INFINITY, maxBytes: Number.POSITIVE_INFINITY }
+  const store = await Store.open({ ...parseOpenOptions({ path, retention }).store, createIfMissing: false })
   try {
     return await store.check()
   } finally {

@@ -47,13 +47,20 @@ export interface OpenOptions {
   readonly brokerName?: string | undefined
 
   // ---- tuning ----
-  /** With `'ASYNC_FLUSH'`, the longest time between two flushes, in milliseconds: what a power cut can take. Default 500. */
+  /**
+   * With `'ASYNC_FLUSH'`, the longest time between two flushes, in milliseconds: what a power cut can take. Default 500.
+   * Less costs more flushes, which compete with reading for the disk; more keeps more in memory, since LevelDB takes only
+   * what is flushed.
+   */
   readonly flushIntervalMs?: number | undefined
   /** With `'SYNC_FLUSH'`, after this long a send answers `FLUSH_DISK_TIMEOUT` though it is stored. Default 5000. */
   readonly syncFlushTimeoutMs?: number | undefined
   /** Bounds on memory and disk. */
   readonly limits?: LimitSettings | undefined
-  /** How long a member's lease on a queue lasts unless renewed, in milliseconds. Default 60,000; not below 20,000. */
+  /**
+   * How long a member's lease on a queue lasts unless renewed, in milliseconds. Default 60,000, at least 40,000: members
+   * renew every 20 seconds, and one renewal may fail. Shorter hands the queues of a stuck member over sooner.
+   */
   readonly lockLeaseMs?: number | undefined
 
   // ---- injected ----
@@ -67,17 +74,29 @@ export interface OpenOptions {
 
 /** How long messages are kept. */
 export interface RetentionSettings {
-  /** In milliseconds since they were stored. Default 72 hours (RocketMQ `fileReservedTime`). */
+  /**
+   * In milliseconds since they were stored. Default 72 hours (RocketMQ `fileReservedTime`). More lets groups stay away
+   * longer and costs disk; less than the time of all retries, 4:45 hours by default, loses messages before their last one.
+   */
   readonly maxAgeMs?: number | undefined
-  /** In bytes of all messages together. Default 16 GiB. */
+  /**
+   * In bytes of all messages together, of all topics. Default 16 GiB. More costs disk; a group that falls further behind
+   * than this loses messages, which a `message-lost` event tells. Leave room besides: the journal and the indexes come on top.
+   */
   readonly maxBytes?: number | undefined
-  /** How often the rule is applied, in milliseconds. Default 10 seconds. */
+  /**
+   * How often the rule is applied and the free disk space looked at, in milliseconds. Default 10 seconds. Less follows the
+   * bounds more closely, more bothers an idle disk less; a fast sender exceeds `maxBytes` by what it sends in between.
+   */
   readonly intervalMs?: number | undefined
 }
 
 /** Bounds on memory and disk. */
 export interface LimitSettings {
-  /** Bytes acknowledged but not yet in LevelDB, above which sends wait. Default 64 MiB: memory against bursts. */
+  /**
+   * Bytes acknowledged but not yet in LevelDB, above which sends wait. Default 64 MiB. More absorbs longer bursts at full
+   * speed; it costs as much memory, as much journal on the disk, and a longer recovery after a crash.
+   */
   readonly maxUnappliedBytes?: number | undefined
   /** Bytes of sends that may wait; beyond it they are refused with `SYSTEM_BUSY`. Default 100 MiB. */
   readonly maxPendingSendBytes?: number | undefined

@@ -30,13 +30,19 @@ export async function openEngine(
     durable: storage === 'disk',
   })
   const close = async (): Promise<void> => {
-    await engine.close()
+    try {
+      await engine.close()
+    } catch (error) {
+      // The directory must be given back all the same; what failed first is what is told.
+      await store.close().catch((second: unknown) => logger.error('The store failed to close.', second))
+      throw error
+    }
     await store.close()
   }
   try {
     for (const topic of topics) await createUnlessExists(engine, topic)
   } catch (error) {
-    await close()
+    await close().catch((second: unknown) => logger.error('The engine failed to close.', second))
     throw error
   }
   // Later, so that whoever opens the store can listen first.

@@ -82,7 +82,10 @@ export class PocketMQ extends EventEmitter<MQEvents> {
     return this.#opened.state()
   }
 
-  /** Starts a producer. */
+  /**
+   * Starts a producer. Rejects with `INVALID_PARAMETER` for wrong options and with `CLOSED` when the instance is closed or
+   * closing.
+   */
   async createProducer(options: ProducerOptions): Promise<Producer> {
     this.#checkOpen()
     const producer = await Producer.start(this.#host, options)
@@ -94,6 +97,10 @@ export class PocketMQ extends EventEmitter<MQEvents> {
   /**
    * Starts a consumer that calls a listener for each message. As long as it is open it keeps the process running, unless
    * `keepAlive` is false.
+   *
+   * Rejects with `INVALID_PARAMETER` or `SUBSCRIPTION_PARSE_FAILED` for wrong options, `UNSUPPORTED` for a mode or a message
+   * model that is not available, `ABORTED` when the signal has fired already, `CLOSED` when the instance is closed or
+   * closing, and with the store's failures, since the first consumer of a group stores the group.
    */
   async createPushConsumer(options: PushConsumerOptions): Promise<PushConsumer> {
     this.#checkOpen()

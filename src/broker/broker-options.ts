@@ -1,7 +1,12 @@
 /** The settings of a broker. Behind {@link parseBrokerOptions} they are complete; nothing else knows a default. */
 import { z } from 'zod'
 import { DEFAULT_MESSAGE_DELAY_LEVEL, parseDelayLevels } from '../model/delay-levels.ts'
-import { DEFAULT_TOPIC_QUEUES, SAFE_INTEGER_MAX, TOPIC_MAX_QUEUES } from '../model/limits.ts'
+import {
+  DEFAULT_TOPIC_QUEUES,
+  LOCK_LEASE_MIN_MS,
+  SAFE_INTEGER_MAX,
+  TOPIC_MAX_QUEUES,
+} from '../model/limits.ts'
 import { parseOptions } from '../model/parse-options.ts'
 import { Permission } from '../model/topic.ts'
 
@@ -50,11 +55,11 @@ export const brokerOptionsShape = {
    */
   messageDelayLevel: z.string().default(DEFAULT_MESSAGE_DELAY_LEVEL).transform(parseDelayLevels),
   /**
-   * How long the lock of an orderly consumer on a queue lasts unless it is renewed, in milliseconds. Default 60,000.
-   * Shorter hands the queues of a stuck consumer over sooner; consumers renew every 20 seconds, so not below that
+   * How long a member's lease on a queue lasts unless it is renewed, in milliseconds. Default 60,000, at least 40,000:
+   * consumers renew every 20 seconds, and one renewal may fail. Shorter hands the queues of a stuck consumer over sooner
    * (RocketMQ `RebalanceLockManager`).
    */
-  lockLeaseMs: z.int().min(1).max(SAFE_INTEGER_MAX).default(DEFAULT_LOCK_LEASE_MS),
+  lockLeaseMs: z.int().min(LOCK_LEASE_MIN_MS).max(SAFE_INTEGER_MAX).default(DEFAULT_LOCK_LEASE_MS),
 }
 
 const schema = z.strictObject(brokerOptionsShape)

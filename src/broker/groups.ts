@@ -75,6 +75,16 @@ export class Groups {
     })
   }
 
+  /** The settings of a group's retry topic, made again if it was deleted; `undefined` when the group is gone too. */
+  restoreRetryTopic(uid: number): Promise<TopicConfig | undefined> {
+    return this.#serial.run(async () => {
+      const config = this.#store.catalog.groupByUid(uid)?.config
+      if (config === undefined) return undefined
+      await this.#put({ ...config, retryQueueNums: Math.max(1, config.retryQueueNums) }, false)
+      return this.#store.catalog.topic(retryTopicOf(config.group))?.config
+    })
+  }
+
   configs(): readonly GroupConfig[] {
     const configs = [...this.#store.catalog.groups()].map((entry) => entry.config)
     return configs.sort((a, b) => (a.group < b.group ? -1 : 1))
@@ -104,7 +114,7 @@ export class Groups {
 }
 
 /** The settings that a group's retry topic is made with. */
-export function retryTopicConfig(group: string, retryQueueNums: number): TopicConfig {
+function retryTopicConfig(group: string, retryQueueNums: number): TopicConfig {
   const queueNums = Math.max(0, retryQueueNums)
   return {
     topic: retryTopicOf(group),

@@ -1,5 +1,6 @@
 /**
- * Leases of orderly consumers on queues (RocketMQ `RebalanceLockManager`): at most one client of a group holds a queue.
+ * Leases of members on queues (RocketMQ `RebalanceLockManager`, which has them for orderly consumers only): at most one
+ * client of a group holds a queue, so a hand-over repeats nothing.
  * A lease ends when it is given back, when its client leaves, or when it is not renewed in time; whoever waits is told.
  */
 import type { Clock } from '../model/clock.ts'

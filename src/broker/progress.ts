@@ -37,7 +37,8 @@ export class Progress {
   async #ofQueue(group: GroupEntry, log: QueueLog): Promise<QueueProgress> {
     const brokerOffset = log.maxOffset
     const consumerOffset = this.#store.offsets.get(group, log) ?? 0
-    const lag = brokerOffset - consumerOffset
+    // What retention removed can no longer be consumed.
+    const lag = brokerOffset - Math.max(consumerOffset, log.minOffset)
     const lastTimestamp = await storeTimestampAt(log, consumerOffset - 1)
     return { queue: log.queue, brokerOffset, consumerOffset, lag, lastTimestamp }
   }
@@ -49,5 +50,6 @@ function readLogs({ logs, config }: TopicEntry): readonly QueueLog[] {
 
 async function storeTimestampAt(log: QueueLog, offset: number): Promise<number | undefined> {
   if (offset < log.minOffset || offset >= log.maxOffset) return undefined
-  return (await log.batchAt(offset)).storeTimestamp
+  const batch = await log.batchAt(offset)
+  return batch.storeTimestampAt(offset - batch.baseOffset)
 }

@@ -1,14 +1,14 @@
 /**
  * The send path: may this go there, then into the store. It runs for every message, so it neither waits nor wraps: what
- * the store answers is what the sender gets.
+ * the store answers is what the sender gets. Clients have checked the messages; what stands here depends on the state of
+ * the engine, or bounds a whole batch.
  */
 
 import type { SendRequest } from '../model/engine.ts'
-import { invalidParameter, MQError } from '../model/errors.ts'
+import { MQError } from '../model/errors.ts'
 import { BATCH_ADVISED_BYTES, MESSAGE_MAX_BYTES } from '../model/limits.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { SendReceipt } from '../model/results.ts'
-import { checkNotSystemTopic, isRetryTopic } from '../model/topic.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
 import type { Announcer } from './announcer.ts'
@@ -37,9 +37,7 @@ export class Publish {
   /** The log to append to; refuses what must not go there. */
   #plan({ queue, messages }: SendRequest): QueueLog {
     const { topic } = queue
-    checkNotSystemTopic(topic)
     if (isBatch(messages)) this.#checkBatch(topic, messages)
-    else if (messages.topic !== topic) throw otherTopic(messages, topic)
     const entry = this.#topics.entry(topic)
     if (!isWritable(entry))
       throw new MQError('NO_PERMISSION', `The topic '${topic}' does not permit writing.`)
@@ -47,17 +45,8 @@ export class Publish {
   }
 
   #checkBatch(topic: string, messages: readonly OutgoingMessage[]): void {
-    if (isRetryTopic(topic)) {
-      throw new MQError(
-        'MESSAGE_ILLEGAL',
-        `A batch cannot be sent to the retry topic '${topic}'; send one by one.`,
-      )
-    }
     let bytes = 0
-    for (const message of messages) {
-      if (message.topic !== topic) throw otherTopic(message, topic)
-      bytes += message.sizeBytes
-    }
+    for (const { sizeBytes } of messages) bytes += sizeBytes
     if (bytes > MESSAGE_MAX_BYTES) {
       throw new MQError(
         'MESSAGE_ILLEGAL',
@@ -75,8 +64,4 @@ export class Publish {
 
 function isBatch(messages: SendRequest['messages']): messages is readonly OutgoingMessage[] {
   return Array.isArray(messages)
-}
-
-function otherTopic(message: OutgoingMessage, topic: string): MQError {
-  return invalidParameter(`A message for the topic '${message.topic}' cannot go to a queue of '${topic}'.`)
 }

@@ -23,7 +23,7 @@ import type { Store } from '../store/store.ts'
 import type { Announcer } from './announcer.ts'
 import { copyMessage } from './copy-message.ts'
 import type { DeadLetters } from './dead-letters.ts'
-import { type Groups, retryTopicConfig } from './groups.ts'
+import type { Groups } from './groups.ts'
 import { lostMessage } from './orphans.ts'
 import { isWritable } from './routes.ts'
 import type { AlarmPlan } from './timekeeper.ts'
@@ -65,6 +65,7 @@ export class Retry {
     const message = await this.#readFailed(alarm)
     if (!isMessage(message)) return this.#planLoss(alarm, group, message)
     const log = await this.#retryLog(group)
+    if (log === undefined) return NOTHING
     const copy = copyMessage(message, { topic: log.queue.topic, reconsumeTimes: alarm.attempt })
     return { appends: [{ log, messages: copy }] }
   }
@@ -130,11 +131,13 @@ export class Retry {
     }
   }
 
-  /** Any of the group's retry queues. */
-  async #retryLog(group: GroupEntry): Promise<QueueLog> {
-    const { topics, random } = this.#parts
+  /** Any of the group's retry queues; `undefined` when the group was deleted meanwhile. */
+  async #retryLog(group: GroupEntry): Promise<QueueLog | undefined> {
+    const { store, topics, groups, random } = this.#parts
     const queueNums = Math.max(1, group.config.retryQueueNums)
-    const { config } = await topics.ensure(retryTopicConfig(group.config.group, queueNums))
+    const known = store.catalog.topic(retryTopicOf(group.config.group))?.config
+    const config = known ?? (await groups.restoreRetryTopic(group.uid))
+    if (config === undefined) return undefined
     return topics.logOfId(config.topic, randomBelow(random, Math.min(queueNums, config.writeQueueNums)))
   }
 

@@ -1,16 +1,18 @@
 /**
  * Does what is due. All that happens later is an alarm in the store; one timer waits for the earliest. What is due is
  * taken in order, in bounded pages; one commit holds what the alarms of a page bring about and clears these alarms, so
- * each happens exactly once, whatever fails or crashes in between.
+ * each happens exactly once, whatever fails or crashes in between. An alarm that cannot be planned rests for itself; when
+ * the store as a whole cannot go on, everything waits.
  */
 import type { Clock, Timer } from '../model/clock.ts'
-import { MQError } from '../model/errors.ts'
+import { MQError, type MQErrorCode } from '../model/errors.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { Change } from '../store/change.ts'
 import type { Alarm, AlarmKind } from '../store/fact.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
 import type { Announcer } from './announcer.ts'
+import { longerPauseMs, Rests } from './rests.ts'
 
 /** What an alarm brings about. */
 export interface AlarmPlan {
@@ -33,8 +35,19 @@ const PLAN_COUNT = 32
 const PAGE_BYTES = 1024 * 1024
 /** The longest sleep: how late it may be noticed that the clock was set forward. */
 const LONGEST_SLEEP_MS = 60_000
-const FIRST_PAUSE_MS = 100
-const LONGEST_PAUSE_MS = 30_000
+/** What says of the whole store, not of one alarm, that nothing can be done now. */
+const STORE_WIDE: ReadonlySet<MQErrorCode> = new Set<MQErrorCode>([
+  'SERVICE_NOT_AVAILABLE',
+  'WRITE_FAILED',
+  'DISK_FULL',
+  'STORE_FAILED',
+  'CLOSED',
+])
+
+interface PlannedAlarm {
+  readonly alarm: Alarm
+  readonly plan: AlarmPlan
+}
 
 export class Timekeeper {
   readonly #store: Store
@@ -42,6 +55,7 @@ export class Timekeeper {
   readonly #announcer: Announcer
   readonly #handlers = new Map<AlarmKind, AlarmHandler>()
 
+  readonly #rests: Rests
   #timer: Timer | undefined
   /** The due time that the timer waits for. */
   #timerDue: number | undefined
@@ -56,6 +70,7 @@ export class Timekeeper {
     this.#store = store
     this.#clock = clock
     this.#announcer = announcer
+    this.#rests = new Rests(clock)
   }
 
   /** Names the handler of a kind of alarm; before `start`. */
@@ -81,14 +96,25 @@ export class Timekeeper {
   }
 
   #setTimer(): void {
-    const due = this.#store.alarms.nextDueTimestamp()
-    if (this.#closed || this.busy || due === this.#timerDue) return
+    if (this.#closed || this.busy) return
+    const due = this.#nextDueTimestamp()
+    if (due === this.#timerDue) return
     this.#timer?.cancel()
     this.#timerDue = due
     if (due === undefined) return
     const sleepMs = Math.min(due - this.#clock.now(), LONGEST_SLEEP_MS)
     const pauseMs = this.#pausedUntilMs - this.#clock.monotonicMs()
     this.#timer = this.#clock.setTimer(Math.max(0, sleepMs, pauseMs), () => this.#wake())
+  }
+
+  /** When the first alarm is due that does not rest, or the first rest ends. */
+  #nextDueTimestamp(): number | undefined {
+    const { alarms } = this.#store
+    this.#rests.keepOnly((id) => alarms.has(id))
+    if (this.#rests.size === 0) return alarms.nextDueTimestamp()
+    const first = alarms.due(Number.POSITIVE_INFINITY, this.#rests.size + 1)
+    const next = first.find(({ id }) => !this.#rests.has(id))?.dueTimestamp ?? Number.POSITIVE_INFINITY
+    return Math.min(next, this.#clock.now() + this.#rests.nextEndInMs())
   }
 
   #wake(): void {
@@ -104,7 +130,7 @@ export class Timekeeper {
 
   async #doDue(): Promise<void> {
     while (!this.#closed) {
-      const due = this.#store.alarms.due(this.#clock.now(), PAGE_COUNT)
+      const due = this.#due()
       if (due.length === 0) return
       await this.#doPage(due)
       // Whoever sends or receives gets a turn between two pages.
@@ -112,21 +138,62 @@ export class Timekeeper {
     }
   }
 
+  /** A page of what is due and does not rest. */
+  #due(): readonly Alarm[] {
+    const due = this.#store.alarms.due(this.#clock.now(), PAGE_COUNT + this.#rests.size)
+    return due.filter(({ id }) => !this.#rests.has(id)).slice(0, PAGE_COUNT)
+  }
+
   async #doPage(due: readonly Alarm[]): Promise<void> {
-    const plans: AlarmPlan[] = []
-    let bytes = 0
-    while (plans.length < due.length && bytes < PAGE_BYTES) {
-      const next = due.slice(plans.length, plans.length + PLAN_COUNT)
-      const planned = await Promise.all(next.map((alarm) => this.#plan(alarm)))
-      for (const plan of planned) bytes += bytesOf(plan)
-      plans.push(...planned)
-    }
+    const planned = (await this.#planPage(due)).filter((each) => this.#isWanted(each))
+    if (planned.length === 0) return
+    const plans = planned.map(({ plan }) => plan)
     await this.#store.commit({
       appends: joinAppends(plans),
       alarmsSet: plans.flatMap((plan) => plan.alarmsSet ?? []),
-      alarmsCleared: due.slice(0, plans.length),
+      alarmsCleared: planned.map(({ alarm }) => alarm),
     })
-    for (const plan of plans) plan.announce?.()
+    for (const { alarm, plan } of planned) {
+      this.#rests.delete(alarm.id)
+      plan.announce?.()
+    }
+  }
+
+  async #planPage(due: readonly Alarm[]): Promise<PlannedAlarm[]> {
+    const planned: PlannedAlarm[] = []
+    let bytes = 0
+    for (let from = 0; from < due.length && bytes < PAGE_BYTES; from += PLAN_COUNT) {
+      const next = due.slice(from, from + PLAN_COUNT)
+      for (const each of await Promise.all(next.map((alarm) => this.#tryPlan(alarm)))) {
+        if (each === undefined) continue
+        bytes += bytesOf(each.plan)
+        planned.push(each)
+      }
+    }
+    return planned
+  }
+
+  /** While it was planned, its topic or group may have been deleted; while that is under way, it rests. */
+  #isWanted({ alarm, plan }: PlannedAlarm): boolean {
+    const { alarms, catalog } = this.#store
+    if (!alarms.has(alarm.id)) return false
+    const logs = [catalog.log(alarm.queueUid), ...(plan.appends ?? []).map(({ log }) => log)]
+    if (!logs.some((log) => log?.isClosed)) return true
+    this.#rests.begin(alarm.id)
+    return false
+  }
+
+  /** The plan, or `undefined` when it failed: then the alarm rests, and the others go on. */
+  async #tryPlan(alarm: Alarm): Promise<PlannedAlarm | undefined> {
+    try {
+      return { alarm, plan: await this.#plan(alarm) }
+    } catch (caught) {
+      const error = MQError.from(caught)
+      if (STORE_WIDE.has(error.code)) throw error
+      this.#rests.begin(alarm.id)
+      this.#report(error)
+      return undefined
+    }
   }
 
   async #plan(alarm: Alarm): Promise<AlarmPlan> {
@@ -143,10 +210,13 @@ export class Timekeeper {
 
   /** Nothing was cleared, so all that was due is still due, and is tried again after a pause. */
   #fail(error: unknown): void {
-    if (this.#closed) return
-    this.#pauseMs = Math.min(Math.max(FIRST_PAUSE_MS, this.#pauseMs * 2), LONGEST_PAUSE_MS)
+    this.#pauseMs = longerPauseMs(this.#pauseMs)
     this.#pausedUntilMs = this.#clock.monotonicMs() + this.#pauseMs
-    this.#announcer.emit('error', MQError.from(error))
+    this.#report(MQError.from(error))
+  }
+
+  #report(error: MQError): void {
+    if (!this.#closed) this.#announcer.emit('error', error)
   }
 }
 

@@ -13,7 +13,7 @@ import {
   type TopicConfig,
 } from '../model/topic.ts'
 import type { TopicEntry } from '../store/catalog.ts'
-import type { QueueLog } from '../store/queue-log.ts'
+import { logMadeFor, type QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
 import type { Announcer } from './announcer.ts'
 import type { BrokerOptions } from './broker-options.ts'
@@ -59,6 +59,7 @@ export class Topics {
     const log = entry.logs[queue.queueId]
     if (log === undefined || queue.queueId >= queueCount(entry)) throw this.#noSuchQueue(entry, queue)
     if (queue.brokerName !== this.#options.brokerName) throw this.#noSuchQueue(entry, queue)
+    if (logMadeFor(queue)?.isClosed === true) throw deletedMeanwhile(queue)
     return log
   }
 
@@ -191,4 +192,15 @@ function sameConfig(a: TopicConfig, b: TopicConfig): boolean {
 
 function topicNotExist(topic: string): MQError {
   return new MQError('TOPIC_NOT_EXIST', `The topic '${topic}' does not exist; create it with createTopic.`)
+}
+
+/** A client that still has the old topic must not go on in the new one of that name with the old offsets. */
+function deletedMeanwhile({ topic }: MessageQueue): MQError {
+  return new MQError(
+    'TOPIC_NOT_EXIST',
+    `The topic '${topic}' was deleted and made anew; fetch its route again.`,
+    {
+      outcome: 'not-attempted',
+    },
+  )
 }

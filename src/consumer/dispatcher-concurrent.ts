@@ -137,13 +137,19 @@ export class ConcurrentDispatcher implements DeliveryEnd {
   #pump(): void {
     if (this.#isPumping) return
     this.#isPumping = true
-    while (this.#runningCount < this.#host.concurrency && !this.#isPaused) {
-      if (this.#ready.length === 0 && this.#again.length === 0) break
-      if (!this.#budget.take()) break
-      if (this.#again.length > 0) this.#startAgain()
-      else this.#startNext()
+    try {
+      while (this.#mayStart() && this.#budget.take()) {
+        if (this.#again.length > 0) this.#startAgain()
+        else this.#startNext()
+      }
+    } finally {
+      this.#isPumping = false
     }
-    this.#isPumping = false
+  }
+
+  #mayStart(): boolean {
+    if (this.#runningCount >= this.#host.concurrency || this.#isPaused) return false
+    return this.#ready.length > 0 || this.#again.length > 0
   }
 
   #startNext(): void {

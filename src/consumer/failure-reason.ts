@@ -6,9 +6,14 @@ const CONTROL_CHARACTERS = /\p{Cc}+/gu
 
 /** What a listener threw or rejected with, in words. */
 export function reasonOfError(error: unknown): string {
-  return clean(
-    error instanceof Error ? `${error.name}: ${error.message}` : `The listener threw ${inWords(error)}.`,
-  )
+  try {
+    return clean(
+      error instanceof Error ? `${error.name}: ${error.message}` : `The listener threw ${inWords(error)}.`,
+    )
+  } catch {
+    // The error itself throws when it is looked at: its text is the application's code.
+    return 'The listener threw an error that has no text.'
+  }
 }
 
 /** Why this answer of a listener is a failure, or `undefined` when it is none. */

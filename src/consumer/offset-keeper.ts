@@ -29,6 +29,7 @@ export class OffsetKeeper {
   #committedOffset: number
   #isBusy = false
   #isClosed = false
+  #isDiscarded = false
   #underWay: Promise<void> = Promise.resolve()
   #retryTimer: Timer | undefined
 
@@ -58,8 +59,9 @@ export class OffsetKeeper {
     }
   }
 
-  /** Commits nothing more: the offset is somebody else's affair now. */
+  /** Commits nothing more, not by `close` either: the offset is somebody else's affair now. */
   discard(): void {
+    this.#isDiscarded = true
     this.#isClosed = true
     this.#retryTimer?.cancel()
   }
@@ -83,7 +85,7 @@ export class OffsetKeeper {
 
   async #update(): Promise<void> {
     const { queue, committableOffset } = this.#source
-    if (committableOffset <= this.#committedOffset) return
+    if (this.#isDiscarded || committableOffset <= this.#committedOffset) return
     await this.#host.engine.updateConsumerOffset(this.#host.group, queue, committableOffset)
     this.#committedOffset = committableOffset
   }

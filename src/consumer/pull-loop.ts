@@ -98,7 +98,7 @@ export class PullLoop {
     this.#leavePosition()
   }
 
-  /** Drops what is fetched and starts again where the group stands now. */
+  /** Drops what is fetched and starts again where the group stands now; when it is retiring, it commits nothing more. */
   restart(): void {
     this.#restartCount += 1
     this.#leavePosition()

@@ -50,7 +50,10 @@ interface CommonOptions {
   readonly pullBatchSize?: number | undefined
   /** How long a pull waits for new messages before it asks again, in milliseconds. Default 15 seconds. */
   readonly suspendMs?: number | undefined
-  /** Unfinished messages of a queue above which pulling pauses. Default 1000. Memory against smoothness. */
+  /**
+   * Unfinished messages of a queue above which pulling pauses, 1 to 65,535. Default 1000. More keeps a fast listener from
+   * waiting for pulls; it costs memory for each queue (RocketMQ `pullThresholdForQueue`).
+   */
   readonly pullThresholdForQueue?: number | undefined
   /** Unfinished bytes of a queue above which pulling pauses. Default 100 MiB (RocketMQ `pullThresholdSizeForQueue`). */
   readonly pullThresholdSizeForQueueBytes?: number | undefined

@@ -73,7 +73,9 @@ export interface PushConsumerStats {
  * ```
  */
 export class PushConsumer {
+  /** The group that it is a member of. */
   readonly group: string
+  /** The name of this one member, unique in its group. */
   readonly clientId: string
   readonly #host: ConsumerHost
   readonly #engine: Engine
@@ -231,13 +233,7 @@ export class PushConsumer {
         if (event.group === this.group) this.#rebalancer.onUnlocked(event.queue)
         return
       case 'offset-reset':
-        if (event.group === this.group) this.#restart(event.topic)
-    }
-  }
-
-  #restart(topic: string): void {
-    for (const loop of this.#rebalancer.loops) {
-      if (loop.queue.topic === topic) loop.restart()
+        if (event.group === this.group) this.#rebalancer.restart(event.topic)
     }
   }
 

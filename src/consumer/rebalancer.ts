@@ -8,12 +8,11 @@ import type { AllocateStrategy } from '../allocate/allocate.ts'
 import type { Timer } from '../model/clock.ts'
 import type { Engine } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
+import { LEASE_RENEW_INTERVAL_MS } from '../model/limits.ts'
 import { compareQueues, type MessageQueue, queueKey } from '../model/message-queue.ts'
 import type { MessageFilter } from '../model/subscription.ts'
 import type { PullLoop } from './pull-loop.ts'
 
-/** Leases are renewed this often; they last several times as long (RocketMQ: 20 s of 60 s). */
-const RENEW_INTERVAL_MS = 20_000
 /** How long a failed round waits for its next attempt. */
 const RETRY_DELAY_MS = 1000
 
@@ -70,6 +69,13 @@ export class Rebalancer {
   onUnlocked(queue: MessageQueue): void {
     if (this.#held.has(queueKey(queue))) void this.#renew()
     else void this.trigger()
+  }
+
+  /** The offsets of a topic were reset: what loops have fetched and would commit counts no more, also on their way out. */
+  restart(topic: string): void {
+    for (const loop of [...this.#held.values(), ...this.#settling]) {
+      if (loop.queue.topic === topic) loop.restart()
+    }
   }
 
   /** Takes no more queues and gives all back; resolves when every lease is returned. */
@@ -170,7 +176,7 @@ export class Rebalancer {
     const loop = this.#host.createLoop(queue, filter)
     this.#held.set(key, loop)
     loop.start()
-    this.#renewTimer ??= this.#host.engine.clock.setTimer(RENEW_INTERVAL_MS, this.#onRenewTimer)
+    this.#renewTimer ??= this.#host.engine.clock.setTimer(LEASE_RENEW_INTERVAL_MS, this.#onRenewTimer)
   }
 
   #leave(key: string, loop: PullLoop): void {
@@ -199,7 +205,7 @@ export class Rebalancer {
   }
 
   readonly #onRenewTimer = (): void => {
-    this.#renewTimer = this.#host.engine.clock.setTimer(RENEW_INTERVAL_MS, this.#onRenewTimer)
+    this.#renewTimer = this.#host.engine.clock.setTimer(LEASE_RENEW_INTERVAL_MS, this.#onRenewTimer)
     void this.#renew()
   }
 

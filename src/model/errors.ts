@@ -29,7 +29,7 @@ export const MQErrorCodes = {
     responseCode: 13,
   },
   SERVICE_NOT_AVAILABLE: {
-    description: 'The store takes no writes now: it failed, is healing or the disk is full.',
+    description: 'The store cannot answer now: its databases are being opened again, or it is closing.',
     responseCode: 14,
   },
   VERSION_NOT_SUPPORTED: {
@@ -42,7 +42,6 @@ export const MQErrorCodes = {
     description: 'The topic to be created exists with other settings.',
     responseCode: 18,
   },
-  QUERY_NOT_FOUND: { description: 'The group has no stored offset for the queue.', responseCode: 22 },
   SUBSCRIPTION_PARSE_FAILED: { description: 'A filter expression cannot be parsed.', responseCode: 23 },
   SUBSCRIPTION_GROUP_NOT_EXIST: { description: 'The consumer group does not exist.', responseCode: 26 },
   INVALID_PARAMETER: {
@@ -134,8 +133,16 @@ export class MQError extends Error {
   /** Turns anything caught into an {@link MQError}; one that already is one passes through unchanged. */
   static from(caught: unknown, code: MQErrorCode = 'SYSTEM_ERROR'): MQError {
     if (caught instanceof MQError) return caught
-    const message = caught instanceof Error ? caught.message : String(caught)
-    return new MQError(code, message, { cause: caught })
+    return new MQError(code, wordsOf(caught), { cause: caught })
+  }
+}
+
+/** What was thrown, in words; anything can be thrown, also what cannot be put into words. */
+function wordsOf(caught: unknown): string {
+  try {
+    return caught instanceof Error ? `${caught.message}` : String(caught)
+  } catch {
+    return 'something was thrown that cannot be put into words'
   }
 }
 

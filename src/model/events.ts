@@ -25,25 +25,43 @@ export interface MQEvents {
 /** How an event leaves the part that noticed it. */
 export type EmitEvent = <N extends keyof MQEvents>(name: N, event: Parameters<MQEvents[N]>[0]) => void
 
-/** `healing`: LevelDB failed and is being reopened, sends go on; `failed`: reopen the store. */
+/**
+ * What a store does now. `open`: all of it. `healing`: LevelDB failed and is being opened again; sends go on, reads from
+ * the disk wait. `read-only`: the disk has less room than `minFreeDiskBytes`; sends are refused with `DISK_FULL`, while
+ * reading, committing offsets and retries go on, and it ends by itself when there is room. `failed`: nothing more is
+ * taken, reopen the store. `closed`: `close` has ended.
+ */
 export type StoreState = 'open' | 'healing' | 'read-only' | 'failed' | 'closed'
 
+/** A message failed in a group and will be tried again. */
 export interface RetryEvent {
+  /** The group that failed to consume it. */
   readonly group: string
+  /** The topic that it was first sent to. */
   readonly topic: string
+  /** The id that its first send answered. */
   readonly messageId: string
+  /** How often the group has failed to consume it, this time included; 1 after the first delivery. */
   readonly reconsumeTimes: number
   /** When the retry is delivered, in milliseconds since 1970. */
   readonly dueTimestamp: number
+  /** Why it failed, in words: the error, the answer or the timeout of the listener. */
   readonly reason: string
 }
 
+/** A message became a dead letter of a group: it is not tried again. */
 export interface DeadLetterEvent {
+  /** The group that failed to consume it. */
   readonly group: string
+  /** The topic that it was first sent to. */
   readonly topic: string
+  /** The id that its first send answered; the dead letter has it too. */
   readonly messageId: string
+  /** The topic that holds it now. */
   readonly deadLetterTopic: string
+  /** How often the group failed to consume it: when all retries were used up, `maxReconsumeTimes` + 1. */
   readonly reconsumeTimes: number
+  /** Why it failed for the last time, in words. */
   readonly reason: string
 }
 
@@ -58,7 +76,17 @@ export interface MessageLostEvent {
   readonly group?: string
 }
 
+/** Something works, but not as it should. */
 export interface WarningEvent {
+  /**
+   * - `LARGE_BATCH`: a batch above 1 MiB was stored; smaller ones leave more room to others.
+   * - `LISTENER_TIMEOUT`: a listener did not settle within `consumeTimeoutMs`; its messages are retried.
+   * - `SUBSCRIPTION_MISMATCH`: members of a group subscribe to different things, so some messages reach nobody.
+   * - `RECOVERY`: opening found something to repair; the message says what, and what was lost if anything was.
+   * - `DISK_LOW`: free disk space fell below `minFreeDiskBytes`; sends are refused with `DISK_FULL` until there is room.
+   * - `SLOW_DISK`: a write to the journal was so slow that writes leave the main thread for a while.
+   * - `CLOSE_TIMEOUT`: a consumer closed although listeners had not settled; their messages are delivered again.
+   */
   readonly code:
     | 'LARGE_BATCH'
     | 'LISTENER_TIMEOUT'
@@ -67,5 +95,6 @@ export interface WarningEvent {
     | 'DISK_LOW'
     | 'SLOW_DISK'
     | 'CLOSE_TIMEOUT'
+  /** What happened and what to do, in words. */
   readonly message: string
 }

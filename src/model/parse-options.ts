@@ -1,8 +1,20 @@
-/** Turns options from outside into complete, frozen objects; unknown keys are refused and the nearest is named. */
+/**
+ * Turns options from outside into complete, frozen objects. What is refused is named with its path and its value; for an
+ * unknown key the nearest known one is named.
+ */
+import { distance } from 'fastest-levenshtein'
 import { z } from 'zod'
 import { invalidParameter } from './errors.ts'
 
-/** Parses with a strict schema; throws `INVALID_PARAMETER` that names the path and what is wrong. */
+type Issue = z.core.$ZodIssue
+type Path = readonly PropertyKey[]
+
+/** A key further from all known ones than this is no misspelling. */
+const NEAR = 3
+/** Characters of a refused string that are shown. */
+const SHOWN_LENGTH = 64
+
+/** Parses with a strict schema; throws `INVALID_PARAMETER` that names the path, the value and what is wrong. */
 export function parseOptions<S extends z.ZodType>(
   what: string,
   schema: S,
@@ -11,9 +23,10 @@ export function parseOptions<S extends z.ZodType>(
   const result = schema.safeParse(value)
   if (result.success) return freezeAll(result.data, value)
   const issue = result.error.issues[0]
-  if (issue?.code === 'unrecognized_keys') throw invalidParameter(unknownKey(what, issue, schema))
-  const path = issue === undefined ? '' : issue.path.join('.')
-  throw invalidParameter(`${what}${path === '' ? '' : `, ${path}`}: ${issue?.message ?? 'not valid'}.`)
+  if (issue === undefined) throw invalidParameter(`${what}: not valid.`)
+  if (issue.code === 'unrecognized_keys') throw invalidParameter(unknownKey(what, issue, schema))
+  const place = issue.path.length === 0 ? what : `${what}, ${issue.path.join('.')}`
+  throw invalidParameter(`${place}: ${wishOf(issue)}, not ${inWords(valueAt(value, issue.path))}.`)
 }
 
 /** Freezes what parsing made, all the way down; what it handed through, such as a clock, is the caller's own. */
@@ -24,25 +37,57 @@ function freezeAll<T>(parsed: T, given: unknown): T {
   return Object.freeze(parsed)
 }
 
-function unknownKey(what: string, issue: z.core.$ZodIssueUnrecognizedKeys, schema: z.ZodType): string {
-  const key = issue.keys[0] ?? ''
-  const known = issue.path.length === 0 && schema instanceof z.ZodObject ? Object.keys(schema.shape) : []
-  const nearest = known
-    .map((name) => ({ name, distance: editDistance(key, name) }))
-    .sort((a, b) => a.distance - b.distance)[0]
-  const hint = nearest !== undefined && nearest.distance <= 3 ? ` Did you mean '${nearest.name}'?` : ''
-  return `${what}: unknown option '${[...issue.path, key].join('.')}'.${hint}`
+function unknownKey(
+  what: string,
+  { keys, path }: z.core.$ZodIssueUnrecognizedKeys,
+  schema: z.ZodType,
+): string {
+  const key = keys[0] ?? ''
+  const [nearest] = keysAt(schema, path)
+    .map((name) => ({ name, distance: distance(key, name) }))
+    .sort((a, b) => a.distance - b.distance)
+  const hint =
+    nearest !== undefined && nearest.distance <= NEAR
+      ? ` Did you mean '${[...path, nearest.name].join('.')}'?`
+      : ''
+  return `${what}: unknown option '${[...path, key].join('.')}'.${hint}`
 }
 
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const cost = a[i - 1] === b[j - 1] ? 0 : 1
-      next[j] = Math.min((next[j - 1] ?? 0) + 1, (row[j] ?? 0) + 1, (row[j - 1] ?? 0) + cost)
-    }
-    row = next
+/** The keys that the object at a path may have. */
+function keysAt(schema: z.ZodType, path: Path): readonly string[] {
+  let object: z.core.$ZodType | undefined = schema
+  for (const key of path) {
+    object = object instanceof z.ZodObject ? withoutDefault(object.shape[String(key)]) : undefined
   }
-  return row[b.length] ?? 0
+  return object instanceof z.ZodObject ? Object.keys(object.shape) : []
+}
+
+function withoutDefault(schema: z.core.$ZodType | undefined): z.core.$ZodType | undefined {
+  const isWrapped =
+    schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional
+  return isWrapped ? withoutDefault(schema.unwrap()) : schema
+}
+
+/** What would be legal. What was given is named behind it, so zod's words for that are left out. */
+function wishOf(issue: Issue): string {
+  if (issue.code !== 'invalid_union') {
+    return issue.message.replace(/^Invalid input: /, '').replace(/, received .*$/, '')
+  }
+  const wishes = issue.errors.flatMap(([first]) => (first === undefined ? [] : [wishOf(first)]))
+  return `expected ${wishes.map((wish) => wish.replace(/^.*expected /, '')).join(' or ')}`
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  let found = value
+  for (const key of path) found = (found as Readonly<Record<PropertyKey, unknown>> | undefined)?.[key]
+  return found
+}
+
+function inWords(value: unknown): string {
+  if (typeof value === 'string') {
+    return value.length > SHOWN_LENGTH ? `'${value.slice(0, SHOWN_LENGTH)}...'` : `'${value}'`
+  }
+  if (typeof value === 'function') return 'a function'
+  if (Array.isArray(value)) return 'an array'
+  return typeof value === 'object' && value !== null ? 'an object' : String(value)
 }

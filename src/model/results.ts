@@ -20,11 +20,13 @@ export interface SendReceipt {
   readonly offsetMessageId: string
   /** The ids of all messages, in order. */
   readonly messageIds: readonly string[]
+  /** The queue that it was stored in. */
   readonly queue: MessageQueue
   /** The offset in the queue; of a batch, of its first message. */
   readonly queueOffset: number
   /** How many messages were stored. */
   readonly messageCount: number
+  /** When it was stored, in milliseconds since 1970; never smaller than that of an earlier message of the store. */
   readonly storeTimestamp: number
 }
 
@@ -72,7 +74,7 @@ export interface QueueProgress {
   readonly brokerOffset: number
   /** The next offset to consume; 0 when the group has none stored. */
   readonly consumerOffset: number
-  /** How many messages lie between. */
+  /** How many messages lie between and are still there; what retention removed does not count. */
   readonly lag: number
   /** When the last consumed message was stored; `undefined` when there is none. */
   readonly lastTimestamp: number | undefined
@@ -92,5 +94,6 @@ export interface QueueStatus {
   readonly queue: MessageQueue
   readonly minOffset: number
   readonly maxOffset: number
+  /** When its last message was stored, in milliseconds since 1970; `undefined` when it never had one. */
   readonly lastStoreTimestamp: number | undefined
 }

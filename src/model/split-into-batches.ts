@@ -28,9 +28,12 @@ export function* splitIntoBatches(
   messages: Iterable<Message>,
   options: SplitOptions = {},
 ): Generator<Message[]> {
+  checkArguments(messages, options)
   const maxBytes = options.maxBytes ?? BATCH_ADVISED_BYTES
   if (!Number.isInteger(maxBytes) || maxBytes < 1 || maxBytes > MESSAGE_MAX_BYTES) {
-    throw invalidParameter(`maxBytes must be a whole number from 1 to ${MESSAGE_MAX_BYTES}, not ${maxBytes}.`)
+    throw invalidParameter(
+      `maxBytes must be a whole number from 1 to ${MESSAGE_MAX_BYTES}, not ${String(maxBytes)}.`,
+    )
   }
   let batch: Message[] = []
   let batchBytes = 0
@@ -47,4 +50,15 @@ export function* splitIntoBatches(
     batchBytes += bytes
   }
   if (batch.length > 0) yield batch
+}
+
+function checkArguments(messages: unknown, options: unknown): void {
+  const isIterable = typeof messages === 'object' && messages !== null && Symbol.iterator in messages
+  if (!isIterable) throw invalidParameter('splitIntoBatches needs an array or another iterable of messages.')
+  if (typeof options !== 'object' || options === null)
+    throw invalidParameter('The options must be an object.')
+  for (const name of Object.keys(options)) {
+    if (name !== 'maxBytes')
+      throw invalidParameter(`splitIntoBatches has no option '${name}'; it knows maxBytes.`)
+  }
 }

@@ -5,6 +5,8 @@ import { EXPRESSION_MAX_LENGTH } from './limits.ts'
 
 /** Matches every message of a topic. */
 const ALL = '*'
+/** Taken as a tag it would match nothing, without a word. */
+const LOOKS_LIKE_SQL = /[<>=']|\s(and|or|is|in|not|between)\s/i
 
 /** A compiled tag expression: every message, or those whose tag is in the set. */
 export interface TagFilter {
@@ -57,6 +59,10 @@ export function matchesTag(filter: TagFilter, tagHash: number, tag: () => string
 }
 
 function checkTag(expression: string, tag: string): void {
+  if (LOOKS_LIKE_SQL.test(tag))
+    throw parseFailed(
+      `'${expression}' looks like an SQL filter, which is not supported yet; join tags by '||'.`,
+    )
   if (tag.includes('|'))
     throw parseFailed(`The tag expression '${expression}' has a single '|'; tags are joined by '||'.`)
   if (tag === ALL)

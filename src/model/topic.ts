@@ -83,6 +83,8 @@ let lastLegalTopic: string | undefined
 export function checkTopicName(topic: unknown): asserts topic is string {
   if (topic === lastLegalTopic && topic !== undefined) return
   checkBlank('topic', topic)
+  if (topic === '__proto__')
+    throw invalidParameter("The topic '__proto__' means something else in JavaScript; choose another name.")
   const longest =
     isRetryTopic(topic) || isDeadLetterTopic(topic) ? DERIVED_TOPIC_MAX_LENGTH : TOPIC_MAX_LENGTH
   checkName('topic', topic, longest)

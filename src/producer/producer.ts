@@ -62,7 +62,9 @@ interface PlannedSend {
  * ```
  */
 export class Producer {
+  /** The group that it was made for. */
   readonly group: string
+  /** The name of this one producer, unique in its group. */
   readonly clientId: string
   readonly #host: ProducerHost
   readonly #engine: Engine
@@ -98,6 +100,7 @@ export class Producer {
     return producer
   }
 
+  /** What became of its one-way sends so far; a new object each time. */
   get stats(): ProducerStats {
     return {
       onewayOutstandingCount: this.#onewayOutstandingCount,

@@ -15,6 +15,11 @@ export class AlarmTable {
     return this.#pending.size
   }
 
+  /** Whether the alarm is still pending. */
+  has(id: number): boolean {
+    return this.#pending.has(id)
+  }
+
   nextDueTimestamp(): number | undefined {
     return this.#top()?.dueTimestamp
   }

@@ -124,6 +124,18 @@ export class Applier {
     }
   }
 
+  /** Runs work that writes to the databases while no slice is applied. When it fails they are healed, as after a slice. */
+  async maintain(work: () => Promise<void>): Promise<void> {
+    await this.pauseWhile(async () => {
+      try {
+        await work()
+      } catch (error) {
+        await this.#heal(error)
+        throw error
+      }
+    })
+  }
+
   #canApply(): boolean {
     if (this.#stopped || this.#tail.length === 0) return false
     const last = this.#tail[this.#sliceLength() - 1]

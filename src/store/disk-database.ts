@@ -32,7 +32,7 @@ export async function openDiskDatabase(
   try {
     await level.open()
   } catch (cause) {
-    throw new MQError('STORE_CORRUPTED', `LevelDB cannot open '${path}': ${describe(cause)}.`, { cause })
+    throw openFailure(path, cause)
   }
   // A new database that loses power before its first flush cannot be opened again: its manifest and its name must last.
   if (create) await syncFiles(path, /^(MANIFEST-.*|CURRENT)$/)
@@ -78,6 +78,24 @@ async function syncFiles(directory: string, pattern: RegExp): Promise<void> {
     }
   }
   await syncDirectory(directory)
+}
+
+/** LevelDB names most reasons in the text alone. */
+function openFailure(path: string, cause: unknown): MQError {
+  const text = describe(cause)
+  if (/no space left|disk quota/i.test(text)) {
+    return new MQError('DISK_FULL', `There is no room to open '${path}': ${text}. Free some and try again.`, {
+      cause,
+    })
+  }
+  if (/lock/i.test(text)) {
+    return new MQError(
+      'STORE_LOCKED',
+      `LevelDB in '${path}' is open elsewhere: ${text}. Close it there first.`,
+      { cause },
+    )
+  }
+  return new MQError('STORE_CORRUPTED', `LevelDB cannot open '${path}': ${text}.`, { cause })
 }
 
 function describe(cause: unknown): string {

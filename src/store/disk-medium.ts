@@ -5,7 +5,7 @@ import type { Clock } from '../model/clock.ts'
 import { invalidParameter } from '../model/errors.ts'
 import { type DatabaseTuning, openDiskDatabase } from './disk-database.ts'
 import { createDirectory, DiskFiles } from './disk-files.ts'
-import { releaseLease, takeLease } from './lease.ts'
+import { checkLease, releaseLease, takeLease } from './lease.ts'
 import type { Database, DatabaseName, Files, Medium } from './medium.ts'
 
 const MIB = 1024 * 1024
@@ -46,6 +46,10 @@ export class DiskMedium implements Medium {
 
   async claim(): Promise<void> {
     await takeLease(this.#directory, this.#clock.now())
+  }
+
+  async checkClaim(): Promise<void> {
+    await checkLease(this.#directory)
   }
 
   async release(): Promise<void> {

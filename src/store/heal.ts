@@ -21,7 +21,7 @@ interface HealContext {
   readonly clock: Clock
   /** The end of the slice that was rejected: what lies behind is the applier's. */
   readonly untilSeq: number
-  /** The store is being closed: stop trying. */
+  /** The store is being closed, or failed for another reason: stop trying. */
   givenUp(): boolean
 }
 

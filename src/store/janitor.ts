@@ -4,7 +4,7 @@
  */
 import type { Clock, Timer } from '../model/clock.ts'
 import { MQError } from '../model/errors.ts'
-import type { EmitEvent } from '../model/events.ts'
+import type { EmitEvent, MessageLostEvent } from '../model/events.ts'
 import type { Views } from './announce.ts'
 import type { AppliedState } from './applied-state.ts'
 import type { Databases } from './databases.ts'
@@ -28,6 +28,8 @@ interface JanitorHost {
   applied(): Promise<void>
   /** Runs work between two slices. */
   exclusively<T>(work: () => Promise<T>): Promise<T>
+  /** The same for work that writes to the databases: when it fails they are healed. */
+  maintain(work: () => Promise<void>): Promise<void>
   setDiskFull(full: boolean): void
   readonly emit: EmitEvent
 }
@@ -88,10 +90,10 @@ export class Janitor {
     })
   }
 
-  /** A failed flush of LevelDB is no reason to worry yet: the journal keeps the segments, and the next attempt tells. */
+  /** A flush of LevelDB that fails is healed as a failed write is: the journal keeps the segments, and is replayed. */
   async #retire(journal: Journal, appliedSeq: number): Promise<void> {
     try {
-      await this.#host.databases.barrier()
+      await this.#host.maintain(() => this.#host.databases.barrier())
       await journal.retire(appliedSeq)
     } catch (error) {
       this.#host.options.logger.warn('Journal segments could not be let go.', error)
@@ -100,18 +102,21 @@ export class Janitor {
 
   async #run(): Promise<void> {
     await this.#watchDisk()
+    if (this.#stopped) return
     const { retention } = this.#host.options
     // Between two slices: while one is applied, the state is ahead of the rows.
     const trim = await this.#host.exclusively(() => planTrim(this.#source(), retention, this.#clock.now()))
+    if (this.#stopped) return
     if (trim !== undefined) {
-      this.#reportLosses(trim.minimums)
+      const losses = this.#findLosses(trim.minimums)
       await this.#host.trim(trim)
+      for (const loss of losses) this.#host.emit('message-lost', loss)
     }
     // The first run clears again what an earlier process may have left halfway.
     const isDue = trim !== undefined || this.#isFirstRun || (await hasDeletedTopics(this.#host.databases))
     if (!isDue) return
     await this.#host.applied()
-    await clearRemoved(this.#source())
+    await clearRemoved(this.#source(), (work) => this.#host.maintain(work))
     this.#isFirstRun = false
   }
 
@@ -120,8 +125,9 @@ export class Janitor {
     return { databases, ...views, state: this.#host.appliedState() }
   }
 
-  /** A group that had not come so far learns what it will never get. */
-  #reportLosses(minimums: readonly QueueMinimum[]): void {
+  /** What groups that had not come so far will never get. */
+  #findLosses(minimums: readonly QueueMinimum[]): MessageLostEvent[] {
+    const losses: MessageLostEvent[] = []
     const { catalog, offsets } = this.#host.views
     const moved = new Map(minimums.map(({ queueUid, minOffset }) => [queueUid, minOffset]))
     for (const [groupUid, queueUid, offset] of offsets.entries()) {
@@ -130,8 +136,9 @@ export class Janitor {
       const group = catalog.groupByUid(groupUid)?.config.group
       if (toOffset === undefined || log === undefined || group === undefined || offset >= toOffset) continue
       const fromOffset = Math.max(offset, log.minOffset)
-      this.#host.emit('message-lost', { reason: 'retention', queue: log.queue, fromOffset, toOffset, group })
+      losses.push({ reason: 'retention', queue: log.queue, fromOffset, toOffset, group })
     }
+    return losses
   }
 
   /** Events tell when it became full and when there is room again, not at every look. */

@@ -40,6 +40,8 @@ export class Journal {
   #next: Segment | undefined
   #preparing: Promise<void> | undefined
   #flushing: Promise<void> | undefined
+  /** Why a flush failed: it is never tried again, for the kernel may have dropped the pages. */
+  #failure: unknown
   #writtenSeq: number
   #flushedSeq: number
   #writtenSinceFlushBytes = 0
@@ -113,10 +115,14 @@ export class Journal {
   /** Makes everything written before this call survive a power cut. Throws once and for all when a flush fails. */
   async flush(): Promise<void> {
     while (this.#flushing !== undefined) await this.#flushing
+    if (this.#failure !== undefined) throw this.#failure
     if (this.#dirty.length === 0) return
     this.#flushing = this.#flushDirty()
     try {
       await this.#flushing
+    } catch (error) {
+      this.#failure = error
+      throw error
     } finally {
       this.#flushing = undefined
     }

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { link, readFile, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { threadId } from 'node:worker_threads'
 import { MQError } from '../model/errors.ts'
 
 const LEASE_NAME = 'LEASE'
@@ -23,44 +24,67 @@ interface LeaseHolder {
   readonly host: string
   /** Which directory it is the lease of: in a copy of the directory it means nothing. */
   readonly directory: string
+  /** Tells this lease from every other one, also of the same process: only its owner removes it. */
+  readonly token: string
   readonly takenAt: string
 }
 
-/** Paths open in this process. The registry hangs on `globalThis`, since an app may load two copies of the package. */
-function registry(): Set<string> {
-  const shared = globalThis as { [REGISTRY]?: Set<string> }
-  shared[REGISTRY] ??= new Set()
+/**
+ * Paths open in this process, with the tokens of their leases. The registry hangs on `globalThis`, since an app may load
+ * two copies of the package.
+ */
+function registry(): Map<string, string> {
+  const shared = globalThis as { [REGISTRY]?: Map<string, string> }
+  shared[REGISTRY] ??= new Map()
   return shared[REGISTRY]
 }
+
+let leaseCount = 0
 
 /** Takes the lease of a directory given by its canonical path; throws `STORE_LOCKED` that names the holder. */
 export async function takeLease(directory: string, takenAtMs: number): Promise<void> {
   if (registry().has(directory)) throw locked(directory, `this process (pid ${process.pid}) already holds it`)
-  registry().add(directory)
+  leaseCount += 1
+  const token = `${process.pid}-${threadId}-${leaseCount}-${takenAtMs}`
+  registry().set(directory, token)
   try {
-    await writeLease(directory, takenAtMs)
+    await writeLease(directory, token, takenAtMs)
   } catch (error) {
-    registry().delete(directory)
+    await releaseLease(directory).catch(() => undefined)
     throw error
   }
 }
 
+/** Gives the lease back. One that is not ours, because the directory was replaced meanwhile, is left alone. */
 export async function releaseLease(directory: string): Promise<void> {
-  try {
+  const token = registry().get(directory)
+  registry().delete(directory)
+  if (token !== undefined && (await holdsLease(directory, token)))
     await rm(join(directory, LEASE_NAME), { force: true })
-  } finally {
-    registry().delete(directory)
-  }
+}
+
+/** Throws `STORE_FAILED` when the directory is no longer the one that was claimed. */
+export async function checkLease(directory: string): Promise<void> {
+  const token = registry().get(directory)
+  if (token !== undefined && (await holdsLease(directory, token))) return
+  throw new MQError(
+    'STORE_FAILED',
+    `The directory '${directory}' was removed or replaced while the store was open.`,
+  )
+}
+
+async function holdsLease(directory: string, token: string): Promise<boolean> {
+  return (await readHolder(join(directory, LEASE_NAME)))?.token === token
 }
 
 /**
  * The lease appears whole, by linking a finished file to its name: `link` fails when the name exists, so two
- * processes cannot both win. A stale lease is first renamed away by nobody but removed by its exact content.
+ * processes cannot both win.
  */
-async function writeLease(directory: string, takenAtMs: number): Promise<void> {
+async function writeLease(directory: string, token: string, takenAtMs: number): Promise<void> {
   const path = join(directory, LEASE_NAME)
-  const aside = join(directory, `${LEASE_NAME}.${process.pid}.tmp`)
-  await writeFile(aside, JSON.stringify(describeThisProcess(directory, takenAtMs)), { mode: 0o600 })
+  const aside = join(directory, `${LEASE_NAME}.${token}.tmp`)
+  await writeFile(aside, JSON.stringify(describeThisProcess(directory, token, takenAtMs)), { mode: 0o600 })
   try {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       if (await tryLink(aside, path)) return
@@ -111,9 +135,11 @@ async function removeStale(directory: string, path: string): Promise<void> {
 
 async function readHolder(path: string): Promise<LeaseHolder | undefined> {
   try {
-    return JSON.parse(await readFile(path, 'utf8'))
-  } catch {
-    return undefined
+    const holder: unknown = JSON.parse(await readFile(path, 'utf8'))
+    return isHolder(holder) ? holder : undefined
+  } catch (error) {
+    if (error instanceof SyntaxError || hasCode(error, 'ENOENT')) return undefined
+    throw error
   }
 }
 
@@ -129,6 +155,16 @@ function isAlive(holder: LeaseHolder, directory: string): boolean {
   return isRunning(holder.pid) && (!startIsKnown || holder.processStart === startOf(holder.pid))
 }
 
+function isHolder(value: unknown): value is LeaseHolder {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'pid' in value &&
+    Number.isInteger(value.pid) &&
+    'host' in value
+  )
+}
+
 function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0)
@@ -138,8 +174,9 @@ function isRunning(pid: number): boolean {
   }
 }
 
-function describeThisProcess(directory: string, takenAtMs: number): LeaseHolder {
+function describeThisProcess(directory: string, token: string, takenAtMs: number): LeaseHolder {
   return {
+    token,
     pid: process.pid,
     processStart: startOf(process.pid),
     bootId: bootId(),

@@ -67,6 +67,7 @@ function parseMarker(bytes: Buffer): Marker {
     )
   }
   if (checksum !== checksumOf(JSON.stringify(marker))) throw damaged('its checksum does not fit')
+  if (!/^[0-9a-f]{16}$/.test(marker.storeId)) throw damaged('its store id is none')
   return marker
 }
 

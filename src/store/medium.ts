@@ -56,6 +56,8 @@ export interface Medium {
   openDatabase(name: DatabaseName, create: boolean): Promise<Database>
   /** Claims the place for this instance before anything is touched; throws `STORE_LOCKED` naming the holder. */
   claim(): Promise<void>
+  /** Throws when the place is no longer ours: somebody removed or replaced it. */
+  checkClaim(): Promise<void>
   /** Gives the place back. */
   release(): Promise<void>
 }

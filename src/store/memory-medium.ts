@@ -30,6 +30,7 @@ export function memoryMedium(): Medium {
       return database
     },
     claim: async () => undefined,
+    checkClaim: async () => undefined,
     release: async () => undefined,
   }
 }

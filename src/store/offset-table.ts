@@ -43,9 +43,9 @@ export class OffsetTable {
     put(this.#planned, groupUid, queueUid, offset)
   }
 
-  /** The commit of a planned offset failed: the committed one counts again. */
-  unplan(groupUid: number, queueUid: number): void {
-    drop(this.#planned, groupUid, queueUid)
+  /** The commit of a planned offset failed: what was known before counts again, unless a newer one is on its way. */
+  unplan(groupUid: number, queueUid: number, offset: number): void {
+    if (this.#planned.get(groupUid)?.get(queueUid) === offset) drop(this.#planned, groupUid, queueUid)
   }
 
   set(groupUid: number, queueUid: number, offset: number): void {

@@ -28,24 +28,37 @@ export interface OpenedStore {
 
 /** Opens what `options` name. What is refused is left untouched and unclaimed. */
 export async function openStore(options: StoreOptions): Promise<OpenedStore> {
-  const medium = options.medium ?? (await mediumFor(options))
-  const { files } = medium
-  // 1. Look before touching: foreign, damaged or newer directories are refused here.
-  const marker = files === undefined ? undefined : await readMarker(files)
-  if (files !== undefined && marker === undefined && options.createIfMissing === false) {
+  try {
+    const medium = options.medium ?? (await mediumFor(options))
+    // 1. Look before touching: foreign, damaged or newer directories are refused here.
+    await look(medium, options)
+    // 2. Claim the place.
+    await medium.claim()
+    return await openClaimed(medium, options)
+  } catch (error) {
+    throw MQError.from(error)
+  }
+}
+
+async function look({ files }: Medium, options: StoreOptions): Promise<void> {
+  if (files === undefined) return
+  const marker = await readMarker(files)
+  if (marker === undefined && options.createIfMissing === false) {
     throw invalidParameter(`There is no store in '${options.path}'.`)
   }
-  // 2. Claim the place.
-  await medium.claim()
+}
+
+async function openClaimed(medium: Medium, options: StoreOptions): Promise<OpenedStore> {
   const databases = new Databases(medium)
+  const { files } = medium
   try {
     return files === undefined
       ? await openMemory(medium, databases)
       : await openDisk(medium, files, databases, options)
   } catch (error) {
     await databases.close().catch(() => undefined)
-    await medium.release()
-    throw MQError.from(error)
+    await medium.release().catch(() => undefined)
+    throw error
   }
 }
 

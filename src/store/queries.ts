@@ -2,6 +2,7 @@
  * Finding messages by id, by key and by time. Rows only point: what is handed out is always held against the message
  * itself. Generations are searched one by one, newest first.
  */
+import { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
 import { formatMessageId, MESSAGE_ID_BYTES, parseMessageId, writeMessageId } from '../model/message-id.ts'
 import { type AppliedState, liveGenerations } from './applied-state.ts'
@@ -111,7 +112,10 @@ async function findInRuns(source: QuerySource, generation: number, id: Buffer): 
   if (run.first.compare(id) > 0) return []
   const found: MessageView[] = []
   for (const value of await databases.log.level.values(rangeOfLog(run.firstSeq, run.lastSeq)).all()) {
-    if (!value.includes(id) || findBatchDamage(value) !== undefined) continue
+    if (!value.includes(id)) continue
+    const damage = findBatchDamage(value)
+    if (damage !== undefined)
+      throw new MQError('STORE_CORRUPTED', `A batch with this message is damaged: ${damage}.`)
     const { attributes, queueUid } = readBatchHeader(value)
     // These have rows of their own, by which they are found.
     if ((attributes & BatchAttribute.EXPLICIT_IDS) !== 0) continue

@@ -20,6 +20,14 @@ export interface QueueParts {
   readonly pool: BlockPool
 }
 
+/** Which log a queue object stands for: one of a deleted topic is another object than that of its successor. */
+const logs = new WeakMap<MessageQueue, QueueLog>()
+
+/** The log that this very object was made for; `undefined` for a copy of its fields. */
+export function logMadeFor(queue: MessageQueue): QueueLog | undefined {
+  return logs.get(queue)
+}
+
 /** Entries taken from the front of the tail before it is moved together. */
 const TAIL_COMPACT_COUNT = 1024
 
@@ -53,6 +61,7 @@ export class QueueLog {
     this.minOffset = minOffset
     this.maxOffset = maxOffset
     this.writtenOffset = maxOffset
+    logs.set(queue, this)
     this.#cache = parts.cache
     this.#load = parts.load
     this.records = new RecordWriter(parts.pool)

@@ -78,11 +78,16 @@ export async function recover(files: Files, databases: Databases, marker: Marker
       tornBytes: clean ? 0 : (scan.broken?.bytes ?? 0),
       warnings,
     },
-    nextSeq: lastSeq + 1 + (clean ? 0 : SEQ_GAP),
+    nextSeq: clean ? lastSeq + 1 : highestSeqOf(scan, lastSeq) + 1 + SEQ_GAP,
     lastSeq,
     nextSegment: Math.max(marker.firstSegment, ...numbers) + 1,
     oldSegments: numbers,
   }
+}
+
+/** A segment may begin far above the last frame: an earlier recovery left numbers out, and frames behind them may be lost. */
+function highestSeqOf(scan: JournalScan, lastSeq: number): number {
+  return Math.max(lastSeq, ...scan.segments.map((segment) => segment.lastSeq))
 }
 
 /**

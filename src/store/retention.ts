@@ -110,21 +110,29 @@ export async function hasDeletedTopics(databases: Databases): Promise<boolean> {
   return (await databases.index.level.keys({ ...rangeOf('purge'), limit: 1 }).all()).length > 0
 }
 
-/** Clears what a trim or a deleted topic left behind, and gives its space back. */
-export async function clearRemoved(source: RetentionSource): Promise<void> {
+/**
+ * Clears what a trim or a deleted topic left behind, and gives its space back. Every write goes through `maintain`, piece by
+ * piece: it keeps out of the applier's way, and a failed one is healed.
+ */
+export async function clearRemoved(
+  source: RetentionSource,
+  maintain: (work: () => Promise<void>) => Promise<void>,
+): Promise<void> {
   const { databases, state } = source
-  const { index, log } = databases
   for (const [queueUid, { minOffset }] of state.queues) {
-    if (minOffset > 0) await index.level.clear(rangeOfQueue(queueUid, 0, minOffset))
+    if (minOffset > 0) await maintain(() => databases.index.level.clear(rangeOfQueue(queueUid, 0, minOffset)))
   }
   for (const kind of ['key', 'id', 'idRun'] as const)
-    await index.level.clear(rangeOfU32(kind, 0, state.trimmedGeneration))
-  for (const key of await index.level.keys(rangeOf('purge')).all()) {
-    const topicUid = u32AfterPrefix(key)
-    await index.level.clear(rangeOfTopicQueues(topicUid))
-    await index.level.del(purgeKey(topicUid))
+    await maintain(() => databases.index.level.clear(rangeOfU32(kind, 0, state.trimmedGeneration)))
+  for (const key of await databases.index.level.keys(rangeOf('purge')).all()) {
+    await maintain(() => purgeTopic(databases, u32AfterPrefix(key)))
   }
   if (state.trimmedBeforeSeq === 0) return
-  await log.level.clear({ lt: logKey(state.trimmedBeforeSeq) })
-  await log.compactRange(logKey(0), logKey(state.trimmedBeforeSeq))
+  await maintain(() => databases.log.level.clear({ lt: logKey(state.trimmedBeforeSeq) }))
+  await databases.log.compactRange(logKey(0), logKey(state.trimmedBeforeSeq))
+}
+
+async function purgeTopic({ index }: Databases, topicUid: number): Promise<void> {
+  await index.level.clear(rangeOfTopicQueues(topicUid))
+  await index.level.del(purgeKey(topicUid))
 }

@@ -1,22 +1,29 @@
 /**
- * What a store can do now, and why not. It moves open -> healing -> open and open -> read-only -> open; a failure and the
- * end are final. The first failure is kept, whatever follows from it.
+ * What a store can do now, and why not. Healing and a full disk come and go, each by itself; a failure and the end are
+ * final. The first failure is kept, whatever follows from it.
  */
 import { MQError } from '../model/errors.ts'
 import type { EmitEvent, StoreState } from '../model/events.ts'
 
 export class StoreStatus {
   readonly #emit: EmitEvent
-  #state: StoreState = 'open'
   #failure: MQError | undefined
+  #isHealing = false
+  #isDiskFull = false
   #isClosing = false
+  #isClosed = false
+  /** What was told last. */
+  #told: StoreState = 'open'
 
   constructor(emit: EmitEvent) {
     this.#emit = emit
   }
 
   get state(): StoreState {
-    return this.#state
+    if (this.#isClosed) return 'closed'
+    if (this.#failure !== undefined) return 'failed'
+    if (this.#isHealing) return 'healing'
+    return this.#isDiskFull ? 'read-only' : 'open'
   }
 
   get failure(): MQError | undefined {
@@ -25,21 +32,24 @@ export class StoreStatus {
 
   /** Nothing more is taken: it failed, it is closed, or it is closing. */
   get isOver(): boolean {
-    return this.#isClosing || this.#state === 'failed' || this.#state === 'closed'
+    return this.#isClosing || this.#isClosed || this.#failure !== undefined
   }
 
   /** Why a send is refused, or `undefined` when it is not. */
   refuseSend(): MQError | undefined {
     if (this.isOver) return this.refusal()
-    if (this.#state !== 'read-only') return undefined
+    if (!this.#isDiskFull) return undefined
     const text = 'The disk is nearly full; make room and sends go on.'
     return new MQError('DISK_FULL', text, { outcome: 'not-attempted' })
   }
 
-  /** Why nothing more is taken. */
+  /** Why nothing more is taken. Of what is refused now nothing is stored, whatever became of the write that failed. */
   refusal(): MQError {
-    if (this.#failure !== undefined && !this.#isClosing) return this.#failure
-    return new MQError('CLOSED', 'The store is closed; open it again.', { outcome: 'not-attempted' })
+    if (this.#failure === undefined || this.#isClosing) {
+      return new MQError('CLOSED', 'The store is closed; open it again.', { outcome: 'not-attempted' })
+    }
+    const text = `The store failed and takes nothing more; reopen it. ${this.#failure.message}`
+    return new MQError('STORE_FAILED', text, { cause: this.#failure, outcome: 'not-attempted' })
   }
 
   beginClose(): void {
@@ -50,31 +60,34 @@ export class StoreStatus {
   fail(error: MQError): boolean {
     if (this.#failure !== undefined) return false
     this.#failure = error
-    this.#move('failed', error)
+    this.#tell(error)
     return true
   }
 
   close(): void {
-    this.#move('closed')
+    this.#isClosed = true
+    this.#tell()
   }
 
   setHealing(error: MQError): void {
-    this.#move('healing', error)
+    this.#isHealing = true
+    this.#tell(error)
   }
 
   setHealed(): void {
-    if (this.#state === 'healing') this.#move('open')
+    this.#isHealing = false
+    this.#tell()
   }
 
   setDiskFull(isFull: boolean): void {
-    if (isFull && this.#state === 'open') this.#move('read-only')
-    if (!isFull && this.#state === 'read-only') this.#move('open')
+    this.#isDiskFull = isFull
+    this.#tell()
   }
 
-  #move(state: StoreState, error?: MQError): void {
-    const isFinal = this.#state === 'closed' || (this.#state === 'failed' && state !== 'closed')
-    if (this.#state === state || isFinal) return
-    this.#state = state
+  #tell(error?: MQError): void {
+    const { state } = this
+    if (state === this.#told) return
+    this.#told = state
     this.#emit('store-state', error === undefined ? { state } : { state, error })
   }
 }

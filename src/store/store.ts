@@ -76,10 +76,7 @@ export class Store {
     this.#options = options
     this.#opened = opened
     const pool = new BlockPool(POOL_BYTES)
-    const load: LoadPage = async (log, offset) => {
-      await this.#healed
-      return loadPage(opened.databases, log, offset)
-    }
+    const load: LoadPage = (log, offset) => this.#read(() => loadPage(opened.databases, log, offset))
     this.catalog = new Catalog(options.brokerName, { cache: new ReadCache(READ_CACHE_BYTES), load, pool })
     loadViews(this, state)
     this.#nextAlarmId = state.nextAlarmId
@@ -126,6 +123,7 @@ export class Store {
       trim: (fact) => this.#writer.commit({ facts: [fact], appends: [] }),
       applied: () => this.#applyAll(),
       exclusively: (work) => this.#applier.pauseWhile(work),
+      maintain: (work) => this.#applier.maintain(work),
       setDiskFull: (isFull) => this.#status.setDiskFull(isFull),
       emit: (name, event) => this.onEvent(name, event),
     })
@@ -177,7 +175,8 @@ export class Store {
       await this.#writer.commit({ facts, appends })
     } catch (error) {
       for (const log of closing) log.isClosed = false
-      for (const fact of facts) if (fact.type === 'offset') this.offsets.unplan(fact.groupUid, fact.queueUid)
+      for (const fact of facts)
+        if (fact.type === 'offset') this.offsets.unplan(fact.groupUid, fact.queueUid, fact.offset)
       throw error
     }
   }
@@ -258,9 +257,14 @@ export class Store {
       await this.#abandon()
       throw MQError.from(error, 'STORE_FAILED')
     }
-    await databases.close()
-    if (medium.files !== undefined && marker !== undefined)
-      await markClean(medium.files, marker, this.#applier.appliedSeq)
+    try {
+      await databases.close()
+      await medium.checkClaim()
+      if (medium.files !== undefined && marker !== undefined)
+        await markClean(medium.files, marker, this.#applier.appliedSeq)
+    } catch (error) {
+      throw MQError.from(error, 'STORE_FAILED')
+    }
   }
 
   /** After a failure: close what is open; the next open recovers. */
@@ -310,7 +314,21 @@ export class Store {
     if (this.#status.isOver) throw this.#status.refusal()
     await this.#applyAll()
     await this.#healed
+    if (this.#status.isOver) throw this.#status.refusal()
     return { databases: this.#opened.databases, catalog: this.catalog, state: this.#applier.state }
+  }
+
+  /** Reads from the databases; what healing interrupts is read again behind it. */
+  async #read<T>(work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      const healed = this.#healed
+      await healed
+      try {
+        return await work()
+      } catch (error) {
+        if (healed === this.#healed) throw MQError.from(error)
+      }
+    }
   }
 
   async #heal(error: MQError, untilSeq: number): Promise<AppliedState> {
@@ -328,7 +346,7 @@ export class Store {
       files,
       clock,
       untilSeq,
-      givenUp: () => this.#status.state === 'closed',
+      givenUp: () => this.#status.isOver,
     })
     this.#healed = healing.then(
       () => undefined,
@@ -341,8 +359,8 @@ export class Store {
 
   #fail(error: MQError): void {
     if (!this.#status.fail(error)) return
-    this.#writer.stop(error)
-    this.#gate.refuse(error)
+    this.#writer.stop(this.#status.refusal())
+    this.#gate.refuse(this.#status.refusal())
     this.#flusher.stop()
     this.onEvent('error', error)
   }

@@ -102,7 +102,15 @@ export class StoredMessage implements MessageView {
     return JSON.parse(this.text())
   }
 
-  /** What `console.log` and test runners show; the fields are getters, which they would not follow. */
+  /** What `JSON.stringify` writes; the fields are getters, which it would not follow. The body is left out. */
+  toJSON(): object {
+    const { messageId, offsetMessageId, topic, tag, keys, properties, queue, queueOffset } = this
+    const { bornTimestamp, storeTimestamp, reconsumeTimes, deliveryAttempt, storeSize } = this
+    const place = { messageId, offsetMessageId, topic, tag, keys, properties, queue, queueOffset }
+    return { ...place, bornTimestamp, storeTimestamp, reconsumeTimes, deliveryAttempt, storeSize }
+  }
+
+  /** What `console.log` and test runners show. */
   [Symbol.for('nodejs.util.inspect.custom')](): object {
     const { messageId, topic, tag, keys, queue, queueOffset, reconsumeTimes } = this
     return {

@@ -110,12 +110,11 @@ export class Writer {
     })
   }
 
-  /** Resolves when everything staged before this call is written, or was rejected. */
+  /** Resolves when everything staged before this call is written, or was rejected; whatever is staged meanwhile. */
   async drain(): Promise<void> {
-    while (!this.#open.isEmpty || this.#pumping !== undefined) {
-      if (this.#pumping !== undefined) await this.#pumping
-      else this.#flush()
-    }
+    if (this.#open.isEmpty && this.#pumping === undefined) return
+    // A commit of nothing settles with the group that is open now.
+    await this.commit({ facts: [], appends: [] }).catch(() => undefined)
   }
 
   /** Refuses everything from now on, with this error. */
@@ -154,12 +153,39 @@ export class Writer {
     this.#scheduled = false
     if (this.#open.isEmpty || this.#pumping !== undefined) return
     if (this.#mustPump()) {
-      this.#pumping = this.#pump()
+      this.#pumping = this.#pump().finally(() => {
+        this.#pumping = undefined
+      })
       return
     }
     const group = this.#takeGroup()
+    try {
+      this.#commitDirectly(group)
+    } catch (error) {
+      this.#crash(group, error)
+    }
+  }
+
+  #commitDirectly(group: CommitGroup): void {
+    if (this.#settleEmpty(group)) return
     const frame = this.#build(group)
     if (this.#writeDirectly(group, frame)) this.#announce(group, frame, 'SEND_OK')
+  }
+
+  /** A group that has nothing to write waits for those before it, which have ended. */
+  #settleEmpty(group: CommitGroup): boolean {
+    if (group.appends.length > 0 || group.facts.length > 0) return false
+    for (const { resolve } of group.commits) resolve()
+    return true
+  }
+
+  /** A mistake of ours: nobody can say what became of the group, so the store must not go on. */
+  #crash(group: CommitGroup, cause: unknown): void {
+    const text = 'A commit failed inside the store; reopen it to learn what is stored.'
+    const error = new MQError('STORE_FAILED', text, { cause, outcome: 'unknown' })
+    group.discard()
+    rejectGroup(group, error)
+    this.#host.fail(error)
   }
 
   #writeDirectly(group: CommitGroup, frame: Frame): boolean {
@@ -186,14 +212,22 @@ export class Writer {
     await undefined
     while (!this.#open.isEmpty && this.#failure === undefined) {
       const group = this.#takeGroup()
-      // The applier may end a slice while this frame is on its way, so it can only be the first of the next one.
-      this.#host.frames.closeSlice()
-      const frame = this.#build(group)
-      if (!(await this.#writeBehind(group, frame))) continue
-      if (!this.#host.syncFlush) this.#announce(group, frame, 'SEND_OK')
-      else await this.#flushAndAnnounce(group, frame)
+      try {
+        await this.#commitBehind(group)
+      } catch (error) {
+        this.#crash(group, error)
+      }
     }
-    this.#pumping = undefined
+  }
+
+  async #commitBehind(group: CommitGroup): Promise<void> {
+    if (this.#settleEmpty(group)) return
+    // The applier may end a slice while this frame is on its way, so it can only be the first of the next one.
+    this.#host.frames.closeSlice()
+    const frame = this.#build(group)
+    if (!(await this.#writeBehind(group, frame))) return
+    if (!this.#host.syncFlush) this.#announce(group, frame, 'SEND_OK')
+    else await this.#flushAndAnnounce(group, frame)
   }
 
   async #writeBehind(group: CommitGroup, frame: Frame): Promise<boolean> {

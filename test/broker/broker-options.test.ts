@@ -30,7 +30,8 @@ describe('The settings of a broker', () => {
     [{ deadLetterPermission: 1 }, 'deadLetterPermission'],
     [{ messageDelayLevel: '1s soon' }, 'messageDelayLevel'],
     [{ messageDelayLevel: '' }, 'messageDelayLevel'],
-    [{ lockLeaseMs: 0.5 }, 'lockLeaseMs'],
+    [{ lockLeaseMs: 40_000.5 }, 'lockLeaseMs'],
+    [{ lockLeaseMs: 39_999 }, 'lockLeaseMs'],
     [{ autoCreateTopicEnabled: true }, "Did you mean 'autoCreateTopicEnable'?"],
   ])('%j is refused by name', (value, text) => {
     expect(() => parseBrokerOptions(value)).toThrow(expect.objectContaining({ code: 'INVALID_PARAMETER' }))

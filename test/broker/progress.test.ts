@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { ConsumerProgress } from '../../src/model/results.ts'
+import type { StoredBatch } from '../../src/store/record-reader.ts'
 import { openShop } from './set-up.ts'
 
 /** The queues of a progress as `topic/queueId`. */
@@ -47,6 +48,30 @@ describe('The progress of a group', () => {
     shop.log().minOffset = 2
     const { queues } = await shop.broker.consumerProgress('billing')
     expect(queues).toContainEqual(expect.objectContaining({ consumerOffset: 1, lastTimestamp: undefined }))
+  })
+
+  test('does not count messages that retention has removed', async () => {
+    const shop = await openShop()
+    await shop.sendTags('a', 'b', 'c', 'd')
+    await shop.broker.updateConsumerOffset('billing', shop.queue(), 1)
+    shop.log().minOffset = 3
+    const { lag, queues } = await shop.broker.consumerProgress('billing')
+    expect(lag).toBe(1)
+    expect(queues).toContainEqual(expect.objectContaining({ brokerOffset: 4, consumerOffset: 1, lag: 1 }))
+  })
+
+  test('has the time of the last consumed message itself, also when it shares a stored batch', async () => {
+    const shop = await openShop()
+    const start = shop.clock.now()
+    for (let i = 0; i < 3; i++) {
+      await shop.send()
+      await shop.clock.advance(5)
+    }
+    const merged = { baseOffset: 0, storeTimestamp: start, storeTimestampAt: (i: number) => start + 5 * i }
+    shop.log().batchAt = () => merged as StoredBatch
+    await shop.broker.updateConsumerOffset('billing', shop.queue(), 2)
+    const { queues } = await shop.broker.consumerProgress('billing')
+    expect(queues).toContainEqual(expect.objectContaining({ lastTimestamp: start + 5 }))
   })
 
   test('covers the read queues of what it subscribes to, and its retry topic', async () => {

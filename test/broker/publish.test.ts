@@ -62,12 +62,6 @@ describe('A send', () => {
     await shop.createTopic('archive', 1, Permission.READ)
     await expect(shop.send({ topic: 'archive' })).rejects.toMatchObject({ code: 'NO_PERMISSION' })
   })
-
-  test('of a message for another topic than the queue is refused', async () => {
-    const shop = await openShop()
-    const message = shop.outgoing({ topic: 'other' })
-    await expect(shop.sendTo(shop.queue(), message)).rejects.toMatchObject({ code: 'INVALID_PARAMETER' })
-  })
 })
 
 describe('A batch', () => {
@@ -100,19 +94,5 @@ describe('A batch', () => {
     const batch = [message, message, message, message]
     await expect(shop.sendTo(shop.queue(), batch)).rejects.toMatchObject({ code: 'MESSAGE_ILLEGAL' })
     expect(await shop.broker.maxOffset(shop.queue())).toBe(0)
-  })
-
-  test('of several topics is refused as a whole', async () => {
-    const shop = await openShop()
-    const batch = [shop.outgoing(), shop.outgoing({ topic: 'other' })]
-    await expect(shop.sendTo(shop.queue(), batch)).rejects.toMatchObject({ code: 'INVALID_PARAMETER' })
-    expect(await shop.broker.maxOffset(shop.queue())).toBe(0)
-  })
-
-  test('to a retry topic is refused', async () => {
-    const shop = await openShop()
-    const batch = [shop.outgoing({ topic: '%RETRY%billing' })]
-    const sending = shop.sendTo(shop.queue('%RETRY%billing'), batch)
-    await expect(sending).rejects.toMatchObject({ code: 'MESSAGE_ILLEGAL' })
   })
 })

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { MQError } from '../../src/model/errors.ts'
+import { MQError, type MQErrorCode } from '../../src/model/errors.ts'
 import type { Change } from '../../src/store/change.ts'
+import { Signal } from '../helpers/signal.ts'
 import { openShop, type TestBroker, watchPromise } from './set-up.ts'
 
 const RETRY_TOPIC = '%RETRY%billing'
@@ -178,6 +179,133 @@ describe('When the store fails', () => {
     await shop.clock.advance(60_000)
     expect(await retriedBodies(shop)).toEqual(['x0'])
     expect(shop.events('message-lost')).toEqual([])
+  })
+})
+
+/** Lets reads of some offsets fail; answers how often each was read. */
+function failReads(shop: TestBroker, code: MQErrorCode, ...offsets: readonly number[]): number[] {
+  const counts = offsets.map(() => 0)
+  const read = shop.store.readRecord.bind(shop.store)
+  shop.store.readRecord = (queueUid, offset) => {
+    const index = offsets.indexOf(offset)
+    if (index < 0) return read(queueUid, offset)
+    counts[index] = (counts[index] ?? 0) + 1
+    return Promise.reject(new MQError(code, `offset ${offset}`))
+  }
+  return counts
+}
+
+describe('An alarm that fails', () => {
+  test('does not keep the others of its page from their time', async () => {
+    const shop = await openWithRetries(3)
+    failReads(shop, 'SYSTEM_ERROR', 1)
+    await shop.clock.advance(FIRST_RETRY_MS)
+    expect(await retriedBodies(shop)).toEqual(['x0', 'x2'])
+    expect(shop.events('error').map(({ message }) => message)).toEqual(['offset 1'])
+    expect(shop.store.alarms.size).toBe(1)
+  })
+
+  test('rests longer from time to time, up to 30 seconds, and is told once each time', async () => {
+    const shop = await openWithRetries(2)
+    const counts = failReads(shop, 'SYSTEM_ERROR', 0)
+    await shop.clock.advance(FIRST_RETRY_MS + 99)
+    expect(counts).toEqual([1])
+    await shop.clock.advance(1)
+    expect(counts).toEqual([2])
+    await shop.clock.advance(51_100 - 100)
+    expect(counts).toEqual([10])
+    await shop.clock.advance(29_999)
+    expect(counts).toEqual([10])
+    await shop.clock.advance(1)
+    expect(counts).toEqual([11])
+    expect(shop.events('error')).toHaveLength(11)
+  })
+
+  test('does not delay what becomes due while it rests', async () => {
+    const shop = await openWithRetries(1)
+    failReads(shop, 'SYSTEM_ERROR', 0)
+    await shop.clock.advance(FIRST_RETRY_MS + 30_000)
+    await shop.send({ body: 'later' })
+    await shop.fail(await shop.view('orders', 1), { delayLevel: 1 })
+    await shop.clock.advance(999)
+    expect(await retriedBodies(shop)).toEqual([])
+    await shop.clock.advance(1)
+    expect(await retriedBodies(shop)).toEqual(['later'])
+  })
+
+  test('does not stop the others although more fail than a page holds', async () => {
+    const shop = await openWithRetries(301)
+    failReads(shop, 'SYSTEM_ERROR', ...Array.from({ length: 300 }, (_, i) => i))
+    await shop.clock.advance(FIRST_RETRY_MS)
+    expect(await retriedBodies(shop)).toEqual(['x300'])
+  })
+
+  test('happens once when it can be done again', async () => {
+    const shop = await openWithRetries(2)
+    const read = shop.store.readRecord
+    failReads(shop, 'SYSTEM_ERROR', 0)
+    await shop.clock.advance(FIRST_RETRY_MS)
+    shop.store.readRecord = read
+    await shop.clock.advance(60_000)
+    expect(await retriedBodies(shop)).toEqual(['x1', 'x0'])
+    expect(shop.store.alarms.size).toBe(0)
+  })
+
+  test('makes all wait when it says that the store cannot go on', async () => {
+    const shop = await openWithRetries(3)
+    failReads(shop, 'SERVICE_NOT_AVAILABLE', 1)
+    await shop.clock.advance(FIRST_RETRY_MS)
+    expect(await retriedBodies(shop)).toEqual([])
+    expect(shop.events('error')).toHaveLength(1)
+  })
+})
+
+describe('What is due while it is deleted', () => {
+  /** Holds reads up until the answered function is called. */
+  function holdReads(shop: TestBroker): () => void {
+    const gate = new Signal()
+    const read = shop.store.readRecord.bind(shop.store)
+    shop.store.readRecord = async (queueUid, offset) => {
+      const message = await read(queueUid, offset)
+      await gate.promise
+      return message
+    }
+    return () => gate.resolve()
+  }
+
+  test('with its group neither happens nor makes the retry topic again', async () => {
+    const shop = await openWithRetries(2)
+    await shop.broker.unregisterConsumer('billing', 'c1')
+    const release = holdReads(shop)
+    await shop.clock.advance(FIRST_RETRY_MS)
+    await shop.broker.deleteGroup('billing')
+    release()
+    await shop.clock.advance(60_000)
+    expect(shop.store.catalog.topic(RETRY_TOPIC)).toBeUndefined()
+    expect(shop.store.alarms.size).toBe(0)
+    expect(shop.events('error')).toEqual([])
+  })
+
+  test('with its topic does not happen, as it was told that it is lost', async () => {
+    const shop = await openWithRetries(1)
+    const release = holdReads(shop)
+    await shop.clock.advance(FIRST_RETRY_MS)
+    await shop.broker.deleteTopic('orders')
+    release()
+    await shop.clock.advance(60_000)
+    expect(await retriedBodies(shop)).toEqual([])
+    expect(shop.events('message-lost')).toHaveLength(1)
+  })
+
+  test('waits while a deletion is under way, and happens if that fails', async () => {
+    const shop = await openWithRetries(1)
+    const log = shop.log(RETRY_TOPIC)
+    log.isClosed = true
+    await shop.clock.advance(FIRST_RETRY_MS)
+    expect(shop.events('error')).toEqual([])
+    log.isClosed = false
+    await shop.clock.advance(100)
+    expect(await retriedBodies(shop)).toEqual(['x0'])
   })
 })
 

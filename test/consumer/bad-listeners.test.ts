@@ -21,6 +21,18 @@ function thenable(then: (resolve: (value: unknown) => void, reject: (error: Erro
   return { then }
 }
 
+/** An error that throws when it is asked what went wrong. */
+class Wordless extends Error {
+  override get message(): string {
+    throw new Error('no words')
+  }
+}
+
+/** An error whose message is not text. */
+class Mute extends Error {
+  override readonly message = Symbol('mute') as unknown as string
+}
+
 const trap = new Proxy(
   {},
   {
@@ -67,6 +79,8 @@ describe('A listener that fails', () => {
       'Error: late',
     ],
     ['returns what throws when it is looked at', () => trap, 'Error: trap'],
+    ['throws an error without text', () => Promise.reject(new Wordless()), 'an error that has no text'],
+    ['throws an error whose text is none', () => Promise.reject(new Mute()), 'an error that has no text'],
   ])('has its message retried later when it %s', async (_, fail, reason) => {
     const host = await openShop()
     const consumer = await host.consumer({ listener: answering(fail) })

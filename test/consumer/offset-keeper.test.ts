@@ -28,6 +28,15 @@ function setUp(committedOffset = 0) {
 }
 
 describe('An offset keeper', () => {
+  test('that was discarded commits nothing more, not even when it is closed', async () => {
+    const { clock, keeper, progress, updates } = setUp()
+    progress(3)
+    keeper.discard()
+    await keeper.close()
+    await clock.settle()
+    expect(updates).toEqual([])
+  })
+
   test('makes one update of the progress of a whole turn', async () => {
     const { clock, progress, updates } = setUp()
     for (let offset = 1; offset <= 1000; offset++) progress(offset)

@@ -95,6 +95,36 @@ describe('Members of a group', () => {
     expect(await host.offset(1)).toBe(2)
   })
 
+  test('leave a reset offset alone when they hand its queue over meanwhile', async () => {
+    const host = await openShop(2)
+    const gate = new Signal()
+    const seen: string[] = []
+    await host.consumer({ clientId: 'a', listener: () => gate.promise })
+    await host.send(['x', 'y'], {}, 1)
+    await host.clock.settle()
+    await member(host, 'b', seen)
+    await host.broker.resetConsumerOffset('billing', 'orders', new Map([[1, 1]]))
+    await host.broker.resetConsumerOffset('billing', 'orders', new Map([[1, 0]]))
+    gate.resolve()
+    await host.clock.settle()
+    expect(seen).toEqual(['b x', 'b y'])
+    expect(await host.offset(1)).toBe(2)
+  })
+
+  test('leave a reset offset alone when they close meanwhile', async () => {
+    const host = await openShop(1)
+    const gate = new Signal()
+    const a = await host.consumer({ clientId: 'a', listener: () => gate.promise })
+    await host.send(['x', 'y'])
+    await host.clock.settle()
+    const closing = a.close()
+    await host.clock.settle()
+    await host.broker.resetConsumerOffset('billing', 'orders', new Map([[0, 1]]))
+    gate.resolve()
+    expect(await closing).toEqual({ drained: true, unfinishedCount: 0 })
+    expect(await host.offset()).toBe(1)
+  })
+
   test('take a queue back that was on its way out', async () => {
     const host = await openShop(2)
     const gate = new Signal()

@@ -7,6 +7,9 @@ const schema = z.strictObject({
   path: z.string(),
   flushIntervalMs: z.int().min(1).default(500),
   retention: z.strictObject({ maxBytes: z.int().min(1).default(1000) }).optional(),
+  rule: z
+    .strictObject({ maxAgeMs: z.union([z.int().min(1), z.literal(Number.POSITIVE_INFINITY)]).default(5) })
+    .prefault({}),
 })
 
 function message(value: unknown): string {
@@ -21,6 +24,7 @@ describe('Options', () => {
       path: 'data',
       flushIntervalMs: 500,
       retention: { maxBytes: 1000 },
+      rule: { maxAgeMs: 5 },
     })
   })
 
@@ -55,6 +59,34 @@ describe('Options', () => {
 
   test('with an unknown key further down are refused with the whole path', () => {
     expect(message({ path: 'data', retention: { maxAge: 5 } })).toContain("'retention.maxAge'")
+  })
+
+  test('with an unknown key further down are refused, and the nearest known one there is named', () => {
+    expect(message({ path: 'data', retention: { maxByte: 5 } })).toBe(
+      "StoreOptions: unknown option 'retention.maxByte'. Did you mean 'retention.maxBytes'?",
+    )
+    expect(message({ path: 'data', rule: { maxAge: 5 } })).toContain("Did you mean 'rule.maxAgeMs'?")
+  })
+
+  test('that are refused are shown', () => {
+    expect(message({ path: 'data', flushIntervalMs: 0 })).toBe(
+      'StoreOptions, flushIntervalMs: Too small: expected number to be >=1, not 0.',
+    )
+    expect(message({ path: 7 })).toBe('StoreOptions, path: expected string, not 7.')
+    expect(message({})).toBe('StoreOptions, path: expected string, not undefined.')
+    expect(message({ path: 'data', flushIntervalMs: 'x'.repeat(1000) })).toContain(
+      `not '${'x'.repeat(64)}...'`,
+    )
+    expect(message({ path: [] })).toContain('not an array')
+    expect(message({ path: {} })).toContain('not an object')
+    expect(message({ path: () => 'data' })).toContain('not a function')
+  })
+
+  test('that may be of several kinds are refused with all of them', () => {
+    const text = (maxAgeMs: unknown): string => message({ path: 'data', rule: { maxAgeMs } })
+    expect(text('soon')).toBe("StoreOptions, rule.maxAgeMs: expected number or Infinity, not 'soon'.")
+    expect(text(0.5)).toContain('not 0.5')
+    expect(text(0)).toContain('not 0')
   })
 
   test('with a value out of range are refused with path and reason', () => {

@@ -101,11 +101,12 @@ describe('A lease', () => {
     })
     expect(await new Promise((resolve) => worker.once('message', resolve))).toBe(process.pid)
     // What another thread sees: the lease of its own process, and nothing in its own registry.
-    const registry = (globalThis as Record<symbol, Set<string>>)[Symbol.for('pocketmq.open-stores')]
+    const registry = (globalThis as Record<symbol, Map<string, string>>)[Symbol.for('pocketmq.open-stores')]
+    const token = registry?.get(directory) ?? ''
     registry?.delete(directory)
     await expect(takeLease(directory, TAKEN_AT)).rejects.toThrow(mqError('STORE_LOCKED'))
     expect(own.pid).toBe(process.pid)
-    registry?.add(directory)
+    registry?.set(directory, token)
     await releaseLease(directory)
   })
 

@@ -174,6 +174,8 @@ export class ScriptedMedium implements Medium {
 
   async claim(): Promise<void> {}
 
+  async checkClaim(): Promise<void> {}
+
   async release(): Promise<void> {}
 }
 

@@ -60,6 +60,11 @@ export class CallGate {
     return this.#isStopped
   }
 
+  /** A call hangs now. */
+  get isHanging(): boolean {
+    return this.#waiting.length > 0
+  }
+
   /** Calls that hang go on, and none hangs or fails any more. */
   release(): void {
     this.#isReleased = true
