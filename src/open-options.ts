@@ -76,7 +76,7 @@ export interface OpenOptions {
 export interface RetentionSettings {
   /**
    * In milliseconds since they were stored. Default 72 hours (RocketMQ `fileReservedTime`). More lets groups stay away
-   * longer and costs disk; less than the time of all retries, 4:45 hours by default, loses messages before their last one.
+   * longer and costs disk. Messages that wait for a retry are kept until it is delivered, whatever their age.
    */
   readonly maxAgeMs?: number | undefined
   /**

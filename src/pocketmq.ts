@@ -7,7 +7,7 @@ import { Admin } from './admin/admin.ts'
 import { type CloseReport, type ConsumerHost, PushConsumer } from './consumer/push-consumer.ts'
 import type { PushConsumerOptions } from './consumer/push-consumer-options.ts'
 import { KeepAlive } from './keep-alive.ts'
-import { MQError } from './model/errors.ts'
+import { invalidParameter, MQError } from './model/errors.ts'
 import type { EmitEvent, MQEvents, StoreState } from './model/events.ts'
 import { MessageIdGenerator } from './model/message-id.ts'
 import { type OpenedEngine, openEngine } from './open.ts'
@@ -41,6 +41,8 @@ export class PocketMQ extends EventEmitter<MQEvents> {
 
   readonly #producers = new Set<Producer>()
   readonly #consumers = new Set<PushConsumer>()
+  /** Names of consumers that are being started. */
+  readonly #starting = new Set<string>()
   #closing: Promise<CloseReport> | undefined
   #isEngineClosed = false
 
@@ -68,6 +70,8 @@ export class PocketMQ extends EventEmitter<MQEvents> {
   static async open(options: OpenOptions): Promise<PocketMQ>
   static async open(path: string, options?: Omit<OpenOptions, 'path'>): Promise<PocketMQ>
   static async open(place: string | OpenOptions, more: Omit<OpenOptions, 'path'> = {}): Promise<PocketMQ> {
+    if (typeof place === 'string' && 'path' in more)
+      throw invalidParameter('Name the path once: as the first argument, or in the options.')
     const options = parseOpenOptions(typeof place === 'string' ? { ...more, path: place } : place)
     let mq: PocketMQ | undefined
     const emit: EmitEvent = (name, event) => {
@@ -105,7 +109,9 @@ export class PocketMQ extends EventEmitter<MQEvents> {
   async createPushConsumer(options: PushConsumerOptions): Promise<PushConsumer> {
     this.#checkOpen()
     const closeTimeoutMs = options?.closeTimeoutMs ?? this.#options.closeTimeoutMs
-    const consumer = await PushConsumer.start(this.#host, { ...options, closeTimeoutMs })
+    const consumer = await this.#underOwnName(options, () =>
+      PushConsumer.start(this.#host, { ...options, closeTimeoutMs }),
+    )
     this.#consumers.add(consumer)
     this.#keepAlive.hold(consumer)
     await this.#closeIfLate(consumer)
@@ -137,6 +143,28 @@ export class PocketMQ extends EventEmitter<MQEvents> {
     } finally {
       this.#isEngineClosed = true
       await this.#opened.close()
+    }
+  }
+
+  /** Two members of one name would be one to the group: both would get every message, and one's end would end both. */
+  async #underOwnName(
+    options: PushConsumerOptions,
+    start: () => Promise<PushConsumer>,
+  ): Promise<PushConsumer> {
+    const { group, clientId } = options ?? {}
+    if (clientId === undefined) return start()
+    const name = `${group}@${clientId}`
+    const isTaken = [...this.#consumers].some((each) => each.group === group && each.clientId === clientId)
+    if (isTaken || this.#starting.has(name)) {
+      throw invalidParameter(
+        `The group '${group}' already has a member '${clientId}'; leave clientId out to get one of your own.`,
+      )
+    }
+    this.#starting.add(name)
+    try {
+      return await start()
+    } finally {
+      this.#starting.delete(name)
     }
   }
 

@@ -310,7 +310,8 @@ describe('Closing an instance', () => {
       mq.createProducer({ group: 'shop' }),
       mq.createPushConsumer({ group: 'billing', subscriptions: { orders: '*' }, listener: () => undefined }),
     ]
+    const refused = starting.map((start) => expect(start).rejects.toEqual(mqError('CLOSED')))
     await mq.close()
-    for (const start of starting) await expect(start).rejects.toEqual(mqError('CLOSED'))
+    await Promise.all(refused)
   })
 })
