@@ -2,6 +2,7 @@
  * Turns options from outside into complete, frozen objects. What is refused is named with its path and its value; for an
  * unknown key the nearest known one is named.
  */
+import { distance } from 'fastest-levenshtein'
 import { z } from 'zod'
 import { invalidParameter } from './errors.ts'
 
@@ -43,7 +44,7 @@ function unknownKey(
 ): string {
   const key = keys[0] ?? ''
   const [nearest] = keysAt(schema, path)
-    .map((name) => ({ name, distance: editDistance(key, name) }))
+    .map((name) => ({ name, distance: distance(key, name) }))
     .sort((a, b) => a.distance - b.distance)
   const hint =
     nearest !== undefined && nearest.distance <= NEAR
@@ -89,17 +90,4 @@ function inWords(value: unknown): string {
   if (typeof value === 'function') return 'a function'
   if (Array.isArray(value)) return 'an array'
   return typeof value === 'object' && value !== null ? 'an object' : String(value)
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const cost = a[i - 1] === b[j - 1] ? 0 : 1
-      next[j] = Math.min((next[j - 1] ?? 0) + 1, (row[j] ?? 0) + 1, (row[j - 1] ?? 0) + cost)
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
 }
