@@ -117,3 +117,10 @@ export function generationOf(state: AppliedState, seq: number): number {
 export function liveGenerations(state: Readonly<AppliedState>): number[] {
   return state.generations.map((start) => start.generation).reverse()
 }
+
+/** The latest time at which anything was stored; store times go on from there. */
+export function latestStoreTimestamp(state: Readonly<AppliedState>): number {
+  let latest = 0
+  for (const { lastStoreTimestamp } of state.queues.values()) latest = Math.max(latest, lastStoreTimestamp)
+  return latest
+}

@@ -78,11 +78,7 @@ function locateRow([key, value]: [Buffer, Buffer]): LocatedRow {
 }
 
 /** Opens the batch of a row; throws when its bytes are damaged or belong elsewhere. */
-export function openBatch(
-  log: QueueLog,
-  row: LocatedRow,
-  value: Buffer | undefined,
-): StoredBatch | undefined {
+function openBatch(log: QueueLog, row: LocatedRow, value: Buffer | undefined): StoredBatch | undefined {
   if (value === undefined) return undefined
   const where = `Queue ${log.queue.queueId} of topic '${log.queue.topic}', offsets ${row.baseOffset} to ${row.nextOffset - 1}`
   const batch = readStoredBatch(value, log.queue, where)

@@ -12,7 +12,7 @@ import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { SendReceipt } from '../model/results.ts'
 import { AlarmTable } from './alarm-table.ts'
 import { announceFact, loadViews } from './announce.ts'
-import type { AppliedState } from './applied-state.ts'
+import { type AppliedState, latestStoreTimestamp } from './applied-state.ts'
 import { Applier } from './applier.ts'
 import { BlockPool } from './block-pool.ts'
 import { Catalog, type TopicEntry } from './catalog.ts'
@@ -378,12 +378,6 @@ export class Store {
   #views() {
     return { catalog: this.catalog, offsets: this.offsets, alarms: this.alarms }
   }
-}
-
-function latestStoreTimestamp(state: AppliedState): number {
-  let latest = 0
-  for (const { lastStoreTimestamp } of state.queues.values()) latest = Math.max(latest, lastStoreTimestamp)
-  return latest
 }
 
 function topicDeleted(log: QueueLog): MQError {

@@ -25,6 +25,7 @@ const BUILTINS: Readonly<Record<string, readonly string[]>> = {
     'node:fs',
     'node:fs/promises',
     'node:os',
+    'node:worker_threads',
     'node:path',
     'node:process',
     'node:url',

@@ -6,7 +6,7 @@ import { BlockPool } from '../../src/store/block-pool.ts'
 import { FACT_HEADER_BYTES } from '../../src/store/fact-format.ts'
 import { RecordWriter } from '../../src/store/record-writer.ts'
 
-export const SOME_ID: MessageId = parseMessageId('010102030405060708000000090000000A')
+const SOME_ID: MessageId = parseMessageId('010102030405060708000000090000000A')
 
 export interface BatchFields {
   readonly queueUid?: number

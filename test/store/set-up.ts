@@ -19,7 +19,7 @@ import { ManualClock } from '../helpers/manual-clock.ts'
 
 type EventOf<Name extends keyof MQEvents> = Parameters<MQEvents[Name]>[0]
 
-export const BROKER_NAME = 'localhost'
+const BROKER_NAME = 'localhost'
 const middle = { next: () => 0.5 }
 
 /** What a test says of a message; the rest is filled in. */
