@@ -238,7 +238,9 @@ export class Store {
     try {
       await (this.#status.failure === undefined ? this.#finish() : this.#abandon())
     } finally {
-      await this.#opened.medium.release()
+      await this.#opened.medium.release().catch((error) => {
+        throw MQError.from(error)
+      })
     }
   }
 

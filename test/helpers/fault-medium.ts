@@ -80,6 +80,16 @@ export class FaultMedium implements Medium {
     return this.#isClaimed
   }
 
+  /** The content of every file, by name; the databases are not files here. */
+  contents(): ReadonlyMap<string, Buffer> {
+    return this.#disk.directory.contents()
+  }
+
+  /** Puts a file in place of the one that is there, or removes it. */
+  replaceFile(name: string, content: Buffer | undefined): void {
+    this.#disk.directory.replace(name, content)
+  }
+
   /** Stops everything here and answers what the next start finds. */
   crash(how: 'kill' | 'power', options: FaultMediumOptions = {}): FaultMedium {
     this.gate.stop()

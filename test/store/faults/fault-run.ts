@@ -68,6 +68,21 @@ export async function runWithFault(options: FaultRunOptions): Promise<string | u
   return kind
 }
 
+/** The kinds of all calls of a scenario, in order, when none fails. */
+export async function callsOf(
+  options: Pick<FaultRunOptions, 'scenario' | 'flushDiskType' | 'start'>,
+): Promise<readonly string[]> {
+  const kinds: string[] = []
+  const decide: DecideFate = ({ kind }) => {
+    kinds.push(kind)
+    return 'works'
+  }
+  const { scenario, flushDiskType, start } = options
+  const context = new StepContext(start.medium.crash('kill', { decide }), flushDiskType, start.context)
+  await context.run(scenario)
+  return kinds
+}
+
 /** A directory with a store that was killed while it was at work. */
 export async function killedStart(scenario: Scenario): Promise<Start> {
   const medium = new FaultMedium()

@@ -103,6 +103,18 @@ export class MeanDirectory {
     }
   }
 
+  contents(): ReadonlyMap<string, Buffer> {
+    return new Map(
+      [...this.entries].flatMap(([name, entry]) => (entry === 'folder' ? [] : [[name, Buffer.from(entry.content)]])),
+    )
+  }
+
+  replace(name: string, content: Buffer | undefined): void {
+    if (content === undefined) this.entries.delete(name)
+    else this.entries.set(name, new MeanFile(Buffer.from(content)))
+    copyEntry(name, this.entries, this.#flushed)
+  }
+
   afterPowerCut(random: WorkloadRandom): MeanDirectory {
     const left = new MeanDirectory()
     for (const name of new Set([...this.entries.keys(), ...this.#flushed.keys()])) {
