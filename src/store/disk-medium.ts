@@ -15,7 +15,7 @@ const MIB = 1024 * 1024
  * compress badly for the time it takes. The index holds small rows.
  */
 const TUNING: Readonly<Record<DatabaseName, DatabaseTuning>> = {
-  commitlog: { writeBufferSize: 16 * MIB, cacheSize: 2 * MIB, compression: false },
+  commitlog: { writeBufferSize: 8 * MIB, cacheSize: 2 * MIB, compression: false },
   index: { writeBufferSize: 4 * MIB, cacheSize: 4 * MIB, compression: true },
 }
 

@@ -8,7 +8,7 @@ import { encodeSegmentHeader, JOURNAL_VERSION, SEGMENT_HEADER_BYTES, segmentName
 import type { Files, JournalFile } from './medium.ts'
 
 /** A segment is closed when it is longer than this and the next one is ready. */
-const SEGMENT_BYTES = 32 * 1024 * 1024
+const SEGMENT_BYTES = 16 * 1024 * 1024
 
 interface Segment {
   readonly number: number

@@ -109,14 +109,14 @@ describe('The journal', () => {
       await settle()
       if (seq % 10 === 0) await journal.flush()
     }
-    expect(files.names()).toHaveLength(4)
+    expect(files.names()).toHaveLength(6)
     expect(await seqsIn(files)).toEqual(Array.from({ length: 80 }, (_, i) => i + 1))
-    expect(journal.segmentCount).toBe(3)
+    expect(journal.segmentCount).toBe(5)
 
     await journal.retire(10)
-    expect(files.names()).toHaveLength(4)
+    expect(files.names()).toHaveLength(6)
     await journal.retire(40)
-    expect(files.names()).toHaveLength(3)
+    expect(files.names()).toHaveLength(4)
     expect((await seqsIn(files))[0]).toBeGreaterThan(30)
     expect((await scanJournal(files, 1)).startsAfterSeq).toBeLessThanOrEqual(40)
   })
@@ -124,11 +124,11 @@ describe('The journal', () => {
   test('goes on in the full segment as long as no new one can be made', async () => {
     const { files, journal } = await openJournal()
     files.createJournalFile = () => Promise.reject(new Error('ENOSPC'))
-    for (let seq = 1; seq <= 36; seq++) {
+    for (let seq = 1; seq <= 20; seq++) {
       write(journal, seq, MIB)
       await settle()
     }
     expect(files.names()).toHaveLength(1)
-    expect(await seqsIn(files)).toHaveLength(36)
+    expect(await seqsIn(files)).toHaveLength(20)
   })
 })
