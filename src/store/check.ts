@@ -4,7 +4,6 @@
  */
 import { crc32 } from 'node:zlib'
 import type { CheckProblem, CheckReport } from '../model/engine.ts'
-import { MQError } from '../model/errors.ts'
 import { MESSAGE_ID_BYTES } from '../model/message-id.ts'
 import type { Views } from './announce.ts'
 import type { AppliedState } from './applied-state.ts'
@@ -14,6 +13,7 @@ import { parseLogKey, type RowKind, topicUidOf, u48AfterPrefix, u48FromEnd } fro
 import { Batch, BatchAttribute, Rec } from './record-format.ts'
 import { findBatchDamage, keysOf, readBatchHeader } from './record-reader.ts'
 import { decodeIdRun, decodeQueueRow, type QueueState } from './row.ts'
+import { storeErrorFrom } from './store-error.ts'
 
 const PAGE_COUNT = 256
 
@@ -57,14 +57,33 @@ async function readLog({ databases, state }: CheckSource, problems: CheckProblem
     ids: new RowDigest(),
     runRows: new Set(),
   }
+  try {
+    for await (const page of logKeys(databases)) {
+      // Read by key, as readers do: a damaged filter of LevelDB hides from them what a scan still sees.
+      const values = await databases.log.level.getMany(page)
+      for (const [i, key] of page.entries()) {
+        const seq = parseLogKey(key)
+        const bytes = values[i]
+        if (bytes === undefined)
+          problems.push({ kind: 'index', message: `Commit log ${seq}: LevelDB does not find it.` })
+        else readLogRow(state, seq, bytes, contents, problems)
+      }
+    }
+  } catch (caught) {
+    noteDamage(caught, problems)
+  }
+  return contents
+}
+
+async function* logKeys(databases: Databases): AsyncGenerator<Buffer[]> {
   let after: Buffer | undefined
   for (;;) {
-    const page: [Buffer, Buffer][] = await databases.log.level
-      .iterator({ ...(after && { gt: after }), limit: PAGE_COUNT })
+    const page: Buffer[] = await databases.log.level
+      .keys({ ...(after && { gt: after }), limit: PAGE_COUNT })
       .all()
-    for (const [key, bytes] of page) readLogRow(state, parseLogKey(key), bytes, contents, problems)
-    after = page.at(-1)?.[0]
-    if (page.length < PAGE_COUNT) return contents
+    yield page
+    after = page.at(-1)
+    if (page.length < PAGE_COUNT) return
   }
 }
 
@@ -235,10 +254,15 @@ async function checkedRows(
   try {
     for await (const [key, content] of rows(databases.index, kind)) visit(key, content)
   } catch (caught) {
-    const error = MQError.from(caught)
-    if (error.code !== 'STORE_CORRUPTED') throw error
-    problems.push({ kind: 'checksum', message: error.message })
+    noteDamage(caught, problems)
   }
+}
+
+/** Damage is a problem to tell; that nothing can be read at all is not. */
+function noteDamage(caught: unknown, problems: CheckProblem[]): void {
+  const error = storeErrorFrom(caught)
+  if (error.code !== 'STORE_CORRUPTED') throw error
+  problems.push({ kind: 'checksum', message: error.message })
 }
 
 function gap(queueUid: number, from: number, to: number): CheckProblem {

@@ -2,7 +2,7 @@
 
 import type { RandomSource } from '../model/clock.ts'
 import { randomBelow } from '../model/clock.ts'
-import { invalidParameter, MQError } from '../model/errors.ts'
+import { invalidParameter } from '../model/errors.ts'
 import { emptyAppliedState } from './applied-state.ts'
 import { Databases } from './databases.ts'
 import { DiskMedium } from './disk-medium.ts'
@@ -13,6 +13,7 @@ import { FORMAT_VERSION, type Marker, readMarker, writeMarker } from './marker.t
 import type { Files, Medium } from './medium.ts'
 import { memoryMedium } from './memory-medium.ts'
 import { type Recovered, recover } from './recovery.ts'
+import { storeErrorFrom } from './store-error.ts'
 import type { StoreOptions } from './store-options.ts'
 
 const STORE_ID_DIGITS = 16
@@ -36,7 +37,7 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
     await medium.claim()
     return await openClaimed(medium, options)
   } catch (error) {
-    throw MQError.from(error)
+    throw storeErrorFrom(error)
   }
 }
 

@@ -31,6 +31,7 @@ import { ReadCache } from './read-cache.ts'
 import type { RecoveryReport } from './recovery.ts'
 import { generationRule } from './retention.ts'
 import { SendGate } from './send-gate.ts'
+import { storeErrorFrom } from './store-error.ts'
 import type { StoreOptions } from './store-options.ts'
 import { StoreStatus } from './store-status.ts'
 import { copyBodies, sizeOf } from './waiting-send.ts'
@@ -40,7 +41,7 @@ import { Writer } from './writer.ts'
 const STAGED_MAX_BYTES = 8 * 1024 * 1024
 const READ_CACHE_BYTES = 16 * 1024 * 1024
 /** Memory kept for the next frames. */
-const POOL_BYTES = 8 * 1024 * 1024
+const POOL_BYTES = 4 * 1024 * 1024
 
 export class Store {
   readonly #options: StoreOptions
@@ -328,7 +329,7 @@ export class Store {
       try {
         return await work()
       } catch (error) {
-        if (healed === this.#healed) throw MQError.from(error)
+        if (healed === this.#healed) throw storeErrorFrom(error)
       }
     }
   }

@@ -1,4 +1,4 @@
-/** Compiles the child once, so that each one starts as fast as plain Node does. */
+/** Compiles a program for child processes once, so that each one starts as fast as plain Node does. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -12,12 +12,13 @@ export interface BuiltChild {
   remove(): void
 }
 
-export function buildChild(): BuiltChild {
+/** Compiles a file of this project, given by its path within it. */
+export function buildChild(entry: string): BuiltChild {
   mkdirSync(join(ROOT, '.cache'), { recursive: true })
   const folder = mkdtempSync(join(ROOT, '.cache', 'crash-'))
   const config = join(folder, 'tsconfig.json')
   const compilerOptions = { noEmit: false, noCheck: true, outDir: join(folder, 'out'), rootDir: ROOT }
-  const files = [join(ROOT, 'test/crash/child.ts')]
+  const files = [join(ROOT, entry)]
   writeFileSync(
     config,
     JSON.stringify({ extends: join(ROOT, 'tsconfig.json'), compilerOptions, files, include: [] }),
@@ -26,7 +27,7 @@ export function buildChild(): BuiltChild {
   const { status, stdout } = spawnSync(process.execPath, [compiler, '-p', config], { encoding: 'utf8' })
   if (status !== 0) throw new Error(`the child cannot be compiled:\n${stdout}`)
   return {
-    script: join(folder, 'out/test/crash/child.js'),
+    script: join(folder, 'out', entry.replace(/\.ts$/, '.js')),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
 }

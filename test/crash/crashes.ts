@@ -63,7 +63,7 @@ const EXAMPLES_MAX = 3
 
 /** Runs until all kills are done. */
 export async function runCrashes(plan: CrashPlan): Promise<CrashReport> {
-  const child = buildChild()
+  const child = buildChild('test/crash/child.ts')
   const run = new CrashRun(plan, child)
   try {
     await run.run()

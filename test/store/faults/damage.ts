@@ -11,6 +11,7 @@ import { type Content, readContent } from './history.ts'
  * - `less`: a part is missing, and nothing says so; see {@link Findings.add} for the one place where that may be
  * - `refused CODE`: the store does not open
  * - `unread CODE`: the store opens, and reading the damaged part is an error
+ * - `aborted`: LevelDB met an assertion of its own and ended the process
  * - `WRONG ...`: what must never be
  */
 export type Finding = string
@@ -25,6 +26,8 @@ export async function examine(options: StoreOptions, original: Content): Promise
   }
   try {
     return await compare(store, original)
+  } catch (error) {
+    return error instanceof MQError ? `unread ${error.code}` : `WRONG: reading throws ${error}`
   } finally {
     await store.close().catch((error) => mustBeTyped(error))
   }
@@ -33,19 +36,20 @@ export async function examine(options: StoreOptions, original: Content): Promise
 async function compare(store: Store, original: Content): Promise<Finding> {
   const { warnings, tornBytes } = store.recovery
   const checked = await store.check()
+  if (checked.ok) await mustBeReadable(store)
   const isTold = warnings.length > 0 || tornBytes > 0 || !checked.ok
-  let content: Content
-  try {
-    content = await readContent(store)
-  } catch (error) {
-    if (!(error instanceof MQError)) return `WRONG: reading throws ${error}`
-    return checked.ok ? `WRONG: check() found nothing, reading: ${error.message}` : `unread ${error.code}`
-  }
+  const content = await readContent(store)
   const stranger = findStranger(content, original)
   if (stranger !== undefined) return `WRONG: ${stranger}`
   const isSame = textOf(content) === textOf(original)
   if (isSame) return isTold ? 'same, told' : 'same'
   return isTold ? 'less, told' : 'less'
+}
+
+async function mustBeReadable(store: Store): Promise<void> {
+  await readContent(store).catch((error) => {
+    throw new Error(`what check() had nothing against: ${error}`)
+  })
 }
 
 /** A body that does not belong where it is. */

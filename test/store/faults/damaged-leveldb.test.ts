@@ -6,13 +6,11 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { silentLogger } from '../../../src/model/logger.ts'
 import { Store } from '../../../src/store/store.ts'
-import { DEFAULT_STORE_OPTIONS, type StoreOptions } from '../../../src/store/store-options.ts'
-import { WorkloadRandom } from '../../crash/workload-random.ts'
 import { ManualClock } from '../../helpers/manual-clock.ts'
-import { examine, type Finding, Findings } from './damage.ts'
-import { type Content, readContent } from './history.ts'
+import { type Finding, Findings } from './damage.ts'
+import { damageOptions, Examiner, writeContentFile } from './examiner.ts'
+import { readContent } from './history.ts'
 import { SmallStoreWriter } from './small-store.ts'
 
 const TIMEOUT_MS = 10_000_000
@@ -28,26 +26,20 @@ type Snapshot = ReadonlyMap<string, Buffer>
 
 interface Damageable {
   readonly files: Snapshot
-  readonly original: Content
+  /** Where it is written what the store held. */
+  readonly contentFile: string
 }
 
 let root: string
+let examiner: Examiner
 beforeAll(() => {
   root = mkdtempSync(join(PLACE, 'pocketmq-damage-'))
+  examiner = new Examiner()
 })
-afterAll(() => rmSync(root, { recursive: true, force: true }))
-
-function optionsOf(path: string, clock: ManualClock): StoreOptions {
-  return {
-    ...DEFAULT_STORE_OPTIONS,
-    path,
-    storage: 'disk',
-    brokerName: 'damage',
-    clock,
-    random: new WorkloadRandom(5),
-    logger: silentLogger,
-  }
-}
+afterAll(async () => {
+  await examiner.end()
+  rmSync(root, { recursive: true, force: true })
+})
 
 /** Two sessions that were closed and, if it is to be killed, a third one that was not. */
 async function makeStore(end: 'closed' | 'killed'): Promise<Damageable> {
@@ -55,23 +47,29 @@ async function makeStore(end: 'closed' | 'killed'): Promise<Damageable> {
   const writer = new SmallStoreWriter(clock)
   const path = join(root, `${end}-original`)
   for (let session = 0; session < 2; session++) {
-    const store = await Store.open(optionsOf(path, clock))
+    const store = await Store.open(damageOptions(path, clock))
     await writer.write(store, 5)
     // Applied slice by slice: LevelDB gets several records.
     await clock.advance(600)
-    const original = await readContent(store)
+    const contentFile = await noteContent(store, end)
     await store.close()
-    if (session === 1 && end === 'closed') return { files: readFiles(path), original }
+    if (session === 1 && end === 'closed') return { files: readFiles(path), contentFile }
   }
-  const store = await Store.open(optionsOf(path, clock))
+  const store = await Store.open(damageOptions(path, clock))
   await writer.write(store, 5)
   await store.check()
   await writer.write(store, 2)
-  const original = await readContent(store)
+  const contentFile = await noteContent(store, end)
   const left = join(root, 'killed-copy')
   cpSync(path, left, { recursive: true })
   await store.close()
-  return { files: readFiles(left), original }
+  return { files: readFiles(left), contentFile }
+}
+
+async function noteContent(store: Store, name: string): Promise<string> {
+  const file = join(root, `${name}-content.json`)
+  writeFileSync(file, writeContentFile(await readContent(store)))
+  return file
 }
 
 function readFiles(path: string): Snapshot {
@@ -80,7 +78,7 @@ function readFiles(path: string): Snapshot {
   return new Map(files.filter((name) => !name.endsWith('LEASE')).map((name) => [name.slice(path.length + 1), readFileSync(name)]))
 }
 
-async function damage({ files, original }: Damageable, name: string, content: Buffer | undefined): Promise<Finding> {
+async function damage({ files, contentFile }: Damageable, name: string, content: Buffer | undefined): Promise<Finding> {
   const path = mkdtempSync(join(root, 'copy-'))
   try {
     for (const folder of ['journal', 'commitlog', 'index']) mkdirSync(join(path, folder))
@@ -88,7 +86,7 @@ async function damage({ files, original }: Damageable, name: string, content: Bu
       const wanted = file === name ? content : bytes
       if (wanted !== undefined) writeFileSync(join(path, file), wanted)
     }
-    return await examine(optionsOf(path, new ManualClock()), original)
+    return await examiner.examine(path, contentFile)
   } finally {
     rmSync(path, { recursive: true, force: true })
   }

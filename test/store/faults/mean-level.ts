@@ -139,6 +139,7 @@ interface LevelInternals {
   _get(key: Buffer, options: object): Promise<Buffer | undefined>
   _getMany(keys: Buffer[], options: object): Promise<(Buffer | undefined)[]>
   _has(key: Buffer, options: object): Promise<boolean>
+  _hasMany(keys: Buffer[], options: object): Promise<boolean[]>
   _iterator(options: object): IteratorInternals
   _keys(options: object): IteratorInternals
 }
@@ -204,6 +205,10 @@ class MeanLevel extends MemoryLevel<Buffer, Buffer> {
 
   _has(key: Buffer, options: object): Promise<boolean> {
     return this.#read('has', () => memory._has.call(this, key, options))
+  }
+
+  _hasMany(keys: Buffer[], options: object): Promise<boolean[]> {
+    return this.#read('hasMany', () => memory._hasMany.call(this, keys, options))
   }
 
   _iterator(options: object): IteratorInternals {
