@@ -104,11 +104,20 @@ function pack(project) {
   const packed = JSON.parse(run(npm, ['pack', '--json', '--pack-destination', project], root))
   const [{ filename, files }] = Array.isArray(packed) ? packed : Object.values(packed)
   const paths = files.map((file) => file.path)
-  for (const needed of ['dist/index.js', 'dist/index.d.ts', 'README.md', 'LICENSE', 'CHANGELOG.md']) {
+  for (const needed of [
+    'dist/index.js',
+    'dist/index.d.ts',
+    'dist/bin.js',
+    'docs/errors.md',
+    'README.md',
+    'LICENSE',
+    'CHANGELOG.md',
+  ]) {
     if (!paths.includes(needed)) throw new Error(`${needed} is not in the tarball`)
   }
   const stray = paths.filter(
-    (path) => !/^(dist\/|README\.md$|LICENSE$|CHANGELOG\.md$|package\.json$)/.test(path),
+    (path) =>
+      !/^(dist\/|docs\/|ARCHITECTURE\.md$|README\.md$|LICENSE$|CHANGELOG\.md$|package\.json$)/.test(path),
   )
   if (stray.length > 0) throw new Error(`the tarball has files it should not have: ${stray.join(', ')}`)
   return join(project, filename)

@@ -58,7 +58,8 @@ function findStranger(content: Content, original: Content): string | undefined {
     const expected = original.queues.get(place)
     for (const [i, body] of bodies.entries()) {
       const offset = minOffset + i
-      if (expected?.bodies[offset - expected.minOffset] !== body) return `${place} offset ${offset} holds '${body}'`
+      if (expected?.bodies[offset - expected.minOffset] !== body)
+        return `${place} offset ${offset} holds '${body}'`
     }
   }
   return undefined

@@ -102,11 +102,15 @@ describe('A changed byte of the journal', () => {
     ['nothing', ['less, told', 'refused STORE_CORRUPTED', 'same, told']],
     ['part', ['less, told', 'refused STORE_CORRUPTED', 'same, told']],
     ['all', ['refused STORE_CORRUPTED', 'same, told']],
-  ] as const)('is noticed when %s is applied', async (applied, table) => {
-    const findings = await flipEveryByte(await killedStore(applied), /journal$/)
-    expect(findings.wrong).toEqual([])
-    expect(findings.names).toEqual(table)
-  }, TIMEOUT_MS)
+  ] as const)(
+    'is noticed when %s is applied',
+    async (applied, table) => {
+      const findings = await flipEveryByte(await killedStore(applied), /journal$/)
+      expect(findings.wrong).toEqual([])
+      expect(findings.names).toEqual(table)
+    },
+    TIMEOUT_MS,
+  )
 })
 
 describe('A journal that is cut or removed', () => {
@@ -114,23 +118,31 @@ describe('A journal that is cut or removed', () => {
     ['nothing', ['less', 'less, told', 'refused STORE_CORRUPTED']],
     ['part', ['less', 'less, told', 'refused STORE_CORRUPTED']],
     ['all', ['refused STORE_CORRUPTED']],
-  ] as const)('is noticed when %s is applied', async (applied, table) => {
-    const findings = await cutEverywhere(await killedStore(applied), /journal$/)
-    expect(findings.wrong).toEqual([])
-    expect(findings.names).toEqual(table)
-  }, TIMEOUT_MS)
+  ] as const)(
+    'is noticed when %s is applied',
+    async (applied, table) => {
+      const findings = await cutEverywhere(await killedStore(applied), /journal$/)
+      expect(findings.wrong).toEqual([])
+      expect(findings.names).toEqual(table)
+    },
+    TIMEOUT_MS,
+  )
 })
 
 describe('STORE.json', () => {
   test.each([
     ['closed', closedStore],
     ['killed', () => killedStore('part')],
-  ] as const)('of a %s store is refused when it is changed, cut or removed, but for the line end', async (_how, make) => {
-    const store = await make()
-    const flipped = await flipEveryByte(store, /^STORE/)
-    const cut = await cutEverywhere(store, /^STORE/)
-    expect([...flipped.wrong, ...cut.wrong]).toEqual([])
-    expect(flipped.names).toEqual(['refused STORE_CORRUPTED'])
-    expect(cut.names).toEqual(['refused STORE_CORRUPTED', 'refused STORE_FOREIGN', 'same'])
-  }, TIMEOUT_MS)
+  ] as const)(
+    'of a %s store is refused when it is changed, cut or removed, but for the line end',
+    async (_how, make) => {
+      const store = await make()
+      const flipped = await flipEveryByte(store, /^STORE/)
+      const cut = await cutEverywhere(store, /^STORE/)
+      expect([...flipped.wrong, ...cut.wrong]).toEqual([])
+      expect(flipped.names).toEqual(['refused STORE_CORRUPTED'])
+      expect(cut.names).toEqual(['refused STORE_CORRUPTED', 'refused STORE_FOREIGN', 'same'])
+    },
+    TIMEOUT_MS,
+  )
 })

@@ -2,7 +2,16 @@
  * Bytes of LevelDB's files are changed, the files cut and removed, in a real directory: never a wrong body, never fewer
  * messages without a report. By default every so many bytes; `POCKETMQ_FLIPS=all` changes each one.
  */
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -15,7 +24,7 @@ import { SmallStoreWriter } from './small-store.ts'
 
 const TIMEOUT_MS = 10_000_000
 /** So many bytes of each kind of file are changed, spread over all of them. */
-const FLIPS_PER_KIND = 40
+const FLIPS_PER_KIND = 30
 const CUTS_PER_FILE = 4
 
 /** In memory where the system has such a place: hundreds of openings flush a lot. */
@@ -75,10 +84,18 @@ async function noteContent(store: Store, name: string): Promise<string> {
 function readFiles(path: string): Snapshot {
   const names = readdirSync(path, { recursive: true, withFileTypes: true })
   const files = names.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
-  return new Map(files.filter((name) => !name.endsWith('LEASE')).map((name) => [name.slice(path.length + 1), readFileSync(name)]))
+  return new Map(
+    files
+      .filter((name) => !name.endsWith('LEASE'))
+      .map((name) => [name.slice(path.length + 1), readFileSync(name)]),
+  )
 }
 
-async function damage({ files, contentFile }: Damageable, name: string, content: Buffer | undefined): Promise<Finding> {
+async function damage(
+  { files, contentFile }: Damageable,
+  name: string,
+  content: Buffer | undefined,
+): Promise<Finding> {
   const path = mkdtempSync(join(root, 'copy-'))
   try {
     for (const folder of ['journal', 'commitlog', 'index']) mkdirSync(join(path, folder))
@@ -92,10 +109,39 @@ async function damage({ files, contentFile }: Damageable, name: string, content:
   }
 }
 
-/** `index/000005.ldb` is of the kind `index .ldb`. */
+/** `index/000005.ldb` is of the kind `.ldb`. */
 function kindOf(name: string): string | undefined {
-  const match = /^(commitlog|index)\/(?:\d+(\.\w+)|(MANIFEST|CURRENT).*)$/.exec(name)
-  return match === null ? undefined : `${match[1]} ${match[2] ?? match[3]}`
+  const match = /^(?:commitlog|index)\/(?:\d+(\.\w+)|(MANIFEST|CURRENT).*)$/.exec(name)
+  return match?.[1] ?? match?.[2]
+}
+
+/**
+ * All that damage may lead to. LevelDB's logs of a killed store are written again from the journal. In a table, LevelDB
+ * holds nothing against a checksum: it may hand out what is damaged, which we notice, give up with an error, or end the
+ * process at an assertion of its own.
+ */
+const OF_A_TABLE = [
+  'aborted',
+  'refused STORE_CORRUPTED',
+  'refused SYSTEM_ERROR',
+  'same',
+  'same, told',
+  'unread STORE_CORRUPTED',
+  'unread SYSTEM_ERROR',
+]
+const POSSIBLE: Readonly<Record<'closed' | 'killed', Readonly<Record<string, readonly Finding[]>>>> = {
+  closed: {
+    '.log': ['refused STORE_CORRUPTED'],
+    '.ldb': OF_A_TABLE,
+    CURRENT: ['refused STORE_CORRUPTED'],
+    MANIFEST: ['refused STORE_CORRUPTED'],
+  },
+  killed: {
+    '.log': ['same', 'same, told'],
+    '.ldb': OF_A_TABLE,
+    CURRENT: ['refused STORE_CORRUPTED'],
+    MANIFEST: ['refused STORE_CORRUPTED'],
+  },
 }
 
 async function findAll(store: Damageable, visit: typeof flipBytes): Promise<Map<string, Findings>> {
@@ -110,7 +156,12 @@ async function findAll(store: Damageable, visit: typeof flipBytes): Promise<Map<
   return found
 }
 
-async function flipBytes(store: Damageable, name: string, content: Buffer, findings: Findings): Promise<void> {
+async function flipBytes(
+  store: Damageable,
+  name: string,
+  content: Buffer,
+  findings: Findings,
+): Promise<void> {
   const kind = kindOf(name)
   const sameKind = [...store.files].filter(([other]) => kindOf(other) === kind)
   const total = sameKind.reduce((sum, [, bytes]) => sum + bytes.length, 0)
@@ -122,17 +173,18 @@ async function flipBytes(store: Damageable, name: string, content: Buffer, findi
   }
 }
 
-async function cutAndRemove(store: Damageable, name: string, content: Buffer, findings: Findings): Promise<void> {
+async function cutAndRemove(
+  store: Damageable,
+  name: string,
+  content: Buffer,
+  findings: Findings,
+): Promise<void> {
   for (let part = 0; part < CUTS_PER_FILE; part++) {
     const bytes = Math.floor((content.length * part) / CUTS_PER_FILE)
     findings.add(await damage(store, name, content.subarray(0, bytes)), `${name} cut to ${bytes}`)
   }
   findings.add(await damage(store, name, content.subarray(0, -1)), `${name} without its last byte`)
   findings.add(await damage(store, name, undefined), `${name} removed`)
-}
-
-function tableOf(found: ReadonlyMap<string, Findings>): string[] {
-  return [...found].map(([kind, findings]) => `${kind}: ${findings}`).sort()
 }
 
 describe.each(['closed', 'killed'] as const)('LevelDB files of a %s store', (end) => {
@@ -144,16 +196,24 @@ describe.each(['closed', 'killed'] as const)('LevelDB files of a %s store', (end
   test('are whole before they are damaged', async () => {
     expect(await damage(store, 'none', undefined)).toBe('same')
     expect([...new Set([...store.files.keys()].map(kindOf))]).toEqual(
-      expect.arrayContaining(['commitlog .ldb', 'commitlog .log', 'index .ldb', 'index .log', 'index MANIFEST']),
+      expect.arrayContaining(['.ldb', '.log', 'CURRENT', 'MANIFEST']),
     )
   })
 
   test.each([
     ['changed', flipBytes],
     ['cut or removed', cutAndRemove],
-  ] as const)('are %s: nothing wrong is read, nothing is missing in silence', async (_what, visit) => {
-    const found = await findAll(store, visit)
-    console.log(tableOf(found))
-    expect([...found.values()].flatMap(({ wrong }) => wrong)).toEqual([])
-  }, TIMEOUT_MS)
+  ] as const)(
+    'are %s: nothing wrong is read, nothing is missing in silence',
+    async (_what, visit) => {
+      const found = await findAll(store, visit)
+      expect([...found.values()].flatMap(({ wrong }) => wrong)).toEqual([])
+      for (const [kind, findings] of found) {
+        expect(POSSIBLE[end][kind], `${kind}: ${findings}`).toEqual(
+          expect.arrayContaining([...findings.names]),
+        )
+      }
+    },
+    TIMEOUT_MS,
+  )
 })

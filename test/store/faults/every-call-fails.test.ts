@@ -41,17 +41,29 @@ async function failEachCall(
 
 describe.each(MODES)('%s: a call fails', (flushDiskType) => {
   for (const manner of MANNERS) {
-    test(`while a store is made and used: ${manner}`, async () => {
-      await failEachCall('work', flushDiskType, manner, emptyStart())
-    }, TIMEOUT_MS)
+    test(
+      `while a store is made and used: ${manner}`,
+      async () => {
+        await failEachCall('work', flushDiskType, manner, emptyStart())
+      },
+      TIMEOUT_MS,
+    )
 
-    test(`while old messages are removed: ${manner}`, async () => {
-      await failEachCall('retention', flushDiskType, manner, emptyStart())
-    }, TIMEOUT_MS)
+    test(
+      `while old messages are removed: ${manner}`,
+      async () => {
+        await failEachCall('retention', flushDiskType, manner, emptyStart())
+      },
+      TIMEOUT_MS,
+    )
 
-    test(`while a killed store is recovered: ${manner}`, async () => {
-      await failEachCall('visit', flushDiskType, manner, await killedStart(SCENARIOS.work))
-    }, TIMEOUT_MS)
+    test(
+      `while a killed store is recovered: ${manner}`,
+      async () => {
+        await failEachCall('visit', flushDiskType, manner, await killedStart(SCENARIOS.work))
+      },
+      TIMEOUT_MS,
+    )
   }
 })
 
@@ -60,14 +72,22 @@ describe('A call fails while journal segments come and go', () => {
   const base = { scenario, flushDiskType: 'ASYNC_FLUSH', start: emptyStart() } as const
 
   if (process.env.POCKETMQ_FAULTS === 'all') {
-    test.each(MANNERS)('%s', async (manner) => {
-      await failEachCall('rotation', 'ASYNC_FLUSH', manner, emptyStart())
-    }, TIMEOUT_MS)
+    test.each(MANNERS)(
+      '%s',
+      async (manner) => {
+        await failEachCall('rotation', 'ASYNC_FLUSH', manner, emptyStart())
+      },
+      TIMEOUT_MS,
+    )
     return
   }
 
-  test.each(ROTATION_KINDS)('%s', async (kind) => {
-    const number = (await callsOf(base)).findLastIndex((called) => called === kind) + 1
-    expect(await runWithFault({ ...base, manner: 'fails-before', number })).toBe(kind)
-  }, TIMEOUT_MS)
+  test.each(ROTATION_KINDS)(
+    '%s',
+    async (kind) => {
+      const number = (await callsOf(base)).lastIndexOf(kind) + 1
+      expect(await runWithFault({ ...base, manner: 'fails-before', number })).toBe(kind)
+    },
+    TIMEOUT_MS,
+  )
 })

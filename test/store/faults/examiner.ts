@@ -86,7 +86,9 @@ function start({ script }: BuiltChild): Examining {
     errors += chunk
   })
   child.on('close', (code, signal) => {
-    examining.answer(signal === 'SIGABRT' ? 'aborted' : `WRONG: the process ended with ${code ?? signal}: ${errors}`)
+    examining.answer(
+      signal === 'SIGABRT' ? 'aborted' : `WRONG: the process ended with ${code ?? signal}: ${errors}`,
+    )
   })
   return examining
 }

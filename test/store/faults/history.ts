@@ -86,7 +86,7 @@ export async function readContent(store: Store): Promise<Content> {
 }
 
 /** Where a world and a store differ, or `undefined`. Messages that retention took count as equal. */
-export function findDifference(world: World, content: Content): string | undefined {
+function findDifference(world: World, content: Content): string | undefined {
   const places = new Set([...content.queues.keys()])
   for (const [topic, queues] of world.topics) {
     for (const [queueId, bodies] of queues.entries()) {

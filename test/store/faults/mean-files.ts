@@ -105,7 +105,9 @@ export class MeanDirectory {
 
   contents(): ReadonlyMap<string, Buffer> {
     return new Map(
-      [...this.entries].flatMap(([name, entry]) => (entry === 'folder' ? [] : [[name, Buffer.from(entry.content)]])),
+      [...this.entries].flatMap(([name, entry]) =>
+        entry === 'folder' ? [] : [[name, Buffer.from(entry.content)]],
+      ),
     )
   }
 

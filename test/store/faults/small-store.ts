@@ -50,7 +50,12 @@ export class SmallStoreWriter {
 
   #message() {
     this.#count += 1
-    const message = { topic: 't', body: `body-${this.#count}-of-a-message`, keys: [`k${this.#count % 5}`], tag: 'x' }
+    const message = {
+      topic: 't',
+      body: `body-${this.#count}-of-a-message`,
+      keys: [`k${this.#count % 5}`],
+      tag: 'x',
+    }
     return prepareMessage(message, this.#ids.next(), this.#clock.now())
   }
 
