@@ -22,12 +22,13 @@ async function failEachCall(
   flushDiskType: (typeof MODES)[number],
   manner: Manner,
   start: Start,
+  end: 'close' | 'kill' = 'close',
 ): Promise<void> {
   const failures: string[] = []
   const kinds = new Set<string>()
   for (let number = 1; ; number++) {
     try {
-      const options = { scenario: SCENARIOS[scenario], flushDiskType, manner, number, start }
+      const options = { scenario: SCENARIOS[scenario], flushDiskType, manner, number, start, end }
       const kind = await runWithFault(options)
       if (kind === undefined) break
       kinds.add(kind)
@@ -45,6 +46,14 @@ describe.each(MODES)('%s: a call fails', (flushDiskType) => {
       `while a store is made and used: ${manner}`,
       async () => {
         await failEachCall('work', flushDiskType, manner, emptyStart())
+      },
+      TIMEOUT_MS,
+    )
+
+    test(
+      `while a store is made and used, until it is killed: ${manner}`,
+      async () => {
+        await failEachCall('work', flushDiskType, manner, emptyStart(), 'kill')
       },
       TIMEOUT_MS,
     )

@@ -40,6 +40,8 @@ export interface FaultRunOptions {
   readonly manner: Manner
   /** The call that meets the fault. */
   readonly number: number
+  /** How the run ends; a store that is closed never looks at its journal again. */
+  readonly end?: 'close' | 'kill'
   /** A directory that was left in some state, with what is known of it; stays as it is. */
   readonly start: Start
 }
@@ -61,7 +63,7 @@ export async function runWithFault(options: FaultRunOptions): Promise<string | u
   const { start, flushDiskType } = options
   const context = new StepContext(start.medium.crash('kill', { decide }), flushDiskType, start.context)
   try {
-    await context.run(options.scenario)
+    await context.run(options.scenario, options.end)
   } catch (error) {
     throw new Error(`call ${options.number}, ${kind}, ${options.manner}: ${error}`, { cause: error })
   }
@@ -123,11 +125,10 @@ export class StepContext {
     this.#ids = new MessageIdGenerator(this.#clock, new WorkloadRandom(7))
   }
 
-  async run(scenario: Scenario): Promise<void> {
+  async run(scenario: Scenario, end: 'close' | 'kill' = 'close'): Promise<void> {
     await this.#open()
     await scenario(this)
-    const isFlushed = await this.#close()
-    const left = this.#medium.crash(isFlushed || this.#flushDiskType === 'SYNC_FLUSH' ? 'power' : 'kill')
+    const left = end === 'kill' ? this.#medium.crash('kill') : await this.#closeAndCrash()
     const store = await Store.open(faultOptions(left, this.#clock, this.#flushDiskType))
     await this.#verify(store)
     await store.close()
@@ -267,6 +268,12 @@ export class StepContext {
   }
 
   /** Answers whether everything is said to be safe on the disk. */
+  /** What a power cut after `close` leaves, or a kill where nothing promises that the end was flushed. */
+  async #closeAndCrash(): Promise<FaultMedium> {
+    const isFlushed = await this.#close()
+    return this.#medium.crash(isFlushed || this.#flushDiskType === 'SYNC_FLUSH' ? 'power' : 'kill')
+  }
+
   async #close(): Promise<boolean> {
     const store = this.#store
     if (store === undefined) return false

@@ -14,18 +14,22 @@ import { Record, Workload } from './workload.ts'
 
 const STOPS: readonly Fate[] = ['stops-before', 'stops-within', 'stops-after']
 const KIB = 1024
+const SMALL_BODIES = [4, 40, 400, 3 * KIB]
+const LARGE_BODIES = [4, 400, KIB * KIB, 3 * KIB * KIB]
+const LARGE_MAX_BYTES = 100 * KIB * KIB
 
 /** How a store over a medium is opened here: small generations, so that retention has something to do. */
 export function faultOptions(
   medium: FaultMedium,
   clock: ManualClock,
   flushDiskType: StoreOptions['flushDiskType'],
+  maxBytes = 60 * KIB,
 ): StoreOptions {
   return {
     ...DEFAULT_STORE_OPTIONS,
     storage: 'disk',
     flushDiskType,
-    retention: { maxAgeMs: 3_600_000, maxBytes: 60 * KIB, intervalMs: 1000 },
+    retention: { maxAgeMs: 3_600_000, maxBytes, intervalMs: 1000 },
     brokerName: 'faulty',
     clock,
     random: new WorkloadRandom(1),
@@ -45,6 +49,7 @@ export interface LivesReport {
 export class Lives {
   readonly #random: WorkloadRandom
   readonly #flushDiskType: StoreOptions['flushDiskType']
+  readonly #isLarge: boolean
   readonly #record = new Record()
   readonly #clock = new ManualClock()
   #medium: FaultMedium
@@ -55,8 +60,10 @@ export class Lives {
   #operations = 0
   #survived = 0
 
-  constructor(seed: number, flushDiskType: StoreOptions['flushDiskType']) {
+  /** With large bodies journal segments come and go. */
+  constructor(seed: number, flushDiskType: StoreOptions['flushDiskType'], isLarge = false) {
     this.#random = new WorkloadRandom(seed)
+    this.#isLarge = isLarge
     this.#flushDiskType = flushDiskType
     this.#medium = new FaultMedium(this.#mediumOptions())
   }
@@ -84,14 +91,10 @@ export class Lives {
     const store = await this.#open()
     this.#stopsWhileOpening -= 1
     await this.#verify(store)
-    const workload = new Workload(
-      store,
-      medium,
-      this.#clock,
-      this.#random.fork(),
-      this.#record,
-      this.#flushDiskType === 'SYNC_FLUSH',
-    )
+    const workload = new Workload(store, medium, this.#clock, this.#random.fork(), this.#record, {
+      isSyncFlush: this.#flushDiskType === 'SYNC_FLUSH',
+      bodyBytes: this.#isLarge ? LARGE_BODIES : SMALL_BODIES,
+    })
     await workload.run(this.#random.between(3, 40))
     if (workload.problem !== undefined) throw workload.problem
     if (this.#random.chance(0.5)) await workload.close()
@@ -100,7 +103,8 @@ export class Lives {
 
   #open(): Promise<Store> {
     this.#openings += 1
-    return Store.open(faultOptions(this.#medium, this.#clock, this.#flushDiskType))
+    const maxBytes = this.#isLarge ? LARGE_MAX_BYTES : undefined
+    return Store.open(faultOptions(this.#medium, this.#clock, this.#flushDiskType, maxBytes))
   }
 
   /** Holds the store against the history, which from now on is what survived. */

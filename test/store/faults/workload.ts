@@ -26,13 +26,19 @@ export class Record {
   sequence = 0
 }
 
+export interface WorkloadSettings {
+  readonly isSyncFlush: boolean
+  /** Sizes that bodies may have. */
+  readonly bodyBytes: readonly number[]
+}
+
 export class Workload {
   readonly #store: Store
   readonly #medium: FaultMedium
   readonly #clock: ManualClock
   readonly #random: WorkloadRandom
   readonly #record: Record
-  readonly #isSyncFlush: boolean
+  readonly #settings: WorkloadSettings
   readonly #ids: MessageIdGenerator
   readonly #cleared = new Set<number>()
   readonly #expected = new Map<string, string>()
@@ -47,14 +53,14 @@ export class Workload {
     clock: ManualClock,
     random: WorkloadRandom,
     record: Record,
-    isSyncFlush: boolean,
+    settings: WorkloadSettings,
   ) {
     this.#store = store
     this.#medium = medium
     this.#clock = clock
     this.#random = random
     this.#record = record
-    this.#isSyncFlush = isSyncFlush
+    this.#settings = settings
     this.#ids = new MessageIdGenerator(clock, random)
   }
 
@@ -133,7 +139,7 @@ export class Workload {
     })
     if (this.#medium.gate.isStopped) return NEVER
     record.acknowledgedCount = Math.max(record.acknowledgedCount, count)
-    if (this.#isSyncFlush) record.flushedCount = Math.max(record.flushedCount, count)
+    if (this.#settings.isSyncFlush) record.flushedCount = Math.max(record.flushedCount, count)
     return result
   }
 
@@ -271,7 +277,7 @@ export class Workload {
   #messages(topic: string, bodies: readonly string[]): OutgoingMessage[] {
     return bodies.map((body) => {
       const keys = this.#random.chance(0.3) ? [`k${this.#random.below(5)}`] : []
-      const padded = body.padEnd(this.#random.pick([4, 40, 400, 3000]))
+      const padded = body.padEnd(this.#random.pick(this.#settings.bodyBytes))
       return prepareMessage({ topic, body: padded, keys }, this.#ids.next(), this.#clock.now())
     })
   }
