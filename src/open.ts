@@ -9,17 +9,25 @@ import { Store } from './store/store.ts'
 /** An engine, and what its owner needs besides. */
 export interface OpenedEngine {
   readonly engine: Engine
+  /** What the engine stands on. */
+  readonly store: Store
+  /** Takes the events; those that come before it is set are lost. */
+  onEvent: EmitEvent
   state(): StoreState
   /** Stops the broker, then closes the store behind a barrier. */
   close(): Promise<void>
 }
 
-/** Opens an engine and makes the topics that it is asked for. What goes wrong closes it again. */
+/**
+ * Opens an engine and makes the topics that it is asked for. What goes wrong closes it again. Clients get the engine as
+ * `wrap` answers it.
+ */
 export async function openEngine(
   { store: storeOptions, broker: brokerOptions, topics }: CompleteOpenOptions,
-  emit: EmitEvent,
+  wrap: (engine: Engine) => Engine = (engine) => engine,
 ): Promise<OpenedEngine> {
   const store = await Store.open(storeOptions)
+  const emit: EmitEvent = (name, event) => opened.onEvent(name, event)
   store.onEvent = emit
   const { clock, random, logger, storage } = storeOptions
   const engine = new Broker(store, brokerOptions, {
@@ -39,6 +47,13 @@ export async function openEngine(
     }
     await store.close()
   }
+  const opened: OpenedEngine = {
+    engine: wrap(engine),
+    store,
+    onEvent: () => undefined,
+    state: () => store.state,
+    close,
+  }
   try {
     for (const topic of topics) await createUnlessExists(engine, topic)
   } catch (error) {
@@ -47,7 +62,7 @@ export async function openEngine(
   }
   // Later, so that whoever opens the store can listen first.
   clock.defer(() => tellRecovery(store, emit))
-  return { engine, state: () => store.state, close }
+  return opened
 }
 
 function tellRecovery({ recovery }: Store, emit: EmitEvent): void {

@@ -8,7 +8,7 @@ import { type CloseReport, type ConsumerHost, PushConsumer } from './consumer/pu
 import type { PushConsumerOptions } from './consumer/push-consumer-options.ts'
 import { KeepAlive } from './keep-alive.ts'
 import { invalidParameter, MQError } from './model/errors.ts'
-import type { EmitEvent, MQEvents, StoreState } from './model/events.ts'
+import type { MQEvents, StoreState } from './model/events.ts'
 import { MessageIdGenerator } from './model/message-id.ts'
 import { type OpenedEngine, openEngine } from './open.ts'
 import { type CompleteOpenOptions, type OpenOptions, parseOpenOptions } from './open-options.ts'
@@ -46,9 +46,11 @@ export class PocketMQ extends EventEmitter<MQEvents> {
   #closing: Promise<CloseReport> | undefined
   #isEngineClosed = false
 
-  private constructor(opened: OpenedEngine, options: CompleteOpenOptions) {
+  /** Takes over what was opened; applications call {@link PocketMQ.open}. */
+  protected constructor(opened: OpenedEngine, options: CompleteOpenOptions) {
     super()
     const { engine } = opened
+    opened.onEvent = (name, event) => this.#announce(name, event)
     const ids = new MessageIdGenerator(engine.clock, engine.random)
     this.#opened = opened
     this.#options = options
@@ -73,12 +75,7 @@ export class PocketMQ extends EventEmitter<MQEvents> {
     if (typeof place === 'string' && 'path' in more)
       throw invalidParameter('Name the path once: as the first argument, or in the options.')
     const options = parseOpenOptions(typeof place === 'string' ? { ...more, path: place } : place)
-    let mq: PocketMQ | undefined
-    const emit: EmitEvent = (name, event) => {
-      if (mq !== undefined) mq.#announce(name, event)
-    }
-    mq = new PocketMQ(await openEngine(options, emit), options)
-    return mq
+    return new PocketMQ(await openEngine(options), options)
   }
 
   /** What the store does now. */

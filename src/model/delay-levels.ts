@@ -1,4 +1,5 @@
 /** Delay levels and the retry schedule built on them (RocketMQ `messageDelayLevel`, semantics section 9.1). */
+import { parseDuration } from './duration.ts'
 import { invalidParameter } from './errors.ts'
 
 /** RocketMQ's default: levels 1 to 18. */
@@ -6,14 +7,6 @@ export const DEFAULT_MESSAGE_DELAY_LEVEL = '1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8
 
 /** The first retry uses level 3, the next level 4, and so on. */
 const FIRST_RETRY_LEVEL = 3
-const MS_OF_UNIT: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-}
-
 /** A hundred years; the store keeps times in 48 bits. */
 const LONGEST_DELAY_MS = 36_500 * 86_400_000
 
@@ -37,12 +30,9 @@ export function retryLevel(reconsumeTimes: number): number {
 }
 
 function parseLevel(text: string): number {
-  const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text)
-  const unit = MS_OF_UNIT[match?.[2] ?? '']
-  if (match === null || unit === undefined) {
+  const delayMs = parseDuration(text)
+  if (delayMs === undefined)
     throw invalidParameter(`messageDelayLevel: '${text}' is not a delay such as 10s, 5m or 2h.`)
-  }
-  const delayMs = Number(match[1]) * unit
   if (delayMs > LONGEST_DELAY_MS)
     throw invalidParameter(`messageDelayLevel: '${text}' is longer than a hundred years.`)
   return delayMs

@@ -234,7 +234,8 @@ export interface DelayVerbs {
     request: SendRequest,
     deliveryTimestamp: number,
   ): Promise<SendReceipt & { readonly recallHandle: string }>
-  recallMessage(topic: string, recallHandle: string): Promise<void>
+  /** Takes a message back that was not delivered yet; answers its id. */
+  recallMessage(topic: string, recallHandle: string): Promise<string>
 }
 
 /** What a whole-store check found. */

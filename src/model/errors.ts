@@ -76,6 +76,15 @@ export const MQErrorCodes = {
   STORE_CORRUPTED: {
     description: 'Stored bytes fail their checksum or records are missing; the message names where.',
   },
+  CLOCK_RUNAWAY: {
+    description: 'Under a virtual clock things kept happening without time moving, or far too often.',
+  },
+  NOT_SETTLED: {
+    description: 'In a test, messages were still open when the deadline was over; the message lists them.',
+  },
+  LINT_FAILED: {
+    description: 'In a test with `strict`, code did what breaks on a RocketMQ cluster; the message says what.',
+  },
   STORE_FOREIGN: {
     description: 'The directory holds something that is not a PocketMQ store; it was left untouched.',
   },

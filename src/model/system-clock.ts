@@ -39,3 +39,19 @@ export const systemClock: Clock = {
 
 /** The randomness of the machine. */
 export const systemRandom: RandomSource = { next: () => Math.random() }
+
+/** Real time for those who wait for real work, whatever a test framework has put in the place of the globals since. */
+const { setImmediate: realImmediate, setTimeout: realTimeout } = globalThis
+const realNow = performance.now.bind(performance)
+
+export const realTime = {
+  /** Monotonic milliseconds. */
+  nowMs: (): number => realNow(),
+  /** Calls back in the next turn of the event loop. */
+  defer: (callback: () => void): void => {
+    realImmediate(callback)
+  },
+  /** Resolves in the next turn of the event loop. */
+  turn: (): Promise<void> => new Promise((resolve) => realImmediate(resolve)),
+  sleep: (delayMs: number): Promise<void> => new Promise((resolve) => realTimeout(resolve, delayMs)),
+}

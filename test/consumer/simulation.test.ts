@@ -9,7 +9,7 @@ import type { MessageView } from '../../src/model/message.ts'
 import { type MessageQueue, queueKey } from '../../src/model/message-queue.ts'
 import type { Producer } from '../../src/producer/producer.ts'
 import { type ClientHost, openShop } from '../helpers/client-host.ts'
-import { SeededRandom } from '../helpers/seeded-random.ts'
+import { SeededRandom } from '../../src/testing/seeded-random.ts'
 
 const QUEUES = 5
 const STEPS = 150

@@ -1,5 +1,5 @@
 /** Seeded randomness with the shapes that workloads and faults need besides. */
-import { SeededRandom } from '../helpers/seeded-random.ts'
+import { SeededRandom } from '../../src/testing/seeded-random.ts'
 
 export class WorkloadRandom extends SeededRandom {
   /** A whole number from `from` to `to`, both included. */

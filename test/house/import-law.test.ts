@@ -12,7 +12,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   producer: ['model'],
   consumer: ['model', 'allocate'],
   admin: ['model'],
-  testing: ['model', 'store', 'allocate', 'broker', 'cluster', 'producer', 'consumer', 'admin'],
+  testing: ['root', 'model', 'store', 'allocate', 'broker', 'cluster', 'producer', 'consumer', 'admin'],
 }
 
 const PURE_BUILTINS = ['node:buffer', 'node:crypto', 'node:util', 'node:zlib']
@@ -36,7 +36,7 @@ const BUILTINS: Readonly<Record<string, readonly string[]>> = {
   producer: PURE_BUILTINS,
   consumer: PURE_BUILTINS,
   admin: PURE_BUILTINS,
-  testing: [...PURE_BUILTINS, 'node:path', 'node:process'],
+  testing: [...PURE_BUILTINS, 'node:assert', 'node:async_hooks', 'node:path', 'node:process'],
   root: [...PURE_BUILTINS, 'node:os', 'node:path', 'node:process', 'node:url'],
 }
 
@@ -84,8 +84,13 @@ function packageBreach(
   }
   const name = specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/')
   if (!allowed.includes(name)) return 'it is no dependency in package.json'
-  if (DATABASES.includes(name) && folder !== 'store') return 'only store may import a database'
+  if (DATABASES.includes(name) && !mayUseDatabases(source.path)) return 'only the store and its test disk may import a database'
   return
+}
+
+/** The store, and the disk in memory that tests put below it. */
+function mayUseDatabases(path: string): boolean {
+  return path.startsWith('src/store/') || path.startsWith('src/testing/disk/')
 }
 
 /** The first cycle found along value imports, as a list of files that starts and ends with the same one. */

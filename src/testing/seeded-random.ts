@@ -1,5 +1,5 @@
-import type { RandomSource } from '../../src/model/clock.ts'
-import { randomBelow } from '../../src/model/clock.ts'
+import type { RandomSource } from '../model/clock.ts'
+import { randomBelow } from '../model/clock.ts'
 
 /** Randomness that can be replayed (mulberry32). */
 export class SeededRandom implements RandomSource {

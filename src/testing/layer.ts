@@ -1,0 +1,56 @@
+/**
+ * Layers between an application and the engine of a test instance. Each may stand before the engine's verbs, and around
+ * the calls of listeners; the first layer of the list is the outermost.
+ */
+import type { ConsumeContext } from '../consumer/consume-context.ts'
+import type { ConsumeResult } from '../consumer/message-listener.ts'
+import type { Engine } from '../model/engine.ts'
+import type { MessageView } from '../model/message.ts'
+
+/** One call of a listener. */
+export interface ListenerCall {
+  readonly group: string
+  readonly clientId: string
+  /** One message, or those of a batch listener. */
+  readonly messages: readonly MessageView[]
+  readonly context: ConsumeContext
+  /** The member's `consumeTimeoutMs`. */
+  readonly consumeTimeoutMs: number
+}
+
+/** Calls the listener, or the next layer around it. Rejects when the listener throws or rejects. */
+export type CallListener = (call: ListenerCall) => Promise<ConsumeResult | undefined>
+
+export interface TestLayer {
+  /** Verbs that stand before those of the next layer; the others pass. */
+  engine?(next: Engine): Partial<Engine>
+  /** Stands around the next layer's call. */
+  listener?(next: CallListener): CallListener
+}
+
+/** The engine as seen through the layers. */
+export function layeredEngine(engine: Engine, layers: readonly TestLayer[]): Engine {
+  return layers.reduceRight<Engine>((next, layer) => {
+    const verbs = layer.engine?.(next)
+    return verbs === undefined ? next : overlay(next, verbs)
+  }, engine)
+}
+
+/** The call of a listener as seen through the layers. */
+export function layeredCall(call: CallListener, layers: readonly TestLayer[]): CallListener {
+  return layers.reduceRight((next, layer) => layer.listener?.(next) ?? next, call)
+}
+
+/** An engine of which some verbs are replaced. */
+function overlay(engine: Engine, verbs: Partial<Engine>): Engine {
+  const bound = new Map<string | symbol, unknown>(Object.entries(verbs))
+  return new Proxy(engine, {
+    get: (target, name) => {
+      if (!bound.has(name)) {
+        const found = Reflect.get(target, name, target)
+        bound.set(name, typeof found === 'function' ? found.bind(target) : found)
+      }
+      return bound.get(name)
+    },
+  })
+}

@@ -1,0 +1,126 @@
+/**
+ * What happened to every message, in order: the ledger of a test. It is written where the application looks: sends
+ * before the engine sees them, deliveries around the listener, the rest from the engine's events.
+ */
+import type { MQError } from '../model/errors.ts'
+import type { MessageQueue } from '../model/message-queue.ts'
+import type { SendStatus } from '../model/results.ts'
+
+/** What every entry says. */
+interface EntryBase {
+  /** Counts from 1 over the whole ledger. */
+  readonly number: number
+  /** When, on the virtual clock, in milliseconds since 1970. */
+  readonly timestamp: number
+  /** The id that the message has from its first send to its dead letter. */
+  readonly messageId: string
+  /** The topic that it was first sent to. */
+  readonly topic: string
+}
+
+/** What a send carried; part of the entry, so that assertions can speak of it. */
+export interface SentContent {
+  readonly tag: string | undefined
+  readonly keys: readonly string[]
+  readonly properties: Readonly<Record<string, string>>
+  readonly body: Buffer
+}
+
+/** One thing that happened to one message. */
+export type LedgerEntry = EntryBase &
+  (
+    | (SentContent & { readonly type: 'sent'; readonly producerGroup: string })
+    | {
+        readonly type: 'stored'
+        readonly queue: MessageQueue
+        readonly queueOffset: number
+        readonly status: SendStatus
+      }
+    | { readonly type: 'send-failed'; readonly error: MQError }
+    | {
+        readonly type: 'delivered'
+        readonly group: string
+        readonly clientId: string
+        readonly queue: MessageQueue
+        readonly queueOffset: number
+        readonly deliveryAttempt: number
+      }
+    | { readonly type: 'acknowledged'; readonly group: string; readonly clientId: string; readonly deliveryAttempt: number }
+    | {
+        readonly type: 'failed'
+        readonly group: string
+        readonly clientId: string
+        readonly deliveryAttempt: number
+        readonly reason: string
+      }
+    | {
+        readonly type: 'retried'
+        readonly group: string
+        readonly reconsumeTimes: number
+        readonly dueTimestamp: number
+        readonly reason: string
+      }
+    | {
+        readonly type: 'dead-lettered'
+        readonly group: string
+        readonly deadLetterTopic: string
+        readonly reconsumeTimes: number
+        readonly reason: string
+      }
+    | { readonly type: 'recalled' }
+    | { readonly type: 'committed'; readonly producerGroup: string }
+    | { readonly type: 'rolled-back'; readonly producerGroup: string }
+  )
+
+/** The names of what can happen. */
+export type LedgerEventType = LedgerEntry['type']
+/** The entry of one kind. */
+export type LedgerEntryOf<Type extends LedgerEventType> = Extract<LedgerEntry, { readonly type: Type }>
+
+type WithoutStamp<Entry> = Entry extends LedgerEntry ? Omit<Entry, 'number' | 'timestamp'> : never
+
+/** The record of a test. */
+export class Ledger {
+  readonly #now: () => number
+  readonly #entries: LedgerEntry[] = []
+  readonly #watchers = new Set<(entry: LedgerEntry) => void>()
+  #count = 0
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  /** All that happened, oldest first. */
+  get entries(): readonly LedgerEntry[] {
+    return this.#entries
+  }
+
+  /** Entries of one kind. */
+  of<Type extends LedgerEventType>(type: Type): LedgerEntryOf<Type>[] {
+    return this.#entries.filter((entry): entry is LedgerEntryOf<Type> => entry.type === type)
+  }
+
+  /** The life of one message. */
+  history(messageId: string): LedgerEntry[] {
+    return this.#entries.filter((entry) => entry.messageId === messageId)
+  }
+
+  /** Forgets everything, for a test that asserts on what comes next only. */
+  clear(): void {
+    this.#entries.length = 0
+  }
+
+  /** Writes an entry down; tests read, the parts of the test instance write. */
+  record(entry: WithoutStamp<LedgerEntry>): void {
+    this.#count += 1
+    const stamped = { ...entry, number: this.#count, timestamp: this.#now() } as LedgerEntry
+    this.#entries.push(stamped)
+    for (const watch of this.#watchers) watch(stamped)
+  }
+
+  /** Tells of every new entry until the returned function is called. */
+  watch(listener: (entry: LedgerEntry) => void): () => void {
+    this.#watchers.add(listener)
+    return () => this.#watchers.delete(listener)
+  }
+}

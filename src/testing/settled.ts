@@ -1,0 +1,123 @@
+/** Waits until nothing is open, or says what is. */
+import type { PushConsumer } from '../consumer/push-consumer.ts'
+import type { Engine } from '../model/engine.ts'
+import { MQError } from '../model/errors.ts'
+import type { MessageView } from '../model/message.ts'
+import { queueKey } from '../model/message-queue.ts'
+import { realTime } from '../model/system-clock.ts'
+import type { Store } from '../store/store.ts'
+import type { Life } from './life.ts'
+import { type Duration, toMs, type VirtualClock } from './virtual-clock.ts'
+
+export interface SettledOptions {
+  /**
+   * What is due up to this long from now is waited for, and time is moved for it; what is due later does not count. Default
+   * 0: only what can happen now.
+   */
+  readonly horizon?: Duration | undefined
+  /** Real milliseconds after which the answer is no. Default 1000. */
+  readonly deadlineMs?: number | undefined
+}
+
+/** Something that is not done, and what it waits for. */
+export interface OpenItem {
+  readonly group?: string
+  readonly topic: string
+  readonly messageId?: string
+  /** Why it is open, in words. */
+  readonly gate: string
+}
+
+/** What is looked at. */
+export interface SettledView {
+  readonly clock: VirtualClock
+  readonly engine: Engine
+  readonly store: Store
+  readonly life: Life
+  readonly consumers: ReadonlySet<PushConsumer>
+  /** Why a message does not reach a group, in a few words. */
+  whyNot(message: MessageView, group: string): Promise<string>
+}
+
+const DEFAULT_DEADLINE_MS = 1000
+/** Messages of one queue that are named. */
+const NAMED_COUNT = 5
+const POLL_MS = 2
+
+export async function settle(view: SettledView, options: SettledOptions): Promise<void> {
+  const { clock } = view
+  const endTimestamp = clock.now() + toMs(options.horizon ?? 0)
+  const deadlineMs = realTime.nowMs() + (options.deadlineMs ?? DEFAULT_DEADLINE_MS)
+  for (;;) {
+    await clock.rest()
+    const due = clock.nextScheduled() ?? Number.POSITIVE_INFINITY
+    if (due > clock.now() && due <= endTimestamp) {
+      await clock.runNext()
+      continue
+    }
+    // What is due and was not done cannot be done now, and is tried again later.
+    if (due > clock.now() && !(await isOpen(view))) return
+    if (realTime.nowMs() >= deadlineMs) throw notSettled(await openItems(view))
+    // At rest and open: only the application itself can change that.
+    await realTime.sleep(POLL_MS)
+  }
+}
+
+async function isOpen({ engine, life }: SettledView): Promise<boolean> {
+  if (life.calls.size > 0 || life.pendingCount('sendMessage') > 0) return true
+  for (const group of await groupsWithMembers(engine)) {
+    if ((await engine.consumerProgress(group)).lag > 0) return true
+  }
+  return false
+}
+
+async function groupsWithMembers(engine: Engine): Promise<string[]> {
+  const groups = (await engine.queryGroups()).map(({ group }) => group)
+  const members = await Promise.all(groups.map((group) => engine.queryConsumerIds(group)))
+  return groups.filter((_, index) => members[index]!.length > 0)
+}
+
+async function openItems(view: SettledView): Promise<OpenItem[]> {
+  const items: OpenItem[] = []
+  const sends = view.life.pendingCount('sendMessage')
+  if (sends > 0) items.push({ topic: '', gate: `${sends} sends wait to be stored` })
+  for (const group of await groupsWithMembers(view.engine)) items.push(...(await openItemsOf(view, group)))
+  return items
+}
+
+async function openItemsOf(view: SettledView, group: string): Promise<OpenItem[]> {
+  const items: OpenItem[] = []
+  const { queues } = await view.engine.consumerProgress(group)
+  for (const { queue, consumerOffset, brokerOffset } of queues) {
+    const from = Math.max(consumerOffset, await view.engine.minOffset(queue))
+    const to = Math.min(brokerOffset, from + NAMED_COUNT)
+    for (let offset = from; offset < to; offset++) {
+      const message = await view.engine.viewMessage(queue, offset)
+      const { topic, messageId } = message
+      items.push({ group, topic, messageId, gate: await gateOf(view, message, group) })
+    }
+    if (brokerOffset > to) {
+      items.push({ group, topic: queue.topic, gate: `${brokerOffset - to} more in queue ${queue.queueId}` })
+    }
+  }
+  return items
+}
+
+async function gateOf(view: SettledView, message: MessageView, group: string): Promise<string> {
+  const { calls } = view.life
+  for (const call of calls) {
+    const isIn = call.messages.some(
+      ({ queue, queueOffset }) => queueOffset === message.queueOffset && queueKey(queue) === queueKey(message.queue),
+    )
+    if (isIn && call.group === group) return `in the listener of '${call.clientId}', which has not settled`
+  }
+  return view.whyNot(message, group)
+}
+
+function notSettled(items: readonly OpenItem[]): MQError {
+  const lines = items.map(
+    ({ group, topic, messageId, gate }) =>
+      `  ${[topic, messageId, group === undefined ? '' : `for group '${group}'`].filter(Boolean).join(' ')}: ${gate}`,
+  )
+  return new MQError('NOT_SETTLED', ['Not settled; still open:', ...lines].join('\n'))
+}

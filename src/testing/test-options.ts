@@ -1,0 +1,58 @@
+/** The settings of a test instance. */
+import { z } from 'zod'
+import { invalidParameter } from '../model/errors.ts'
+import { parseOptions } from '../model/parse-options.ts'
+import type { OpenOptions } from '../open-options.ts'
+
+/** What `createTestMQ` takes: what `PocketMQ.open` takes, without what a test instance brings, and more. */
+export interface TestMQOptions extends Omit<OpenOptions, 'storage' | 'clock' | 'random' | 'keepAlive'> {
+  /** The wall time at the start: a date or milliseconds since 1970. Default 2027-01-01T00:00:00Z. */
+  readonly startTime?: Date | number | undefined
+  /** Makes message ids, random choices and, where they are asked for, schedules and faults. Default 1. */
+  readonly seed?: number | undefined
+  /**
+   * `'calm'`, the default: things happen in the order in which they were asked for. `'nasty'`: in one of the orders that
+   * a cluster may show as well, with messages delivered twice and queues changing hands, as the seed says.
+   */
+  readonly schedule?: 'calm' | 'nasty' | undefined
+  /**
+   * What to do about code that works here and breaks on a RocketMQ cluster: `'off'`, the default; `'warn'`: list it in
+   * `mq.lint` and warn by the logger; `'throw'`: also refuse it where that is possible, and reject `close` with the list.
+   */
+  readonly strict?: 'off' | 'warn' | 'throw' | undefined
+  /**
+   * Real milliseconds for which time stands still for a listener that waits for something real, such as a database.
+   * Default 1000. Listeners that hang on purpose cost this once each.
+   */
+  readonly patienceMs?: number | undefined
+  /** Turns without time moving after which the clock rejects with `CLOCK_RUNAWAY`. Default 10,000. */
+  readonly runawayLimit?: number | undefined
+}
+
+const schema = z.strictObject({
+  startTime: z.union([z.date(), z.int().min(0)]).default(Date.UTC(2027, 0, 1)),
+  seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(1),
+  schedule: z.enum(['calm', 'nasty']).default('calm'),
+  strict: z.enum(['off', 'warn', 'throw']).default('off'),
+  patienceMs: z.number().min(0).default(1000),
+  runawayLimit: z.int().min(1).default(10_000),
+})
+
+/** The settings of a test instance that are not the engine's, complete. */
+export interface CompleteTestOptions extends Readonly<Omit<z.output<typeof schema>, 'startTime'>> {
+  readonly startTimestamp: number
+}
+
+/** Checks and completes; what is left is for `PocketMQ.open`. */
+export function parseTestOptions(
+  options: TestMQOptions,
+): readonly [test: CompleteTestOptions, open: Omit<TestMQOptions, keyof z.output<typeof schema>>] {
+  if (typeof options !== 'object' || options === null)
+    throw invalidParameter('TestMQOptions: give an object, or nothing.')
+  for (const name of ['storage', 'clock', 'random', 'keepAlive'])
+    if (name in options) throw invalidParameter(`TestMQOptions: a test instance brings its own ${name}.`)
+  const { startTime, seed, schedule, strict, patienceMs, runawayLimit, ...open } = options
+  const own = { startTime, seed, schedule, strict, patienceMs, runawayLimit }
+  const parsed = parseOptions('TestMQOptions', schema, own)
+  return [{ ...parsed, startTimestamp: Number(parsed.startTime) }, open]
+}
