@@ -1,10 +1,17 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
+const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+
 export default defineConfig({
   resolve: {
-    // Tests and examples may import the package by its name; it is the source that they get.
-    alias: { pocketmq: fileURLToPath(new URL('./src/index.ts', import.meta.url)) },
+    // Tests and examples may import the package by its names; it is the source that they get.
+    alias: [
+      { find: /^pocketmq$/, replacement: source('./src/index.ts') },
+      { find: /^pocketmq\/testing$/, replacement: source('./src/testing/index.ts') },
+      { find: /^pocketmq\/testing\/vitest$/, replacement: source('./src/testing/vitest.ts') },
+      { find: /^pocketmq\/testing\/jest$/, replacement: source('./src/testing/jest.ts') },
+    ],
   },
   test: {
     include: ['test/**/*.test.ts'],

@@ -59,7 +59,7 @@ export interface OpenOptions {
   readonly limits?: LimitSettings | undefined
   /**
    * How long a member's lease on a queue lasts unless renewed, in milliseconds. Default 60,000, at least 40,000: members
-   * renew every 20 seconds, and one renewal may fail. Shorter hands the queues of a stuck member over sooner.
+   * renew three times as often, so that a renewal may fail. Shorter hands the queues of a stuck member over sooner.
    */
   readonly lockLeaseMs?: number | undefined
 

@@ -9,13 +9,17 @@ import { Store } from './store/store.ts'
 /** An engine, and what its owner needs besides. */
 export interface OpenedEngine {
   readonly engine: Engine
-  /** What the engine stands on. */
-  readonly store: Store
   /** Takes the events; those that come before it is set are lost. */
   onEvent: EmitEvent
   state(): StoreState
   /** Stops the broker, then closes the store behind a barrier. */
   close(): Promise<void>
+}
+
+/** The embedded engine. */
+export interface OpenedBroker extends OpenedEngine {
+  /** What it stands on. */
+  readonly store: Store
 }
 
 /**
@@ -25,7 +29,7 @@ export interface OpenedEngine {
 export async function openEngine(
   { store: storeOptions, broker: brokerOptions, topics }: CompleteOpenOptions,
   wrap: (engine: Engine) => Engine = (engine) => engine,
-): Promise<OpenedEngine> {
+): Promise<OpenedBroker> {
   const store = await Store.open(storeOptions)
   const emit: EmitEvent = (name, event) => opened.onEvent(name, event)
   store.onEvent = emit
@@ -47,7 +51,7 @@ export async function openEngine(
     }
     await store.close()
   }
-  const opened: OpenedEngine = {
+  const opened: OpenedBroker = {
     engine: wrap(engine),
     store,
     onEvent: () => undefined,

@@ -60,6 +60,7 @@ export class Broker implements Engine {
   readonly clock: Clock
   readonly random: RandomSource
   readonly logger: Logger
+  readonly lockLeaseMs: number
 
   readonly #store: Store
   readonly #announcer: Announcer
@@ -80,6 +81,7 @@ export class Broker implements Engine {
     this.clock = clock
     this.random = random
     this.logger = logger
+    this.lockLeaseMs = options.lockLeaseMs
 
     const serial = new Serial()
     const announcer = new Announcer(emit, logger)

@@ -33,7 +33,7 @@ const PAGE_COUNT = 256
 const PLAN_COUNT = 32
 /** Bytes of messages after which a commit is closed although more is due. */
 const PAGE_BYTES = 1024 * 1024
-/** The longest sleep: how late it may be noticed that the clock was set forward. */
+/** The longest sleep where clocks do not tell of jumps: how late it may be noticed that one was set forward. */
 const LONGEST_SLEEP_MS = 60_000
 /** What says of the whole store, not of one alarm, that nothing can be done now. */
 const STORE_WIDE: ReadonlySet<MQErrorCode> = new Set<MQErrorCode>([
@@ -56,6 +56,7 @@ export class Timekeeper {
   readonly #handlers = new Map<AlarmKind, AlarmHandler>()
 
   readonly #rests: Rests
+  #unwatchClock: (() => void) | undefined
   #timer: Timer | undefined
   /** The due time that the timer waits for. */
   #timerDue: number | undefined
@@ -80,6 +81,7 @@ export class Timekeeper {
 
   start(): void {
     this.#store.alarms.onChanged = () => this.#setTimer()
+    this.#unwatchClock = this.#clock.onJump?.(() => this.#onJump())
     this.#setTimer()
   }
 
@@ -91,6 +93,7 @@ export class Timekeeper {
   /** Starts nothing more; resolves when the commit under way, if any, has ended. */
   async close(): Promise<void> {
     this.#closed = true
+    this.#unwatchClock?.()
     this.#timer?.cancel()
     await this.#round
   }
@@ -102,9 +105,15 @@ export class Timekeeper {
     this.#timer?.cancel()
     this.#timerDue = due
     if (due === undefined) return
-    const sleepMs = Math.min(due - this.#clock.now(), LONGEST_SLEEP_MS)
+    const longestMs = this.#unwatchClock === undefined ? LONGEST_SLEEP_MS : Number.POSITIVE_INFINITY
+    const sleepMs = Math.min(due - this.#clock.now(), longestMs)
     const pauseMs = this.#pausedUntilMs - this.#clock.monotonicMs()
     this.#timer = this.#clock.setTimer(Math.max(0, sleepMs, pauseMs), () => this.#wake())
+  }
+
+  #onJump(): void {
+    this.#timerDue = undefined
+    this.#setTimer()
   }
 
   /** When the first alarm is due that does not rest, or the first rest ends. */

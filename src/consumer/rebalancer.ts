@@ -8,7 +8,7 @@ import type { AllocateStrategy } from '../allocate/allocate.ts'
 import type { Timer } from '../model/clock.ts'
 import type { Engine } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
-import { LEASE_RENEW_INTERVAL_MS } from '../model/limits.ts'
+import { LEASE_RENEWALS } from '../model/limits.ts'
 import { compareQueues, type MessageQueue, queueKey } from '../model/message-queue.ts'
 import type { MessageFilter } from '../model/subscription.ts'
 import type { PullLoop } from './pull-loop.ts'
@@ -176,7 +176,7 @@ export class Rebalancer {
     const loop = this.#host.createLoop(queue, filter)
     this.#held.set(key, loop)
     loop.start()
-    this.#renewTimer ??= this.#host.engine.clock.setTimer(LEASE_RENEW_INTERVAL_MS, this.#onRenewTimer)
+    if (this.#renewTimer === undefined) this.#setRenewTimer()
   }
 
   #leave(key: string, loop: PullLoop): void {
@@ -205,8 +205,13 @@ export class Rebalancer {
   }
 
   readonly #onRenewTimer = (): void => {
-    this.#renewTimer = this.#host.engine.clock.setTimer(LEASE_RENEW_INTERVAL_MS, this.#onRenewTimer)
+    this.#setRenewTimer()
     void this.#renew()
+  }
+
+  #setRenewTimer(): void {
+    const { clock, lockLeaseMs } = this.#host.engine
+    this.#renewTimer = clock.setTimer(lockLeaseMs / LEASE_RENEWALS, this.#onRenewTimer)
   }
 
   /** Renews every lease in use. A queue whose lease is lost is dropped at once: somebody else consumes it. */

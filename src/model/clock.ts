@@ -16,6 +16,11 @@ export interface Clock {
   monotonicMs(): number
   /** Calls back once, not before `delayMs` have passed. */
   setTimer(delayMs: number, callback: () => void): Timer
+  /**
+   * Calls back when wall time jumped, until the answered function is called. Absent where nobody tells: then whoever waits
+   * for a wall time has to look now and then.
+   */
+  onJump?(listener: () => void): () => void
   /** Calls back in the next turn of the event loop, after pending input and output had their chance. */
   defer(callback: () => void): void
 }

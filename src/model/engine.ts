@@ -98,6 +98,8 @@ export interface Engine {
   readonly clock: Clock
   readonly random: RandomSource
   readonly logger: Logger
+  /** How long a lease on a queue lasts unless it is renewed, in milliseconds. */
+  readonly lockLeaseMs: number
 
   // ---- routes ----
   /** The route of an existing topic; `TOPIC_NOT_EXIST` otherwise. */

@@ -83,7 +83,8 @@ export const MQErrorCodes = {
     description: 'In a test, messages were still open when the deadline was over; the message lists them.',
   },
   LINT_FAILED: {
-    description: 'In a test with `strict`, code did what breaks on a RocketMQ cluster; the message says what.',
+    description:
+      'In a test with `strict`, code did what breaks on a RocketMQ cluster; the message says what.',
   },
   STORE_FOREIGN: {
     description: 'The directory holds something that is not a PocketMQ store; it was left untouched.',

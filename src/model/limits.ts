@@ -30,10 +30,10 @@ export const EXPRESSION_MAX_LENGTH = 4096
 export const SAFE_INTEGER_MAX = Number.MAX_SAFE_INTEGER
 /** Retries before a message becomes a dead letter (RocketMQ `maxReconsumeTimes`). */
 export const DEFAULT_MAX_RECONSUME_TIMES = 16
-/** Leases on queues are renewed this often; they last several times as long (RocketMQ: 20 s of 60 s). */
-export const LEASE_RENEW_INTERVAL_MS = 20_000
-/** The shortest lease: one renewal may fail without losing the queue. */
-export const LOCK_LEASE_MIN_MS = 2 * LEASE_RENEW_INTERVAL_MS
+/** A lease on a queue is renewed this often while it lasts, so that a renewal may fail (RocketMQ: every 20 s of 60 s). */
+export const LEASE_RENEWALS = 3
+/** The shortest lease: a member that is busy for a while must not lose its queues. */
+export const LOCK_LEASE_MIN_MS = 40_000
 /** Most messages that one pull may ask for. */
 export const PULL_MAX_COUNT = 1024
 /** Messages that one pull looks at before it answers, when a filter lets few pass (RocketMQ: 800 entries). */

@@ -45,7 +45,12 @@ export type LedgerEntry = EntryBase &
         readonly queueOffset: number
         readonly deliveryAttempt: number
       }
-    | { readonly type: 'acknowledged'; readonly group: string; readonly clientId: string; readonly deliveryAttempt: number }
+    | {
+        readonly type: 'acknowledged'
+        readonly group: string
+        readonly clientId: string
+        readonly deliveryAttempt: number
+      }
     | {
         readonly type: 'failed'
         readonly group: string

@@ -105,5 +105,7 @@ export class Life {
 }
 
 function crashed(): MQError {
-  return new MQError('CLOSED', 'The instance crashed; go on with the one that crash() answered.', { outcome: 'unknown' })
+  return new MQError('CLOSED', 'The instance crashed; go on with the one that crash() answered.', {
+    outcome: 'unknown',
+  })
 }

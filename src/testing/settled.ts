@@ -1,13 +1,11 @@
 /** Waits until nothing is open, or says what is. */
-import type { PushConsumer } from '../consumer/push-consumer.ts'
 import type { Engine } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
 import { queueKey } from '../model/message-queue.ts'
 import { realTime } from '../model/system-clock.ts'
-import type { Store } from '../store/store.ts'
-import type { Life } from './life.ts'
-import { type Duration, toMs, type VirtualClock } from './virtual-clock.ts'
+import { type InstanceView, whyNotDelivered } from './explain.ts'
+import { type Duration, toMs } from './virtual-clock.ts'
 
 export interface SettledOptions {
   /**
@@ -28,23 +26,12 @@ export interface OpenItem {
   readonly gate: string
 }
 
-/** What is looked at. */
-export interface SettledView {
-  readonly clock: VirtualClock
-  readonly engine: Engine
-  readonly store: Store
-  readonly life: Life
-  readonly consumers: ReadonlySet<PushConsumer>
-  /** Why a message does not reach a group, in a few words. */
-  whyNot(message: MessageView, group: string): Promise<string>
-}
-
 const DEFAULT_DEADLINE_MS = 1000
 /** Messages of one queue that are named. */
 const NAMED_COUNT = 5
 const POLL_MS = 2
 
-export async function settle(view: SettledView, options: SettledOptions): Promise<void> {
+export async function settle(view: InstanceView, options: SettledOptions): Promise<void> {
   const { clock } = view
   const endTimestamp = clock.now() + toMs(options.horizon ?? 0)
   const deadlineMs = realTime.nowMs() + (options.deadlineMs ?? DEFAULT_DEADLINE_MS)
@@ -63,7 +50,7 @@ export async function settle(view: SettledView, options: SettledOptions): Promis
   }
 }
 
-async function isOpen({ engine, life }: SettledView): Promise<boolean> {
+async function isOpen({ engine, life }: InstanceView): Promise<boolean> {
   if (life.calls.size > 0 || life.pendingCount('sendMessage') > 0) return true
   for (const group of await groupsWithMembers(engine)) {
     if ((await engine.consumerProgress(group)).lag > 0) return true
@@ -77,7 +64,7 @@ async function groupsWithMembers(engine: Engine): Promise<string[]> {
   return groups.filter((_, index) => members[index]!.length > 0)
 }
 
-async function openItems(view: SettledView): Promise<OpenItem[]> {
+async function openItems(view: InstanceView): Promise<OpenItem[]> {
   const items: OpenItem[] = []
   const sends = view.life.pendingCount('sendMessage')
   if (sends > 0) items.push({ topic: '', gate: `${sends} sends wait to be stored` })
@@ -85,7 +72,7 @@ async function openItems(view: SettledView): Promise<OpenItem[]> {
   return items
 }
 
-async function openItemsOf(view: SettledView, group: string): Promise<OpenItem[]> {
+async function openItemsOf(view: InstanceView, group: string): Promise<OpenItem[]> {
   const items: OpenItem[] = []
   const { queues } = await view.engine.consumerProgress(group)
   for (const { queue, consumerOffset, brokerOffset } of queues) {
@@ -103,15 +90,16 @@ async function openItemsOf(view: SettledView, group: string): Promise<OpenItem[]
   return items
 }
 
-async function gateOf(view: SettledView, message: MessageView, group: string): Promise<string> {
+async function gateOf(view: InstanceView, message: MessageView, group: string): Promise<string> {
   const { calls } = view.life
   for (const call of calls) {
     const isIn = call.messages.some(
-      ({ queue, queueOffset }) => queueOffset === message.queueOffset && queueKey(queue) === queueKey(message.queue),
+      ({ queue, queueOffset }) =>
+        queueOffset === message.queueOffset && queueKey(queue) === queueKey(message.queue),
     )
     if (isIn && call.group === group) return `in the listener of '${call.clientId}', which has not settled`
   }
-  return view.whyNot(message, group)
+  return whyNotDelivered(view, message, group)
 }
 
 function notSettled(items: readonly OpenItem[]): MQError {

@@ -7,23 +7,29 @@ import type { CloseReport, PushConsumer } from '../consumer/push-consumer.ts'
 import type { PushConsumerOptions } from '../consumer/push-consumer-options.ts'
 import { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
-import { type OpenedEngine, openEngine } from '../open.ts'
-import { type CompleteOpenOptions, parseOpenOptions } from '../open-options.ts'
+import { type OpenedBroker, openEngine } from '../open.ts'
+import type { CompleteOpenOptions } from '../open-options.ts'
 import { PocketMQ } from '../pocketmq.ts'
 import { DiskMedium } from '../store/disk-medium.ts'
 import { heldMedium } from './disk/held-medium.ts'
 import { MemoryDisk } from './disk/memory-disk.ts'
+import type { InstanceView } from './explain.ts'
+import type { Faults } from './faults.ts'
 import { layeredCall, layeredEngine } from './layer.ts'
 import type { Ledger } from './ledger.ts'
 import { recordEvents } from './ledger-layer.ts'
 import { Life } from './life.ts'
+import type { Linter } from './linter.ts'
 import { type SettledOptions, settle } from './settled.ts'
-import { TestSession } from './test-session.ts'
 import type { TestMQOptions } from './test-options.ts'
+import { TestSession } from './test-session.ts'
 import type { ClockScope, VirtualClock } from './virtual-clock.ts'
 
 /** RocketMQ's default, which `createPushConsumer` has too. */
 const CONSUME_TIMEOUT_MS = 15 * 60_000
+
+/** Within a process a pull that waits is woken; asking again now and then would only keep an idle instance busy. */
+const SUSPEND_MS = 86_400_000
 
 /** What of a virtual clock is for tests. */
 export type TestClock = Pick<
@@ -34,7 +40,7 @@ export type TestClock = Pick<
 /** One life of a test instance: what it stands on. */
 interface TestLife {
   readonly session: TestSession
-  readonly opened: OpenedEngine
+  readonly opened: OpenedBroker
   readonly options: CompleteOpenOptions
   readonly disk: MemoryDisk | undefined
   readonly life: Life
@@ -55,7 +61,7 @@ interface TestLife {
  * ```
  */
 export async function createTestMQ(options: TestMQOptions = {}): Promise<TestMQ> {
-  return TestMQ.begin(new TestSession(options))
+  return TestMQ.begin(TestSession.of(options))
 }
 
 /** What {@link createTestMQ} answers. */
@@ -64,6 +70,10 @@ export class TestMQ extends PocketMQ {
   readonly clock: TestClock
   /** What happened to every message. */
   readonly ledger: Ledger
+  /** What goes wrong, as the test says. */
+  readonly faults: Faults
+  /** What would break on a RocketMQ cluster; empty unless `strict` asks for it. */
+  readonly lint: Linter
   /** What the random choices of this instance were made from. */
   readonly seed: number
   readonly #life: TestLife
@@ -75,9 +85,11 @@ export class TestMQ extends PocketMQ {
   private constructor(life: TestLife) {
     super(life.opened, life.options)
     this.#life = life
-    const { clock, ledger, options } = life.session
+    const { clock, ledger, faults, linter, options } = life.session
     this.clock = clock
     this.ledger = ledger
+    this.faults = faults
+    this.lint = linter
     this.seed = options.seed
     recordEvents(ledger, this)
     const removeAgenda = clock.addAgenda(() =>
@@ -90,7 +102,10 @@ export class TestMQ extends PocketMQ {
 
   /** The first life of a session; applications call {@link createTestMQ}. */
   static begin(session: TestSession): Promise<TestMQ> {
-    return TestMQ.#live(session, session.path === undefined ? new MemoryDisk(session.clock.scope()) : undefined)
+    return TestMQ.#live(
+      session,
+      session.path === undefined ? new MemoryDisk(session.clock.scope()) : undefined,
+    )
   }
 
   static async #live(session: TestSession, disk: MemoryDisk | undefined): Promise<TestMQ> {
@@ -108,9 +123,7 @@ export class TestMQ extends PocketMQ {
    * Rejects with `NOT_SETTLED` when the deadline passes first; the message lists what is open and why.
    */
   settled(options: SettledOptions = {}): Promise<void> {
-    const { session, opened, life } = this.#life
-    const whyNot = async () => 'not delivered'
-    return settle({ clock: session.clock, ...opened, life, consumers: this.#members, whyNot }, options)
+    return settle(this.#view(), options)
   }
 
   override async createPushConsumer(options: PushConsumerOptions): Promise<PushConsumer> {
@@ -170,39 +183,58 @@ export class TestMQ extends PocketMQ {
     return template
   }
 
+  /** What `settled` and `explain` look at. */
+  #view(): InstanceView {
+    const { session, opened, life } = this.#life
+    return {
+      clock: session.clock,
+      engine: opened.engine,
+      store: opened.store,
+      life,
+      consumers: this.#members,
+    }
+  }
+
   #layered(options: PushConsumerOptions): PushConsumerOptions {
     if (typeof options?.listener !== 'function') return options
     const { life, session } = this.#life
     const { group, consumeTimeoutMs = CONSUME_TIMEOUT_MS } = options
     const clientId = options.clientId ?? `${group}-${++this.#memberCount}`
     const isBatch = options.consumeMessageBatchMaxSize !== undefined
-    const listen = options.listener as (input: unknown, context: unknown) => Promise<ConsumeResult | undefined>
+    const listen = options.listener as (
+      input: unknown,
+      context: unknown,
+    ) => Promise<ConsumeResult | undefined>
     const call = layeredCall(
       async ({ messages, context }) => listen(isBatch ? messages : messages[0], context),
       [...session.layers, life.layer()],
     )
     const listener = (input: MessageView | readonly MessageView[], context: Parameters<typeof listen>[1]) =>
-      call({ group, clientId, messages: [input].flat() as MessageView[], context: context as never, consumeTimeoutMs })
-    return { ...options, clientId, listener } as PushConsumerOptions
+      call({
+        group,
+        clientId,
+        messages: [input].flat() as MessageView[],
+        context: context as never,
+        consumeTimeoutMs,
+      })
+    const { suspendMs = SUSPEND_MS } = options
+    return { ...options, clientId, suspendMs, listener } as PushConsumerOptions
   }
 }
 
 async function openOptionsOf(
-  session: TestSession,
+  { openOptions, random, clock, path }: TestSession,
   scope: ClockScope,
   disk: MemoryDisk | undefined,
 ): Promise<CompleteOpenOptions> {
-  const common = { ...session.open, keepAlive: false, clock: scope, random: session.random }
-  if (disk !== undefined) {
-    const options = parseOpenOptions({ ...common, storage: 'memory' })
-    return { ...options, store: { ...options.store, storage: 'disk', medium: disk } }
-  }
-  const options = parseOpenOptions(common)
-  const real = await DiskMedium.at(session.path ?? '', scope, true)
-  const medium = heldMedium(real, (work) => session.clock.hold(work, Number.POSITIVE_INFINITY))
-  return { ...options, store: { ...options.store, medium } }
+  const medium =
+    disk ?? heldMedium(await DiskMedium.at(path ?? '', scope, true), (work) => clock.hold(work, Infinity))
+  return { ...openOptions, store: { ...openOptions.store, storage: 'disk', clock: scope, random, medium } }
 }
 
 function unsupported(what: string): MQError {
-  return new MQError('UNSUPPORTED', `${what}() copies what is stored, which only works in memory; leave the path out.`)
+  return new MQError(
+    'UNSUPPORTED',
+    `${what}() copies what is stored, which only works in memory; leave the path out.`,
+  )
 }

@@ -6,7 +6,6 @@
  * waits for something real, such as a file, holds the time until it is done; one that does not end within
  * {@link VirtualClockOptions.patienceMs} of real time is taken to wait for something that time or the test brings.
  */
-import { AsyncLocalStorage } from 'node:async_hooks'
 import TinyQueue from 'tinyqueue'
 import type { Clock, Timer } from '../model/clock.ts'
 import { parseDuration } from '../model/duration.ts'
@@ -38,8 +37,6 @@ interface VirtualTimer {
 interface Hold {
   readonly sinceMs: number
   readonly patienceMs: number
-  /** It waits for virtual time itself. */
-  sleepCount: number
 }
 
 /** Turns without a pause before waiting for real work gives the processor away. */
@@ -49,12 +46,14 @@ export class VirtualClock {
   readonly #options: VirtualClockOptions
   readonly #timers = new TinyQueue<VirtualTimer>([], compareTimers)
   readonly #holds = new Set<Hold>()
-  readonly #current = new AsyncLocalStorage<Hold>()
   readonly #agendas = new Set<() => number | undefined>()
+  readonly #jumpListeners = new Set<() => void>()
   readonly #own: ClockScope
   #wallMs: number
   #monotonicMs = 0
   #timerCount = 0
+  /** Who waits for virtual time does not hold it. */
+  #sleepCount = 0
   #deferredCount = 0
   /** Changes whenever something happens. */
   #activity = 0
@@ -134,19 +133,20 @@ export class VirtualClock {
     if (!Number.isFinite(duration)) throw invalidParameter('jump: give a number of milliseconds.')
     this.#wallMs += duration
     this.#activity += 1
+    for (const listener of this.#jumpListeners) listener()
   }
 
   /** Waits for virtual time, in a listener for example; until the test moves it. */
   sleep(duration: Duration): Promise<void> {
-    const hold = this.#current.getStore()
     const dueMs = this.#monotonicMs + toMs(duration)
     const agenda = (): number => this.#wallMs + dueMs - this.#monotonicMs
     this.#agendas.add(agenda)
-    if (hold !== undefined) hold.sleepCount += 1
+    this.#sleepCount += 1
+    this.#activity += 1
     return new Promise((resolve) => {
       this.#own.setTimer(dueMs - this.#monotonicMs, () => {
         this.#agendas.delete(agenda)
-        if (hold !== undefined) hold.sleepCount -= 1
+        this.#sleepCount -= 1
         resolve()
       })
     })
@@ -187,10 +187,10 @@ export class VirtualClock {
 
   /** Runs work that time waits for. */
   async hold<T>(work: () => T | Promise<T>, patienceMs = this.#options.patienceMs): Promise<T> {
-    const hold = { sinceMs: realTime.nowMs(), patienceMs, sleepCount: 0 }
+    const hold = { sinceMs: realTime.nowMs(), patienceMs }
     this.#holds.add(hold)
     try {
-      return await this.#current.run(hold, work)
+      return await work()
     } finally {
       this.#holds.delete(hold)
       this.#activity += 1
@@ -211,6 +211,12 @@ export class VirtualClock {
   }
 
   /** For {@link ClockScope}. */
+  onJump(listener: () => void): () => void {
+    this.#jumpListeners.add(listener)
+    return () => this.#jumpListeners.delete(listener)
+  }
+
+  /** For {@link ClockScope}. */
   deferIn(scope: ClockScope, callback: () => void): void {
     this.#deferredCount += 1
     this.#activity += 1
@@ -222,7 +228,9 @@ export class VirtualClock {
 
   async #move<T>(work: () => Promise<T>): Promise<T> {
     if (this.#isMoving)
-      throw invalidParameter('The clock is being moved already; await one move before the next, outside listeners.')
+      throw invalidParameter(
+        'The clock is being moved already; await one move before the next, outside listeners.',
+      )
     this.#isMoving = true
     try {
       return await work()
@@ -274,11 +282,10 @@ export class VirtualClock {
   }
 
   #isHeld(): boolean {
+    if (this.#holds.size <= this.#sleepCount) return false
     const nowMs = realTime.nowMs()
-    for (const { sleepCount, sinceMs, patienceMs } of this.#holds) {
-      if (sleepCount === 0 && nowMs - sinceMs < patienceMs) return true
-    }
-    return false
+    const patient = [...this.#holds].filter(({ sinceMs, patienceMs }) => nowMs - sinceMs < patienceMs)
+    return patient.length > this.#sleepCount
   }
 
   #countTurn(): void {
@@ -325,6 +332,12 @@ export class ClockScope implements Clock {
     return this.#clock.schedule(this, delayMs, callback)
   }
 
+  onJump(listener: () => void): () => void {
+    return this.#clock.onJump(() => {
+      if (!this.#isEnded) listener()
+    })
+  }
+
   defer(callback: () => void): void {
     this.#clock.deferIn(this, callback)
   }
@@ -343,5 +356,7 @@ function compareTimers(a: VirtualTimer, b: VirtualTimer): number {
 export function toMs(duration: Duration): number {
   const ms = typeof duration === 'string' ? parseDuration(duration) : duration
   if (ms !== undefined && Number.isFinite(ms) && ms >= 0) return ms
-  throw invalidParameter(`'${duration}' is no duration; give milliseconds, or a text such as 500ms, 10s, 5m, 2h, 3d.`)
+  throw invalidParameter(
+    `'${duration}' is no duration; give milliseconds, or a text such as 500ms, 10s, 5m, 2h, 3d.`,
+  )
 }

@@ -8,8 +8,8 @@ import type { PushConsumer } from '../../src/consumer/push-consumer.ts'
 import type { MessageView } from '../../src/model/message.ts'
 import { type MessageQueue, queueKey } from '../../src/model/message-queue.ts'
 import type { Producer } from '../../src/producer/producer.ts'
-import { type ClientHost, openShop } from '../helpers/client-host.ts'
 import { SeededRandom } from '../../src/testing/seeded-random.ts'
+import { type ClientHost, openShop } from '../helpers/client-host.ts'
 
 const QUEUES = 5
 const STEPS = 150

@@ -16,7 +16,12 @@ const CONFIG = {
     rootDir: '../..',
     noUnusedLocals: false,
     noUnusedParameters: false,
-    paths: { pocketmq: ['../../src/index.ts'] },
+    paths: {
+      pocketmq: ['../../src/index.ts'],
+      'pocketmq/testing': ['../../src/testing/index.ts'],
+      'pocketmq/testing/vitest': ['../../src/testing/vitest.ts'],
+      'pocketmq/testing/jest': ['../../src/testing/jest.ts'],
+    },
   },
   include: ['*.ts'],
 }

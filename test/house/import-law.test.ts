@@ -84,7 +84,8 @@ function packageBreach(
   }
   const name = specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/')
   if (!allowed.includes(name)) return 'it is no dependency in package.json'
-  if (DATABASES.includes(name) && !mayUseDatabases(source.path)) return 'only the store and its test disk may import a database'
+  if (DATABASES.includes(name) && !mayUseDatabases(source.path))
+    return 'only the store and its test disk may import a database'
   return
 }
 

@@ -151,9 +151,7 @@ class MemoryFiles implements Files {
     const names = [...this.#content.files.keys()]
     if (folder === '.')
       return [...names.filter((name) => !name.includes('/')), ...this.#content.databases.keys()]
-    return names
-      .filter((name) => name.startsWith(`${folder}/`))
-      .map((name) => name.slice(folder.length + 1))
+    return names.filter((name) => name.startsWith(`${folder}/`)).map((name) => name.slice(folder.length + 1))
   }
 
   async prepare(): Promise<void> {
