@@ -1,8 +1,10 @@
 /** Waits until nothing is open, or says what is. */
+import { z } from 'zod'
 import type { Engine } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
 import { queueKey } from '../model/message-queue.ts'
+import { parseOptions } from '../model/parse-options.ts'
 import { realTime } from '../model/system-clock.ts'
 import { type InstanceView, whyNotDelivered } from './explain.ts'
 import { type Duration, toMs } from './virtual-clock.ts'
@@ -26,15 +28,19 @@ export interface OpenItem {
   readonly gate: string
 }
 
-const DEFAULT_DEADLINE_MS = 1000
+const schema = z.strictObject({
+  horizon: z.custom<Duration>().default(0),
+  deadlineMs: z.number().min(0).default(1000),
+})
 /** Messages of one queue that are named. */
 const NAMED_COUNT = 5
 const POLL_MS = 2
 
 export async function settle(view: InstanceView, options: SettledOptions): Promise<void> {
   const { clock } = view
-  const endTimestamp = clock.now() + toMs(options.horizon ?? 0)
-  const deadlineMs = realTime.nowMs() + (options.deadlineMs ?? DEFAULT_DEADLINE_MS)
+  const parsed = parseOptions('SettledOptions', schema, options)
+  const endTimestamp = clock.now() + toMs(parsed.horizon)
+  const deadlineMs = realTime.nowMs() + parsed.deadlineMs
   for (;;) {
     await clock.rest()
     const due = clock.nextScheduled() ?? Number.POSITIVE_INFINITY

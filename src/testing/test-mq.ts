@@ -77,10 +77,12 @@ export class TestMQ extends PocketMQ {
   /** What the random choices of this instance were made from. */
   readonly seed: number
   readonly #life: TestLife
+  /** Retries and all else that the store has scheduled count as scheduled as long as it lives. */
+  readonly #removeAgenda: () => void
   readonly #members = new Set<PushConsumer>()
   #memberCount = 0
-  /** What every fork begins with, as long as nothing is written. */
-  #template: MemoryDisk | undefined
+  /** What every fork begins with, until something is written. */
+  #template: Promise<MemoryDisk> | undefined
 
   private constructor(life: TestLife) {
     super(life.opened, life.options)
@@ -92,13 +94,8 @@ export class TestMQ extends PocketMQ {
     this.lint = linter
     this.seed = options.seed
     recordEvents(ledger, this)
-    const removeAgenda = clock.addAgenda(() =>
-      life.life.isEnded ? undefined : life.opened.store.alarms.nextDueTimestamp(),
-    )
-    this.#end = removeAgenda
+    this.#removeAgenda = clock.addAgenda(() => life.opened.store.alarms.nextDueTimestamp())
   }
-
-  readonly #end: () => void
 
   /** The first life of a session; applications call {@link createTestMQ}. */
   static begin(session: TestSession): Promise<TestMQ> {
@@ -136,7 +133,9 @@ export class TestMQ extends PocketMQ {
   override close(): Promise<CloseReport> {
     const { session, life } = this.#life
     if (life.isEnded) return Promise.resolve({ drained: false, unfinishedCount: 0 })
-    return session.clock.runUntil(super.close()).finally(() => this.#end())
+    const closing = super.close().finally(this.#removeAgenda)
+    // Who moves time already, moves it for this too.
+    return session.clock.isMoving ? closing : session.clock.runUntil(closing)
   }
 
   /**
@@ -151,7 +150,7 @@ export class TestMQ extends PocketMQ {
     opened.onEvent = () => undefined
     life.end()
     scope.end()
-    this.#end()
+    this.#removeAgenda()
     const left = disk.copy(how)
     disk.stop()
     return TestMQ.#live(session, left)
@@ -164,15 +163,16 @@ export class TestMQ extends PocketMQ {
   async fork(): Promise<TestMQ> {
     const { session, disk } = this.#life
     if (disk === undefined) throw unsupported('fork')
+    await session.clock.rest()
+    this.#template ??= this.#prepareTemplate(disk)
+    const template = await this.#template
     const forked = session.fork()
-    this.#template ??= await this.#prepareTemplate(disk)
-    return TestMQ.#live(forked, this.#template.copy('kill', forked.clock.scope()))
+    return TestMQ.#live(forked, template.copy('kill', forked.clock.scope()))
   }
 
-  /** A disk that was closed cleanly, so that nothing is left to recover. */
+  /** A copy of the disk that was closed cleanly, so that nothing is left to recover. */
   async #prepareTemplate(disk: MemoryDisk): Promise<MemoryDisk> {
     const { session } = this.#life
-    await session.clock.rest()
     const template = disk.copy('kill')
     disk.onWrite = () => {
       this.#template = undefined

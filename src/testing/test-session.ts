@@ -16,6 +16,7 @@ import { VirtualClock } from './virtual-clock.ts'
  */
 const LOCK_LEASE_MS = 86_400_000
 const RETENTION_INTERVAL_MS = 600_000
+const MAX_SEED = 2 ** 32
 
 export class TestSession {
   readonly options: CompleteTestOptions
@@ -72,12 +73,12 @@ export class TestSession {
     return this.openOptions.store.path
   }
 
-  /** A session with the same settings that begins where this one is now. */
+  /** A session with the same settings that begins where this one is now, with random numbers of its own. */
   fork(): TestSession {
-    return new TestSession(
-      { ...this.options, startTimestamp: this.clock.now() },
-      this.openOptions,
-      this.#nearest,
-    )
+    const { options } = this
+    // The same numbers would make message ids that the copied store has already.
+    const seed = new SeededRandom(options.seed).below(MAX_SEED)
+    const settings = { ...options, seed, startTimestamp: this.clock.now() }
+    return new TestSession(settings, this.openOptions, this.#nearest)
   }
 }

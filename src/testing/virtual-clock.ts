@@ -68,6 +68,11 @@ export class VirtualClock {
     this.#nextOrder = () => this.#timerCount
   }
 
+  /** Whether somebody moves time right now. */
+  get isMoving(): boolean {
+    return this.#isMoving
+  }
+
   /** Wall time in milliseconds since 1970. */
   now(): number {
     return this.#wallMs
@@ -88,8 +93,8 @@ export class VirtualClock {
   }
 
   /** Moves time forward to a date, or to milliseconds since 1970; as {@link advance}. */
-  advanceTo(date: Date | number): Promise<void> {
-    const timestamp = typeof date === 'number' ? date : date.getTime()
+  async advanceTo(date: Date | number): Promise<void> {
+    const timestamp = Number(date)
     if (!Number.isFinite(timestamp)) throw invalidParameter('advanceTo: give a date that is valid.')
     const distanceMs = timestamp - this.#wallMs
     if (distanceMs < 0)
@@ -113,7 +118,7 @@ export class VirtualClock {
 
   /**
    * Moves time forward as far as it takes for a promise to settle, and answers what it answers: for calls that wait for a
-   * time, such as `close` while a listener hangs.
+   * time, such as `close` while a listener hangs. Rejects with `CLOCK_RUNAWAY` when that is for ever.
    */
   async runUntil<T>(promise: Promise<T>): Promise<T> {
     let isSettled = false
@@ -123,7 +128,10 @@ export class VirtualClock {
     promise.then(note, note)
     await this.#move(async () => {
       await this.#rest()
-      while (!isSettled && this.#timers.length > 0) await this.#fireNext()
+      for (let left = this.#options.runawayLimit; !isSettled && this.#timers.length > 0; left--) {
+        if (left === 0) throw this.#runaway('A promise does not settle, however far time moves.')
+        await this.#fireNext()
+      }
     })
     return promise
   }
@@ -292,10 +300,16 @@ export class VirtualClock {
     this.#turnsAtInstant += 1
     if (this.#turnsAtInstant <= this.#options.runawayLimit) return
     this.#turnsAtInstant = 0
-    throw new MQError(
+    throw this.#runaway(
+      `Since ${new Date(this.#wallMs).toISOString()} things keep happening without time moving. Does a listener send to the topic that it consumes?`,
+    )
+  }
+
+  #runaway(what: string): MQError {
+    const { runawayLimit } = this.#options
+    return new MQError(
       'CLOCK_RUNAWAY',
-      `Since ${new Date(this.#wallMs).toISOString()} things keep happening without time moving: ${this.#options.runawayLimit} ` +
-        'turns so far. Does a listener send to the topic that it consumes? Raise runawayLimit if that much is meant.',
+      `${what} Given up after ${runawayLimit} turns; raise runawayLimit if that much is meant.`,
     )
   }
 
