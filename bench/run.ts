@@ -16,6 +16,7 @@ import { sendBatch } from './scenarios/send-batch.ts'
 import { sendConcurrent } from './scenarios/send-concurrent.ts'
 import { sendSyncFlush } from './scenarios/send-sync-flush.ts'
 import { soakMemory } from './scenarios/soak-memory.ts'
+import { testInstance } from './scenarios/test-instance.ts'
 import { formatTable } from './table.ts'
 
 const SCENARIOS: readonly Scenario[] = [
@@ -29,6 +30,7 @@ const SCENARIOS: readonly Scenario[] = [
   memory,
   soakMemory,
   largeRetention,
+  testInstance,
 ]
 
 const USAGE = `npm run bench -- [--quick] [--only name,...] [--json FILE] [--dist] [--profile]

@@ -15,7 +15,7 @@ import { VirtualClock } from './virtual-clock.ts'
  * back by whoever holds it, and retention is asked for by tests that look at it.
  */
 const LOCK_LEASE_MS = 86_400_000
-const RETENTION_INTERVAL_MS = 600_000
+const RETENTION_INTERVAL_MS = 3_600_000
 const MAX_SEED = 2 ** 32
 
 export class TestSession {
