@@ -50,6 +50,8 @@ export type {
   SendStatus,
 } from './model/results.ts'
 export { type SplitOptions, splitIntoBatches } from './model/split-into-batches.ts'
+export { type SqlFilter, sql } from './model/sql/sql-filter.ts'
+export type { SubscriptionExpression } from './model/subscription.ts'
 export { type GroupConfig, Permission, type TopicConfig } from './model/topic.ts'
 export type { LimitSettings, OpenOptions, RetentionSettings } from './open-options.ts'
 export { PocketMQ } from './pocketmq.ts'

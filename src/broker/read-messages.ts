@@ -8,9 +8,9 @@ import type { PullRequest } from '../model/engine.ts'
 import { PULL_MAX_BYTES, PULL_SCAN_COUNT } from '../model/limits.ts'
 import type { MessageView } from '../model/message.ts'
 import type { PullResult, PullStatus } from '../model/results.ts'
-import { matchesTag } from '../model/subscription.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { StoredBatch } from '../store/record-reader.ts'
+import { type RecordFilter, recordFilter } from './record-filter.ts'
 
 const NO_MESSAGES: readonly MessageView[] = Object.freeze([])
 
@@ -41,6 +41,7 @@ class Scan {
   readonly #request: PullRequest
   readonly #startOffset: number
   readonly #endOffset: number
+  readonly #passes: RecordFilter
 
   readonly #messages: MessageView[] = []
   #offset: number
@@ -53,6 +54,7 @@ class Scan {
     this.#startOffset = offset
     this.#endOffset = offset + Math.max(PULL_SCAN_COUNT, request.maxCount)
     this.#offset = offset
+    this.#passes = recordFilter(request.filter)
   }
 
   run(): PullResult | Promise<PullResult> {
@@ -82,12 +84,11 @@ class Scan {
 
   /** Takes what passes the filter; stops before a message that would exceed a limit, unless it is the first. */
   #take(batch: StoredBatch): void {
-    const { filter, maxCount } = this.#request
-    const takesAll = filter.tags.size === 0
+    const { maxCount } = this.#request
     const endIndex = Math.min(batch.count, this.#endOffset - batch.baseOffset)
     let index = this.#offset - batch.baseOffset
     for (; index < endIndex && !this.#full; index++) {
-      if (!takesAll && !matchesTag(filter, batch.tagHash(index), () => batch.tag(index))) continue
+      if (!this.#passes(batch, index)) continue
       this.#bodyBytes += batch.bodyBytes(index)
       this.#full = this.#bodyBytes > PULL_MAX_BYTES
       if (this.#full && this.#messages.length > 0) break

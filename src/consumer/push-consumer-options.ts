@@ -5,7 +5,12 @@ import { allocateAveragely } from '../allocate/averagely.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import { DEFAULT_MAX_RECONSUME_TIMES, PULL_MAX_COUNT, SAFE_INTEGER_MAX } from '../model/limits.ts'
 import { parseOptions } from '../model/parse-options.ts'
-import { type MessageFilter, matchAll, parseTagExpression } from '../model/subscription.ts'
+import {
+  type MessageFilter,
+  matchAll,
+  parseExpression,
+  type SubscriptionExpression,
+} from '../model/subscription.ts'
 import { checkGroupName, checkTopicName, retryTopicOf } from '../model/topic.ts'
 import type { Listener } from './dispatcher-concurrent.ts'
 import type { BatchMessageListener, MessageListener } from './message-listener.ts'
@@ -18,11 +23,11 @@ interface CommonOptions {
    */
   readonly group: string
   /**
-   * What to consume: topic to tag expression, `'*'` for everything or tags such as `'paid || refunded'`. A topic that
+   * What to consume: topic to tag expression, `'*'` for everything or tags such as `'paid || refunded'`, or `sql("...")`. A topic that
    * does not exist yet is consumed as soon as it does. Retries of the group arrive by themselves. All members of a group
    * must subscribe to the same.
    */
-  readonly subscriptions: Readonly<Record<string, string>>
+  readonly subscriptions: Readonly<Record<string, SubscriptionExpression>>
   /** `'concurrent'`, the default, or `'orderly'` (RocketMQ `MessageListenerConcurrently`, `MessageListenerOrderly`). */
   readonly mode?: 'concurrent' | 'orderly' | undefined
   /** `'clustering'`, the default: members share the messages; or `'broadcasting'`: each gets all. */
@@ -178,7 +183,7 @@ function parseSubscriptions(
       throw invalidParameter(
         `subscriptions: '${topic}' is the group's own retry topic, which it consumes anyway.`,
       )
-    filters.set(topic, parseTagExpression(expression))
+    filters.set(topic, parseExpression(expression))
   }
   if (filters.size === 0)
     throw invalidParameter("subscriptions: name at least one topic, such as { orders: '*' }.")

@@ -2,6 +2,7 @@
 import { MQError } from './errors.ts'
 import { javaHashCode } from './java-hash.ts'
 import { EXPRESSION_MAX_LENGTH } from './limits.ts'
+import { SqlFilter } from './sql/sql-filter.ts'
 
 /** Matches every message of a topic. */
 const ALL = '*'
@@ -20,7 +21,10 @@ export interface TagFilter {
 }
 
 /** What a subscription lets through. */
-export type MessageFilter = TagFilter
+export type MessageFilter = TagFilter | SqlFilter
+
+/** How an application writes it: a tag expression, or what `sql(...)` answers. */
+export type SubscriptionExpression = string | SqlFilter
 
 /** The filter that lets everything through. */
 export const matchAll: TagFilter = Object.freeze({
@@ -30,10 +34,15 @@ export const matchAll: TagFilter = Object.freeze({
   tagHashes: new Set<number>(),
 })
 
+/** Completes an expression as an application wrote it; throws `SUBSCRIPTION_PARSE_FAILED`. */
+export function parseExpression(expression: unknown): MessageFilter {
+  return expression instanceof SqlFilter ? expression : parseTagExpression(expression)
+}
+
 /** Compiles `a || b`, `*` or the empty string; refuses anything else with `SUBSCRIPTION_PARSE_FAILED`. */
 export function parseTagExpression(expression: unknown): TagFilter {
   if (typeof expression !== 'string')
-    throw parseFailed('A tag expression must be a string such as "a || b" or "*".')
+    throw parseFailed('A subscription is a string such as "a || b" or "*", or sql("...").')
   if (expression.length > EXPRESSION_MAX_LENGTH) {
     throw parseFailed(
       `The tag expression has ${expression.length} characters; at most ${EXPRESSION_MAX_LENGTH} are allowed.`,
@@ -61,7 +70,7 @@ export function matchesTag(filter: TagFilter, tagHash: number, tag: () => string
 function checkTag(expression: string, tag: string): void {
   if (LOOKS_LIKE_SQL.test(tag))
     throw parseFailed(
-      `'${expression}' looks like an SQL filter, which is not supported yet; join tags by '||'.`,
+      `'${expression}' looks like an SQL filter; write sql("...") around it, or join tags by '||'.`,
     )
   if (tag.includes('|'))
     throw parseFailed(`The tag expression '${expression}' has a single '|'; tags are joined by '||'.`)
