@@ -7,6 +7,8 @@ import { CHILD, type ChildSettings, runAsChild, runInChild } from './child.ts'
 import { describeMachine } from './machine.ts'
 import type { Figure, Scenario } from './scenario.ts'
 import { consumeBacklog } from './scenarios/consume-backlog.ts'
+import { filter } from './scenarios/filter.ts'
+import { idleGroups } from './scenarios/idle-groups.ts'
 import { idleLatency } from './scenarios/idle-latency.ts'
 import { largeRetention } from './scenarios/large-retention.ts'
 import { memory } from './scenarios/memory.ts'
@@ -30,6 +32,8 @@ const SCENARIOS: readonly Scenario[] = [
   memory,
   soakMemory,
   largeRetention,
+  filter,
+  idleGroups,
   testInstance,
 ]
 

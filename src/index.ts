@@ -1,9 +1,11 @@
 /** The public door: every name that the package promises, one by one. */
 export type { Admin } from './admin/admin.ts'
 export type {
+  CloneOffsetOptions,
   GroupSettings,
   OffsetRange,
   ResetOffsetOptions,
+  SkipMessagesOptions,
   TimeRange,
   TopicSettings,
 } from './admin/admin-arguments.ts'
@@ -11,16 +13,32 @@ export type { ResendReport } from './admin/dead-letters.ts'
 export type { QueueOffset } from './admin/reset-offset.ts'
 export type { AllocateStrategy } from './allocate/allocate.ts'
 export { allocateAveragely } from './allocate/averagely.ts'
+export { allocateAveragelyByCircle } from './allocate/averagely-by-circle.ts'
+export { allocateByConfig } from './allocate/by-config.ts'
+export { allocateByMachineRoom } from './allocate/by-machine-room.ts'
+export { allocateConsistentHash, type ConsistentHashOptions } from './allocate/consistent-hash.ts'
+export { allocateMachineRoomNearby, type MachineRoomResolver } from './allocate/machine-room-nearby.ts'
 export { checkStore } from './check-store.ts'
 export type { ConsumeContext } from './consumer/consume-context.ts'
+export type { ConsumeHook, ConsumeHookContext, ConsumeHookOutcome } from './consumer/consume-hooks.ts'
+export type { LitePullConsumer } from './consumer/lite-pull-consumer.ts'
+export type { LitePullConsumerOptions } from './consumer/lite-pull-consumer-options.ts'
 export {
   type BatchMessageListener,
   ConsumeResult,
   type MessageListener,
 } from './consumer/message-listener.ts'
+export type { MessagesOptions, PollOptions } from './consumer/poll-options.ts'
+export type { PullConsumer, PullOptions, SendMessageBackOptions } from './consumer/pull-consumer.ts'
+export type { PullConsumerOptions } from './consumer/pull-consumer-options.ts'
 export type { CloseReport, PushConsumer, PushConsumerStats } from './consumer/push-consumer.ts'
 export type { PushConsumerOptions } from './consumer/push-consumer-options.ts'
+export type { RateLimit } from './consumer/rate-limiter.ts'
+export type { ReceivedMessage } from './consumer/received-message.ts'
+export type { SimpleConsumer } from './consumer/simple-consumer.ts'
+export type { ReceiveOptions, SimpleConsumerOptions } from './consumer/simple-consumer-options.ts'
 export type { ConsumeFromWhere } from './consumer/start-offset.ts'
+export type { QueuesChangedListener } from './consumer/topic-watch.ts'
 export type { Clock, RandomSource, Timer } from './model/clock.ts'
 export type { CheckProblem, CheckReport } from './model/engine.ts'
 export {
@@ -32,6 +50,7 @@ export {
 } from './model/errors.ts'
 export type {
   DeadLetterEvent,
+  MessageDroppedEvent,
   MessageLostEvent,
   MQEvents,
   RetryEvent,
@@ -44,11 +63,15 @@ export type { MessageQueue } from './model/message-queue.ts'
 export type {
   ConsumerProgress,
   Durability,
+  PullResult,
+  PullStatus,
   QueueProgress,
   QueueStatus,
+  SendBackResult,
   SendReceipt,
   SendStatus,
 } from './model/results.ts'
+export type { GroupRetryPolicy } from './model/retry-policy.ts'
 export { type SplitOptions, splitIntoBatches } from './model/split-into-batches.ts'
 export { type SqlFilter, sql } from './model/sql/sql-filter.ts'
 export type { SubscriptionExpression } from './model/subscription.ts'

@@ -4,8 +4,15 @@
  */
 import { EventEmitter } from 'eventemitter3'
 import { Admin } from './admin/admin.ts'
-import { type CloseReport, type ConsumerHost, PushConsumer } from './consumer/push-consumer.ts'
+import type { ConsumerHost } from './consumer/consumer-host.ts'
+import { LitePullConsumer } from './consumer/lite-pull-consumer.ts'
+import type { LitePullConsumerOptions } from './consumer/lite-pull-consumer-options.ts'
+import { PullConsumer } from './consumer/pull-consumer.ts'
+import type { PullConsumerOptions } from './consumer/pull-consumer-options.ts'
+import { type CloseReport, PushConsumer } from './consumer/push-consumer.ts'
 import type { PushConsumerOptions } from './consumer/push-consumer-options.ts'
+import { SimpleConsumer } from './consumer/simple-consumer.ts'
+import type { SimpleConsumerOptions } from './consumer/simple-consumer-options.ts'
 import { KeepAlive } from './keep-alive.ts'
 import { invalidParameter, MQError } from './model/errors.ts'
 import type { MQEvents, StoreState } from './model/events.ts'
@@ -14,6 +21,8 @@ import { type OpenedEngine, openEngine } from './open.ts'
 import { type CompleteOpenOptions, type OpenOptions, parseOpenOptions } from './open-options.ts'
 import { Producer, type ProducerHost } from './producer/producer.ts'
 import type { ProducerOptions } from './producer/producer-options.ts'
+
+type Puller = LitePullConsumer | PullConsumer | SimpleConsumer
 
 /**
  * An embedded message queue with the semantics of Apache RocketMQ.
@@ -38,9 +47,12 @@ export class PocketMQ extends EventEmitter<MQEvents> {
   readonly #options: CompleteOpenOptions
   readonly #host: ProducerHost & ConsumerHost
   readonly #keepAlive: KeepAlive
+  readonly #clientIds: () => string
 
   readonly #producers = new Set<Producer>()
   readonly #consumers = new Set<PushConsumer>()
+  /** Consumers that the application asks for messages. */
+  readonly #pullers = new Set<Puller>()
   /** Names of consumers that are being started. */
   readonly #starting = new Set<string>()
   #closing: Promise<CloseReport> | undefined
@@ -55,11 +67,12 @@ export class PocketMQ extends EventEmitter<MQEvents> {
     this.#opened = opened
     this.#options = options
     this.#keepAlive = new KeepAlive(options.keepAlive)
+    this.#clientIds = clientIdSource(engine.random.next())
     this.#host = {
       engine,
       ids,
       emit: (name, event) => this.#announce(name, event),
-      nextClientId: clientIdSource(engine.random.next()),
+      nextClientId: () => this.nextClientId(),
       onClosed: (client) => this.#forget(client),
     }
     this.admin = new Admin({ engine, ids, checkOpen: () => this.#checkEngineOpen() })
@@ -99,9 +112,9 @@ export class PocketMQ extends EventEmitter<MQEvents> {
    * Starts a consumer that calls a listener for each message. As long as it is open it keeps the process running, unless
    * `keepAlive` is false.
    *
-   * Rejects with `INVALID_PARAMETER` or `SUBSCRIPTION_PARSE_FAILED` for wrong options, `UNSUPPORTED` for a mode or a message
-   * model that is not available, `ABORTED` when the signal has fired already, `CLOSED` when the instance is closed or
-   * closing, and with the store's failures, since the first consumer of a group stores the group.
+   * Rejects with `INVALID_PARAMETER` or `SUBSCRIPTION_PARSE_FAILED` for wrong options, `NO_PERMISSION` when the group does not
+   * permit broadcasting, `ABORTED` when the signal has fired already, `CLOSED` when the instance is closed or closing, and
+   * with the store's failures, since the first consumer of a group stores the group.
    */
   async createPushConsumer(options: PushConsumerOptions): Promise<PushConsumer> {
     this.#checkOpen()
@@ -113,6 +126,38 @@ export class PocketMQ extends EventEmitter<MQEvents> {
     this.#keepAlive.hold(consumer)
     await this.#closeIfLate(consumer)
     return consumer
+  }
+
+  /**
+   * Starts a consumer that the application polls. As long as it is open it keeps the process running, unless `keepAlive` is
+   * false.
+   *
+   * Rejects with `INVALID_PARAMETER` or `SUBSCRIPTION_PARSE_FAILED` for wrong options, `ABORTED` when the signal has fired
+   * already, `CLOSED` when the instance is closed or closing, and with the store's failures, since the first consumer of a
+   * group stores the group.
+   */
+  async createLitePullConsumer(options: LitePullConsumerOptions): Promise<LitePullConsumer> {
+    this.#checkOpen()
+    return this.#adoptPuller(
+      await this.#underOwnName(options, () => LitePullConsumer.start(this.#host, options)),
+    )
+  }
+
+  /** Starts a consumer whose application names queue and offset for each pull. Rejects as `createLitePullConsumer` does. */
+  async createPullConsumer(options: PullConsumerOptions): Promise<PullConsumer> {
+    this.#checkOpen()
+    return this.#adoptPuller(await this.#underOwnName(options, () => PullConsumer.start(this.#host, options)))
+  }
+
+  /**
+   * Starts a consumer that receives when the application asks, and acknowledges each message for itself. As long as it is
+   * open it keeps the process running, unless `keepAlive` is false. Rejects as `createLitePullConsumer` does.
+   */
+  async createSimpleConsumer(options: SimpleConsumerOptions): Promise<SimpleConsumer> {
+    this.#checkOpen()
+    return this.#adoptPuller(
+      await this.#underOwnName(options, () => SimpleConsumer.start(this.#host, options)),
+    )
   }
 
   /**
@@ -129,9 +174,17 @@ export class PocketMQ extends EventEmitter<MQEvents> {
     await this.close()
   }
 
+  /** A name for a client that has none of its own. */
+  protected nextClientId(): string {
+    return this.#clientIds()
+  }
+
   async #close(): Promise<CloseReport> {
     try {
-      const reports = await Promise.all([...this.#consumers].map((consumer) => consumer.close()))
+      const [reports] = await Promise.all([
+        Promise.all([...this.#consumers].map((consumer) => consumer.close())),
+        Promise.all([...this.#pullers].map((puller) => puller.close())),
+      ])
       await Promise.all([...this.#producers].map((producer) => producer.close()))
       return {
         drained: reports.every(({ drained }) => drained),
@@ -144,14 +197,15 @@ export class PocketMQ extends EventEmitter<MQEvents> {
   }
 
   /** Two members of one name would be one to the group: both would get every message, and one's end would end both. */
-  async #underOwnName(
-    options: PushConsumerOptions,
-    start: () => Promise<PushConsumer>,
-  ): Promise<PushConsumer> {
+  async #underOwnName<Consumer>(
+    options: { readonly group: string; readonly clientId?: string | undefined },
+    start: () => Promise<Consumer>,
+  ): Promise<Consumer> {
     const { group, clientId } = options ?? {}
     if (clientId === undefined) return start()
     const name = `${group}@${clientId}`
-    const isTaken = [...this.#consumers].some((each) => each.group === group && each.clientId === clientId)
+    const consumers = [...this.#consumers, ...this.#pullers]
+    const isTaken = consumers.some((each) => each.group === group && each.clientId === clientId)
     if (isTaken || this.#starting.has(name)) {
       throw invalidParameter(
         `The group '${group}' already has a member '${clientId}'; leave clientId out to get one of your own.`,
@@ -176,10 +230,18 @@ export class PocketMQ extends EventEmitter<MQEvents> {
     }
   }
 
-  #forget(client: Producer | PushConsumer): void {
+  async #adoptPuller<Consumer extends Puller>(consumer: Consumer): Promise<Consumer> {
+    this.#pullers.add(consumer)
+    this.#keepAlive.hold(consumer)
+    await this.#closeIfLate(consumer)
+    return consumer
+  }
+
+  #forget(client: object): void {
     this.#keepAlive.release(client)
     if (client instanceof Producer) this.#producers.delete(client)
-    else this.#consumers.delete(client)
+    else if (client instanceof PushConsumer) this.#consumers.delete(client)
+    else this.#pullers.delete(client as Puller)
   }
 
   #checkOpen(): void {
@@ -192,7 +254,7 @@ export class PocketMQ extends EventEmitter<MQEvents> {
   }
 
   /** The instance was closed while the client started. */
-  async #closeIfLate(client: Producer | PushConsumer): Promise<void> {
+  async #closeIfLate(client: { close(): Promise<unknown> }): Promise<void> {
     if (this.#closing === undefined) return
     await client.close()
     throw closed()

@@ -1,9 +1,15 @@
 /** What the operations take, and the checks at their door. */
 import { z } from 'zod'
 import { invalidParameter } from '../model/errors.ts'
-import { DEFAULT_TOPIC_QUEUES, SAFE_INTEGER_MAX, TOPIC_MAX_QUEUES } from '../model/limits.ts'
+import {
+  DEFAULT_TOPIC_QUEUES,
+  INVISIBLE_MAX_MS,
+  SAFE_INTEGER_MAX,
+  TOPIC_MAX_QUEUES,
+} from '../model/limits.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { parseOptions } from '../model/parse-options.ts'
+import type { GroupRetryPolicy } from '../model/retry-policy.ts'
 import {
   checkGroupName,
   checkTopicName,
@@ -17,6 +23,15 @@ import {
 const DEFAULT_MAX_COUNT = 1024
 /** Most messages found by key (RocketMQ `maxMsgsNumBatch`). */
 const DEFAULT_KEY_MAX_COUNT = 64
+
+/** Counts of attempts are stored in 16 bits. */
+const RECONSUME_TIMES_MAX = 65_534
+const DELAYS_MAX_COUNT = 1024
+/** RocketMQ `ExponentialRetryPolicy`. */
+const EXPONENTIAL_INITIAL_MS = 5_000
+const EXPONENTIAL_MAX_MS = 7_200_000
+const EXPONENTIAL_MULTIPLIER = 2
+const MULTIPLIER_MAX = 1000
 
 /** The settings of a topic to create or change. */
 export interface TopicSettings {
@@ -40,6 +55,19 @@ export interface GroupSettings {
   readonly consumeBroadcastEnable?: boolean | undefined
   /** Queues of the retry topic. Default 1; with 0 a failed message becomes a dead letter at once. */
   readonly retryQueueNums?: number | undefined
+  /**
+   * `true` makes a FIFO group: what its simple consumers receive of a queue comes in order, and as long as they have
+   * some of it, nobody gets more of that queue. Default false. It can be changed while the group has nothing
+   * that was received and not acknowledged.
+   */
+  readonly consumeMessageOrderly?: boolean | undefined
+  /**
+   * Retries of a message that simple consumers receive. Default 16, so that it is delivered 17 times before it becomes a
+   * dead letter. Push consumers have their own `maxReconsumeTimes`.
+   */
+  readonly retryMaxTimes?: number | undefined
+  /** How long `nack` makes a message wait. Default: as `messageDelayLevel` says, 10 s after the first delivery, up to 2 h. */
+  readonly groupRetryPolicy?: GroupRetryPolicy | undefined
 }
 
 /** A span of store time and a bound; all optional. */
@@ -72,6 +100,20 @@ export interface ResetOffsetOptions {
   readonly queueId?: number | undefined
 }
 
+/** Whose offsets are copied, to whom. */
+export interface CloneOffsetOptions {
+  readonly srcGroup: string
+  readonly destGroup: string
+  /** Only this topic. Default: every topic that the source has offsets for, but its retry topic. */
+  readonly topic?: string | undefined
+}
+
+/** Which backlog is skipped. */
+export interface SkipMessagesOptions {
+  readonly group: string
+  readonly topic: string
+}
+
 const naturalNumber = z.int().min(0).max(SAFE_INTEGER_MAX)
 const queueNums = z.int().min(1).max(TOPIC_MAX_QUEUES).optional()
 const permission = z.union([
@@ -80,6 +122,7 @@ const permission = z.union([
   z.literal(Permission.WRITE),
   z.literal(Permission.READ_WRITE),
 ])
+const delayMs = z.int().min(0).max(INVISIBLE_MAX_MS)
 const maxCount = z.int().min(1).max(SAFE_INTEGER_MAX)
 const queueSchema = z.object({ topic: z.string(), brokerName: z.string(), queueId: naturalNumber })
 const topicSchema = z.strictObject({
@@ -89,11 +132,24 @@ const topicSchema = z.strictObject({
   writeQueueNums: queueNums,
   permission: permission.optional(),
 })
+const customizedPolicy = z.strictObject({
+  type: z.literal('CUSTOMIZED'),
+  nextMs: z.array(delayMs).min(1).max(DELAYS_MAX_COUNT),
+})
+const exponentialPolicy = z.strictObject({
+  type: z.literal('EXPONENTIAL'),
+  initialMs: delayMs.default(EXPONENTIAL_INITIAL_MS),
+  maxMs: delayMs.default(EXPONENTIAL_MAX_MS),
+  multiplier: z.number().min(1).max(MULTIPLIER_MAX).default(EXPONENTIAL_MULTIPLIER),
+})
 const groupSchema = z.strictObject({
   group: z.string(),
   consumeEnable: z.boolean().optional(),
   consumeBroadcastEnable: z.boolean().optional(),
   retryQueueNums: z.int().min(0).max(TOPIC_MAX_QUEUES).optional(),
+  consumeMessageOrderly: z.boolean().optional(),
+  retryMaxTimes: z.int().min(0).max(RECONSUME_TIMES_MAX).optional(),
+  groupRetryPolicy: z.union([customizedPolicy, exponentialPolicy]).optional(),
 })
 const timeShape = { begin: naturalNumber.default(0), end: naturalNumber.default(SAFE_INTEGER_MAX) }
 const timeSchema = z.strictObject({ ...timeShape, max: maxCount.default(DEFAULT_MAX_COUNT) })
@@ -109,6 +165,13 @@ const resetSchema = z.strictObject({
   offset: z.union([z.literal('min'), z.literal('max'), naturalNumber]).optional(),
   queueId: naturalNumber.optional(),
 })
+
+const cloneSchema = z.strictObject({
+  srcGroup: z.string(),
+  destGroup: z.string(),
+  topic: z.string().optional(),
+})
+const skipSchema = z.strictObject({ group: z.string(), topic: z.string() })
 
 /** A complete {@link TimeRange}. */
 export type CompleteTimeRange = Readonly<z.output<typeof timeSchema>>
@@ -138,6 +201,9 @@ export function parseGroupSettings(settings: GroupSettings, existing?: GroupConf
     consumeEnable: parsed.consumeEnable ?? before.consumeEnable,
     consumeBroadcastEnable: parsed.consumeBroadcastEnable ?? before.consumeBroadcastEnable,
     retryQueueNums: parsed.retryQueueNums ?? before.retryQueueNums,
+    consumeMessageOrderly: parsed.consumeMessageOrderly ?? before.consumeMessageOrderly,
+    retryMaxTimes: parsed.retryMaxTimes ?? before.retryMaxTimes,
+    groupRetryPolicy: parsed.groupRetryPolicy ?? before.groupRetryPolicy,
   })
 }
 
@@ -163,6 +229,21 @@ export function parseResetOffset(options: ResetOffsetOptions): Readonly<z.output
   if (typeof parsed.offset === 'number' && parsed.queueId === undefined) {
     throw invalidParameter("resetOffset to a number needs a queueId; 'min' and 'max' work for all queues.")
   }
+  return parsed
+}
+
+export function parseCloneOffset(options: CloneOffsetOptions): Readonly<z.output<typeof cloneSchema>> {
+  const parsed = parseOptions('CloneOffsetOptions', cloneSchema, options)
+  checkGroupName(parsed.srcGroup)
+  checkGroupName(parsed.destGroup)
+  if (parsed.topic !== undefined) checkTopicName(parsed.topic)
+  return parsed
+}
+
+export function parseSkipMessages(options: SkipMessagesOptions): Readonly<z.output<typeof skipSchema>> {
+  const parsed = parseOptions('SkipMessagesOptions', skipSchema, options)
+  checkGroupName(parsed.group)
+  checkTopicName(parsed.topic)
   return parsed
 }
 

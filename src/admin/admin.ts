@@ -8,6 +8,7 @@ import { isOffsetMessageId } from '../model/offset-message-id.ts'
 import type { ConsumerProgress, QueueStatus, SendReceipt } from '../model/results.ts'
 import { checkGroupName, checkTopicName, type GroupConfig, type TopicConfig } from '../model/topic.ts'
 import {
+  type CloneOffsetOptions,
   checkNaturalNumber,
   checkQueue,
   type GroupSettings,
@@ -15,12 +16,15 @@ import {
   parseGroupSettings,
   parseKeyRange,
   parseOffsetRange,
+  parseSkipMessages,
   parseTimeRange,
   parseTopicSettings,
   type ResetOffsetOptions,
+  type SkipMessagesOptions,
   type TimeRange,
   type TopicSettings,
 } from './admin-arguments.ts'
+import { cloneGroupOffset } from './clone-group-offset.ts'
 import { type ResendReport, readDeadLetters, resend, resendAll, viewDeadLetter } from './dead-letters.ts'
 import { readQueue, readTimes, readTopic } from './read-messages.ts'
 import { type QueueOffset, resetOffset } from './reset-offset.ts'
@@ -193,10 +197,45 @@ export class Admin {
 
   /**
    * Makes a group go on elsewhere, forward or back, and answers where. Its consumers notice at once; what they have
-   * fetched is dropped, what they are busy with is finished (RocketMQ `resetOffsetByTime`).
+   * fetched is dropped, what they are busy with is finished. Each broadcasting member of the group goes on there, also
+   * one that is away (RocketMQ `resetOffsetByTime`).
    */
   async resetOffset(options: ResetOffsetOptions): Promise<readonly QueueOffset[]> {
     return resetOffset(this.#engine, options)
+  }
+
+  /**
+   * Makes a group go on where another one is, for one topic or for all that the other consumes, and answers where. Its
+   * consumers notice at once. A group that does not exist yet is made, so that it begins there (RocketMQ `cloneGroupOffset`).
+   *
+   * @example
+   * ```ts
+   * import { PocketMQ } from 'pocketmq'
+   * const mq = await PocketMQ.open({ storage: 'memory' })
+   * await mq.admin.cloneGroupOffset({ srcGroup: 'billing', destGroup: 'billing-v2', topic: 'orders' })
+   * ```
+   */
+  async cloneGroupOffset(options: CloneOffsetOptions): Promise<readonly QueueOffset[]> {
+    return cloneGroupOffset(this.#engine, options)
+  }
+
+  /**
+   * Makes a group skip everything of a topic that it has not consumed yet, and answers where it goes on. Retries that wait
+   * still come (RocketMQ `skipAccumulatedMessage`).
+   */
+  async skipAccumulatedMessage(options: SkipMessagesOptions): Promise<readonly QueueOffset[]> {
+    return resetOffset(this.#engine, { ...parseSkipMessages(options), offset: 'max' })
+  }
+
+  /**
+   * Forgets the offsets of a broadcasting member that named itself and will not come back. Rejects with
+   * `INVALID_PARAMETER` when the group knows no such member, or when it is online.
+   */
+  async forgetConsumer(group: string, clientId: string): Promise<void> {
+    checkGroupName(group)
+    if (typeof clientId !== 'string' || clientId === '')
+      throw invalidParameter('The clientId must be a name.')
+    await this.#engine.forgetConsumer(group, clientId)
   }
 
   // ---- dead letters ----

@@ -12,19 +12,23 @@ import { Permission } from '../model/topic.ts'
 
 /** RocketMQ brokers are named after their host; an embedded one has no other. */
 const DEFAULT_BROKER_NAME = 'localhost'
-const BROKER_NAME_PATTERN = /^[a-zA-Z0-9._-]{1,127}$/
+const BROKER_NAME_PATTERN = /^(?=.{1,127}$)[a-zA-Z0-9._-]+(@[a-zA-Z0-9._-]+)?$/
 /** RocketMQ `RebalanceLockManager#REBALANCE_LOCK_MAX_LIVE_TIME`. */
 const DEFAULT_LOCK_LEASE_MS = 60_000
 
 /** The fields of a broker's settings, for a schema that takes them among others. */
 export const brokerOptionsShape = {
   /**
-   * The name that every queue carries; letters, digits, `.`, `_` and `-`. Default `localhost`. Choose another before
-   * the first message is stored, since applications may keep it with offsets (RocketMQ `BrokerIdentity#brokerName`).
+   * The name that every queue carries; letters, digits, `.`, `_` and `-`, or two such names as `room@broker`, for
+   * `allocateByMachineRoom`. Default `localhost`. Choose another before the first message is stored, since applications
+   * may keep it with offsets (RocketMQ `BrokerIdentity#brokerName`).
    */
   brokerName: z
     .string()
-    .regex(BROKER_NAME_PATTERN, 'must be 1 to 127 letters, digits, dots, hyphens or underscores')
+    .regex(
+      BROKER_NAME_PATTERN,
+      'must be 1 to 127 letters, digits, dots, hyphens or underscores, or room@broker',
+    )
     .default(DEFAULT_BROKER_NAME),
   /**
    * Whether the first send to an unknown topic creates it. Default true. With false a mistyped topic is refused with

@@ -9,6 +9,7 @@ import type {
   Engine,
   EngineEvent,
   EngineSupports,
+  FailedAttempts,
   KeyQuery,
   PullRequest,
   SendBackRequest,
@@ -29,12 +30,16 @@ import type {
 import type { GroupConfig, TopicConfig } from '../model/topic.ts'
 import type { Store } from '../store/store.ts'
 import { Announcer } from './announcer.ts'
+import { Attempts } from './attempts.ts'
+import { BroadcastOffsets } from './broadcast-offsets.ts'
 import type { BrokerOptions } from './broker-options.ts'
 import { ConsumerOffsets } from './consumer-offsets.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { Groups } from './groups.ts'
 import { Locks } from './locks.ts'
 import { Members } from './members.ts'
+import { Pop } from './pop.ts'
+import { PopRetryTopics } from './pop-retry-topics.ts'
 import { Progress } from './progress.ts'
 import { Publish } from './publish.ts'
 import { Pull } from './pull.ts'
@@ -61,6 +66,7 @@ export class Broker implements Engine {
   readonly random: RandomSource
   readonly logger: Logger
   readonly lockLeaseMs: number
+  readonly pop: Pop
 
   readonly #store: Store
   readonly #announcer: Announcer
@@ -70,14 +76,16 @@ export class Broker implements Engine {
   readonly #members: Members
   readonly #groups: Groups
   readonly #locks: Locks
+  readonly #broadcast: BroadcastOffsets
   readonly #offsets: ConsumerOffsets
+  readonly #attempts: Attempts
   readonly #retry: Retry
   readonly #timekeeper: Timekeeper
   readonly #queries: Queries
   readonly #progress: Progress
 
   constructor(store: Store, options: BrokerOptions, { clock, random, logger, emit, durable }: BrokerContext) {
-    this.supports = { durable, pop: false, transactions: false, delay: false, severalBrokers: false }
+    this.supports = { durable, pop: true, transactions: false, delay: false, severalBrokers: false }
     this.clock = clock
     this.random = random
     this.logger = logger
@@ -87,7 +95,8 @@ export class Broker implements Engine {
     const announcer = new Announcer(emit, logger)
     const topics = new Topics(store, options, announcer, serial)
     const members = new Members(announcer)
-    const groups = new Groups(store, topics, members, serial)
+    const broadcast = new BroadcastOffsets(store)
+    const groups = new Groups(store, topics, members, serial, broadcast)
     const deadLetters = new DeadLetters(store, topics, announcer, options.deadLetterPermission)
     const delayLevels = options.messageDelayLevel
 
@@ -95,15 +104,29 @@ export class Broker implements Engine {
     this.#announcer = announcer
     this.#topics = topics
     this.#publish = new Publish(store, topics, announcer)
-    this.#pull = new Pull(groups, topics, clock)
+    this.#pull = new Pull(groups, topics, members, clock)
     this.#members = members
     this.#groups = groups
     this.#locks = new Locks(options.lockLeaseMs, announcer, clock)
-    this.#offsets = new ConsumerOffsets(store, topics, groups, announcer, serial)
+    this.#broadcast = broadcast
+    this.#offsets = new ConsumerOffsets(store, topics, groups, announcer, serial, broadcast)
+    this.#attempts = new Attempts(store, groups, topics)
+    const retryTopics = new PopRetryTopics(store, topics, serial, random)
+    const isResetting = this.#offsets.isResetting
+    this.pop = new Pop({
+      store,
+      groups,
+      deadLetters,
+      retryTopics,
+      announcer,
+      clock,
+      delayLevels,
+      isResetting,
+    })
     this.#retry = new Retry({ store, topics, groups, deadLetters, announcer, clock, random, delayLevels })
     this.#timekeeper = new Timekeeper(store, clock, announcer)
     this.#queries = new Queries(store, topics)
-    this.#progress = new Progress(store, groups, members)
+    this.#progress = new Progress(store, groups, members, broadcast)
     this.#start()
   }
 
@@ -115,13 +138,20 @@ export class Broker implements Engine {
   /** Refuses waiting pulls with `CLOSED` and stops doing what is due. The store stays open; its owner closes it. */
   async close(): Promise<void> {
     this.#pull.close()
+    this.pop.close()
     this.#locks.close()
     await this.#timekeeper.close()
   }
 
   #start(): void {
-    this.#store.onAppended = (log) => this.#pull.wake(log)
+    this.#store.onAppended = (log) => {
+      this.#pull.wake(log)
+      this.pop.wake(log.queue.topic)
+    }
+    this.#offsets.beforeReset = (group, logs) => this.pop.prepareReset(group, logs)
     this.#timekeeper.register('retry', (alarm) => this.#retry.planDelivery(alarm))
+    this.#timekeeper.register('pop', (alarm) => this.pop.expiry.planRun(alarm))
+    this.#timekeeper.register('pop-orderly', (alarm) => this.pop.expiry.planOrderly(alarm))
     this.#timekeeper.start()
   }
 
@@ -153,16 +183,30 @@ export class Broker implements Engine {
 
   // ---- offsets ----
 
-  queryConsumerOffset(group: string, queue: MessageQueue): Promise<number | undefined> {
-    return this.#offsets.query(group, queue)
+  queryConsumerOffset(group: string, queue: MessageQueue, clientId?: string): Promise<number | undefined> {
+    return this.#offsets.query(group, queue, clientId)
   }
 
-  updateConsumerOffset(group: string, queue: MessageQueue, offset: number): Promise<void> {
-    return this.#offsets.update(group, queue, offset)
+  updateConsumerOffset(
+    group: string,
+    queue: MessageQueue,
+    offset: number,
+    mayGoBack = false,
+    clientId?: string,
+  ): Promise<void> {
+    return this.#offsets.update(group, queue, offset, mayGoBack, clientId)
+  }
+
+  queryAttempts(group: string, queue: MessageQueue): Promise<FailedAttempts | undefined> {
+    return this.#attempts.query(group, queue)
+  }
+
+  updateAttempts(group: string, queue: MessageQueue, attempts: FailedAttempts): Promise<void> {
+    return this.#attempts.update(group, queue, attempts)
   }
 
   resetConsumerOffset(group: string, topic: string, offsets: ReadonlyMap<number, number>): Promise<void> {
-    return this.#offsets.reset(group, topic, offsets)
+    return this.#thenRecheck(this.#offsets.reset(group, topic, offsets))
   }
 
   minOffset(queue: MessageQueue): Promise<number> {
@@ -179,6 +223,10 @@ export class Broker implements Engine {
 
   // ---- groups ----
 
+  ensureGroup(group: string): Promise<void> {
+    return this.#groups.ensure(group)
+  }
+
   registerConsumer(registration: ConsumerRegistration): Promise<void> {
     return this.#groups.register(registration)
   }
@@ -186,6 +234,11 @@ export class Broker implements Engine {
   async unregisterConsumer(group: string, clientId: string): Promise<void> {
     this.#locks.unlockAll(group, clientId)
     this.#members.leave(group, clientId)
+    this.#broadcast.end(group, clientId)
+  }
+
+  forgetConsumer(group: string, clientId: string): Promise<void> {
+    return this.#groups.forget(group, clientId)
   }
 
   async registerProducer(group: string, clientId: string): Promise<void> {
@@ -197,7 +250,7 @@ export class Broker implements Engine {
   }
 
   async queryConsumerIds(group: string): Promise<readonly string[]> {
-    return this.#members.consumerIds(group)
+    return this.#members.queueSharerIds(group)
   }
 
   async lockQueues(
@@ -280,9 +333,13 @@ export class Broker implements Engine {
     return this.#store.check()
   }
 
-  /** Pulls that wait may no longer be allowed after a change of settings. */
+  /** Who waits may no longer be allowed to after a change, or may find something elsewhere, also when it failed. */
   async #thenRecheck(change: Promise<void>): Promise<void> {
-    await change
-    this.#pull.recheck()
+    try {
+      await change
+    } finally {
+      this.#pull.recheck()
+      this.pop.recheck()
+    }
   }
 }

@@ -1,14 +1,19 @@
 /**
- * The progress of groups: the next offset to consume, by queue. Progress only moves forward, except by a reset; while a
- * reset is on its way, what members commit for its queues is ignored, as they do not know of it yet.
+ * The progress of groups: the next offset to consume, by queue. Progress only moves forward, except by a reset, or when the
+ * application itself goes back. While a reset is on its way, what members commit for its queues is ignored, as they do not
+ * know of it yet.
  */
 import { invalidParameter } from '../model/errors.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import type { GroupEntry } from '../store/catalog.ts'
+import type { OffsetChange } from '../store/change.ts'
+import type { Alarm } from '../store/fact.ts'
 import { searchOffset } from '../store/queries.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
 import type { Announcer } from './announcer.ts'
+import { passedAttempts } from './attempts.ts'
+import type { BroadcastOffsets } from './broadcast-offsets.ts'
 import type { Groups } from './groups.ts'
 import type { Serial } from './serial.ts'
 import type { Topics } from './topics.ts'
@@ -17,52 +22,112 @@ export class ConsumerOffsets {
   readonly #store: Store
   readonly #topics: Topics
   readonly #groups: Groups
+  readonly #broadcast: BroadcastOffsets
   readonly #announcer: Announcer
   readonly #serial: Serial
 
   /** Queues and groups of the reset that is being committed. */
   readonly #resetting = new Set<string>()
 
-  constructor(store: Store, topics: Topics, groups: Groups, announcer: Announcer, serial: Serial) {
+  /** Called before offsets of a group are reset; answers the alarms that have no meaning any more. */
+  beforeReset: (group: GroupEntry, logs: readonly QueueLog[]) => Promise<readonly Alarm[]> = async () => []
+
+  constructor(
+    store: Store,
+    topics: Topics,
+    groups: Groups,
+    announcer: Announcer,
+    serial: Serial,
+    broadcast: BroadcastOffsets,
+  ) {
     this.#store = store
     this.#topics = topics
     this.#groups = groups
     this.#announcer = announcer
     this.#serial = serial
+    this.#broadcast = broadcast
   }
 
-  async query(group: string, queue: MessageQueue): Promise<number | undefined> {
-    return this.#store.offsets.get(this.#groups.entry(group), this.#topics.log(queue))
+  async query(group: string, queue: MessageQueue, clientId?: string): Promise<number | undefined> {
+    const entry = this.#groups.entry(group)
+    const log = this.#topics.log(queue)
+    if (clientId !== undefined) return this.#broadcast.offset(group, clientId, log)
+    return this.#store.offsets.get(entry, log)
   }
 
-  async update(group: string, queue: MessageQueue, offset: number): Promise<void> {
+  async update(
+    group: string,
+    queue: MessageQueue,
+    offset: number,
+    mayGoBack: boolean,
+    clientId?: string,
+  ): Promise<void> {
     const entry = this.#groups.entry(group)
     const log = this.#topics.log(queue)
     checkOffset(log, offset, 0)
+    if (clientId === undefined) return this.#update(entry, log, offset, mayGoBack)
+    const owner = this.#broadcast.entry(group, clientId)
+    if (owner !== undefined) return this.#update(owner, log, offset, mayGoBack)
+    // A member without a name that has left meanwhile has no offsets any more.
+    const passing = this.#broadcast.passing(group, clientId)
+    if (mayGoBack || offset > (passing?.get(log.uid) ?? -1)) passing?.set(log.uid, offset)
+  }
 
+  async #update(entry: GroupEntry, log: QueueLog, offset: number, mayGoBack: boolean): Promise<void> {
     const stored = this.#store.offsets.get(entry, log)
-    if (this.#resetting.has(resetKey(entry, log)) || (stored !== undefined && stored >= offset)) return
-    await this.#store.commit({ offsets: [{ group: entry, log, offset }] })
+    const isProgress = stored === undefined || offset > stored
+    if (this.#resetting.has(resetKey(entry, log)) || !(isProgress || mayGoBack)) return
+    await this.#store.commit({
+      offsets: [{ group: entry, log, offset, force: mayGoBack }],
+      alarmsCleared: passedAttempts(this.#store, entry, log, offset, mayGoBack),
+    })
   }
 
   /** Sets offsets by queue id, all or none, and tells the members in the turn in which that took effect. */
   reset(group: string, topic: string, offsets: ReadonlyMap<number, number>): Promise<void> {
     return this.#serial.run(async () => {
-      const entry = this.#groups.entry(group)
-      const changes = [...offsets].map(([queueId, offset]) => {
+      const places = [...offsets].map(([queueId, offset]) => {
         const log = this.#topics.logOfId(topic, queueId)
         checkOffset(log, offset, log.minOffset)
-        return { group: entry, log, offset, force: true }
+        return { log, offset, force: true }
       })
+      const owners = this.#ownersToReset(this.#groups.entry(group))
+      const changes = owners.flatMap((owner) => places.map((place) => ({ group: owner, ...place })))
 
-      for (const { log } of changes) this.#resetting.add(resetKey(entry, log))
+      for (const { group: owner, log } of changes) this.#resetting.add(resetKey(owner, log))
       try {
-        await this.#store.commit({ offsets: changes })
+        const received = await this.#endReceives(changes)
+        const passed = changes.flatMap(({ group: owner, log, offset }) =>
+          passedAttempts(this.#store, owner, log, offset, true),
+        )
+        await this.#store.commit({ offsets: changes, alarmsCleared: [...received, ...passed] })
+        for (const passing of this.#broadcast.allPassing(group)) {
+          for (const { log, offset } of places) passing.set(log.uid, offset)
+        }
         this.#announcer.tell({ type: 'offset-reset', group, topic })
       } finally {
         this.#resetting.clear()
       }
     })
+  }
+
+  /** Whether what is committed for this queue by anybody else is ignored now. */
+  readonly isResetting = (group: GroupEntry, log: QueueLog): boolean =>
+    this.#resetting.has(resetKey(group, log))
+
+  async #endReceives(changes: readonly OffsetChange[]): Promise<readonly Alarm[]> {
+    const logs = new Map<GroupEntry, QueueLog[]>()
+    for (const { group, log } of changes) logs.set(group, [...(logs.get(group) ?? []), log])
+    return (await Promise.all([...logs].map((each) => this.beforeReset(...each)))).flat()
+  }
+
+  /** A group whose members are all broadcasting has no offsets of its own, and is not given any. */
+  #ownersToReset(entry: GroupEntry): GroupEntry[] {
+    const { group } = entry.config
+    const members = this.#broadcast.entries(group)
+    const isBroadcastOnly =
+      this.#broadcast.clientIds(group).length > 0 && this.#store.offsets.ofGroup(entry.uid).size === 0
+    return isBroadcastOnly ? members : [entry, ...members]
   }
 
   async minOffset(queue: MessageQueue): Promise<number> {

@@ -5,6 +5,7 @@
 import type { MessageView } from '../model/message.ts'
 import { PropertyName } from '../model/properties.ts'
 import { deadLetterTopicOf, type Permission } from '../model/topic.ts'
+import type { Change } from '../store/change.ts'
 import type { Store } from '../store/store.ts'
 import type { Announcer } from './announcer.ts'
 import { copyMessage } from './copy-message.ts'
@@ -14,6 +15,12 @@ import type { Topics } from './topics.ts'
 const REASON_MAX_LENGTH = 1024
 /** Stored properties hold no control characters. */
 const CONTROL_CHARACTERS = /\p{Cc}+/gu
+
+/** A dead letter that is not stored yet. */
+export interface DeadLetterPlan {
+  readonly append: NonNullable<Change['appends']>[number]
+  readonly announce: () => void
+}
 
 export class DeadLetters {
   readonly #store: Store
@@ -30,23 +37,30 @@ export class DeadLetters {
 
   /** Stores the dead letter of a message; answers how often the group failed to consume it. */
   async add(group: string, message: MessageView, reason: string): Promise<number> {
+    const { append, announce } = await this.plan(group, message, reason)
+    await this.#store.commit({ appends: [append] })
+    announce()
+    return message.reconsumeTimes + 1
+  }
+
+  /** Makes sure of the topic; the dead letter is stored by whoever appends it, and announced then. */
+  async plan(
+    group: string,
+    message: MessageView,
+    reason: string,
+    reconsumeTimes = message.reconsumeTimes + 1,
+  ): Promise<DeadLetterPlan> {
     const topic = deadLetterTopicOf(group)
-    const reconsumeTimes = message.reconsumeTimes + 1
     await this.#topics.ensure({ topic, readQueueNums: 1, writeQueueNums: 1, permission: this.#permission })
 
     const properties = { [PropertyName.DEAD_LETTER_REASON]: legalReason(reason) }
     const copy = copyMessage(message, { topic, reconsumeTimes, properties })
-    await this.#store.commit({ appends: [{ log: this.#topics.logOfId(topic, 0), messages: copy }] })
-
-    this.#announcer.emit('dead-letter', {
-      group,
-      topic: message.topic,
-      messageId: message.messageId,
-      deadLetterTopic: topic,
-      reconsumeTimes,
-      reason,
-    })
-    return reconsumeTimes
+    const { topic: origin, messageId } = message
+    const event = { group, topic: origin, messageId, deadLetterTopic: topic, reconsumeTimes, reason }
+    return {
+      append: { log: this.#topics.logOfId(topic, 0), messages: copy },
+      announce: () => this.#announcer.emit('dead-letter', event),
+    }
   }
 }
 

@@ -4,15 +4,18 @@
  */
 import type { ConsumerRegistration } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
+import { isOffsetOwner } from '../model/offset-owner.ts'
 import {
   defaultGroupConfig,
   type GroupConfig,
+  isPopRetryTopicOfGroup,
   Permission,
   retryTopicOf,
   type TopicConfig,
 } from '../model/topic.ts'
-import type { GroupEntry } from '../store/catalog.ts'
+import type { GroupEntry, TopicEntry } from '../store/catalog.ts'
 import type { Store } from '../store/store.ts'
+import type { BroadcastOffsets } from './broadcast-offsets.ts'
 import type { Members } from './members.ts'
 import type { Serial } from './serial.ts'
 import type { Topics } from './topics.ts'
@@ -21,13 +24,15 @@ export class Groups {
   readonly #store: Store
   readonly #topics: Topics
   readonly #members: Members
+  readonly #broadcast: BroadcastOffsets
   readonly #serial: Serial
 
-  constructor(store: Store, topics: Topics, members: Members, serial: Serial) {
+  constructor(store: Store, topics: Topics, members: Members, serial: Serial, broadcast: BroadcastOffsets) {
     this.#store = store
     this.#topics = topics
     this.#members = members
     this.#serial = serial
+    this.#broadcast = broadcast
   }
 
   /** The group; `SUBSCRIPTION_GROUP_NOT_EXIST` when there is none. */
@@ -37,14 +42,27 @@ export class Groups {
     return entry
   }
 
+  /** Makes the group if there is none. */
+  ensure(group: string): Promise<void> {
+    return this.#serial.run(async () => {
+      if (this.#store.catalog.group(group) === undefined) await this.#put(defaultGroupConfig(group), true)
+    })
+  }
+
   /** Lets a consumer join; makes the group if it is the first. */
   register(registration: ConsumerRegistration): Promise<void> {
     return this.#serial.run(async () => {
-      const { group, messageModel } = registration
+      const { group, messageModel, consumeMessageOrderly } = registration
       const known = this.#store.catalog.group(group)?.config
-      const config = known ?? defaultGroupConfig(group)
-      if (messageModel === 'broadcasting' && !config.consumeBroadcastEnable) throw noBroadcast(group)
-      await this.#put(config, known === undefined)
+      const config = known ?? {
+        ...defaultGroupConfig(group),
+        consumeMessageOrderly: consumeMessageOrderly ?? false,
+      }
+      if (consumeMessageOrderly !== undefined && consumeMessageOrderly !== config.consumeMessageOrderly)
+        throw otherOrder(config)
+      if (messageModel === 'broadcasting')
+        await this.#admitBroadcaster(registration, config, known === undefined)
+      else await this.#put(config, known === undefined)
       this.#members.join(registration)
     })
   }
@@ -52,13 +70,16 @@ export class Groups {
   /** Creates a group or replaces its settings. */
   create(config: GroupConfig): Promise<void> {
     return this.#serial.run(async () => {
-      const known = this.#store.catalog.group(config.group)?.config
-      await this.#put(config, known === undefined || !sameConfig(known, config))
+      const known = this.#store.catalog.group(config.group)
+      const changesOrder =
+        known !== undefined && known.config.consumeMessageOrderly !== config.consumeMessageOrderly
+      if (changesOrder && this.#hasReceived(known)) throw stillReceived(config.group)
+      await this.#put(config, known === undefined || !sameConfig(known.config, config))
     })
   }
 
   /**
-   * Deletes a group with its offsets, its pending retries and its retry topic. Its dead letters stay: they are
+   * Deletes a group with its offsets, its pending retries and its retry topics. Its dead letters stay: they are
    * what somebody still has to look at. Refused while consumers are online, since they would fail from then on.
    */
   delete(group: string): Promise<void> {
@@ -66,12 +87,23 @@ export class Groups {
       const entry = this.entry(group)
       const online = this.#members.consumerIds(group)
       if (online.length > 0) throw stillOnline(group, online)
-      const retryTopic = this.#store.catalog.topic(retryTopicOf(group))
+      const topicsDeleted = this.#retryTopics(group)
       await this.#store.commit({
-        groupsDeleted: [entry],
-        topicsDeleted: retryTopic === undefined ? [] : [retryTopic],
+        groupsDeleted: [entry, ...this.#broadcast.entries(group)],
+        topicsDeleted,
       })
-      if (retryTopic !== undefined) this.#topics.announceChange(retryTopic.config.topic)
+      for (const { config } of topicsDeleted) this.#topics.announceChange(config.topic)
+    })
+  }
+
+  /** Forgets the offsets of a broadcasting member that is gone for good. */
+  forget(group: string, clientId: string): Promise<void> {
+    return this.#serial.run(async () => {
+      this.entry(group)
+      const owner = this.#broadcast.entry(group, clientId)
+      if (owner === undefined) throw unknownMember(group, clientId)
+      if (this.#members.broadcaster(group, clientId) !== undefined) throw stillOnline(group, [clientId])
+      await this.#store.commit({ groupsDeleted: [owner] })
     })
   }
 
@@ -87,7 +119,40 @@ export class Groups {
 
   configs(): readonly GroupConfig[] {
     const configs = [...this.#store.catalog.groups()].map((entry) => entry.config)
-    return configs.sort((a, b) => (a.group < b.group ? -1 : 1))
+    const groups = configs.filter(({ group }) => !isOffsetOwner(group))
+    return groups.sort((a, b) => (a.group < b.group ? -1 : 1))
+  }
+
+  /** What a broadcasting member fails to consume stays with it, so its group needs no retry topic. */
+  async #admitBroadcaster(
+    { group, clientId, isNamed = false }: ConsumerRegistration,
+    config: GroupConfig,
+    groupChanged: boolean,
+  ): Promise<void> {
+    if (!config.consumeBroadcastEnable) throw noBroadcast(group)
+    const owner = isNamed ? this.#broadcast.ownerToStore(group, clientId) : undefined
+    const groups = [...(groupChanged ? [config] : []), ...(owner === undefined ? [] : [owner])]
+    await this.#store.commit({ groups })
+    if (!isNamed) this.#broadcast.begin(group, clientId)
+  }
+
+  /** The retry topics of a group: the one of its push consumers, and those of what its simple consumers received. */
+  #retryTopics(group: string): readonly TopicEntry[] {
+    const name = retryTopicOf(group)
+    return [...this.#store.catalog.topics()].filter(
+      ({ config }) => config.topic === name || isPopRetryTopicOfGroup(config.topic, group),
+    )
+  }
+
+  /** Whether messages were received and not acknowledged, or wait to be received again, in the way that the group has now. */
+  #hasReceived(group: GroupEntry): boolean {
+    const { alarms, offsets } = this.#store
+    for (const { kind } of alarms.pending(group.uid))
+      if (kind === 'pop' || kind === 'pop-orderly') return true
+    const { group: name } = group.config
+    const retries = this.#retryTopics(name).filter(({ config }) => isPopRetryTopicOfGroup(config.topic, name))
+    const logs = retries.flatMap((topic) => topic.logs)
+    return logs.some((log) => (offsets.get(group, log) ?? log.minOffset) < log.maxOffset)
   }
 
   /** Stores what of the group and its retry topic is not yet as it should be, in one commit. */
@@ -135,8 +200,27 @@ function sameConfig(a: GroupConfig, b: GroupConfig): boolean {
   return (
     a.consumeEnable === b.consumeEnable &&
     a.consumeBroadcastEnable === b.consumeBroadcastEnable &&
-    a.retryQueueNums === b.retryQueueNums
+    a.retryQueueNums === b.retryQueueNums &&
+    a.consumeMessageOrderly === b.consumeMessageOrderly &&
+    a.retryMaxTimes === b.retryMaxTimes &&
+    JSON.stringify(a.groupRetryPolicy) === JSON.stringify(b.groupRetryPolicy)
   )
+}
+
+function otherOrder({ group, consumeMessageOrderly }: GroupConfig): MQError {
+  return invalidParameter(
+    `The group '${group}' has consumeMessageOrderly ${consumeMessageOrderly}; leave it out, or change the group with createGroup.`,
+  )
+}
+
+function stillReceived(group: string): MQError {
+  return invalidParameter(
+    `consumeMessageOrderly of the group '${group}' cannot be changed while messages that it received are not acknowledged.`,
+  )
+}
+
+function unknownMember(group: string, clientId: string): MQError {
+  return invalidParameter(`The group '${group}' knows no broadcasting member '${clientId}'.`)
 }
 
 function noBroadcast(group: string): MQError {

@@ -4,7 +4,7 @@
  */
 import type { ConsumerRegistration } from '../model/engine.ts'
 import type { Announcer } from './announcer.ts'
-import { sameSubscriptions } from './same-subscriptions.ts'
+import { mismatchOf, sameRegistration } from './mismatch.ts'
 
 type Consumers = Map<string, ConsumerRegistration>
 
@@ -27,6 +27,7 @@ export class Members {
     this.#consumers.set(group, consumers)
     if (before !== undefined && sameRegistration(before, registration)) return
     this.#warnOfMismatch(consumers, registration)
+    this.#warnOfMixing(consumers, registration)
     this.#announce(group, before === undefined)
   }
 
@@ -42,10 +43,30 @@ export class Members {
     return [...(this.#consumers.get(group)?.keys() ?? [])].sort()
   }
 
-  /** Whether any consumer of the group subscribes to the topic now. */
+  /** The same without simple consumers, which own no queues. */
+  queueSharerIds(group: string): readonly string[] {
+    const consumers = this.#consumers.get(group)
+    return this.consumerIds(group).filter((clientId) => consumers?.get(clientId)?.consumeType !== 'pop')
+  }
+
+  /** Whether any consumer that shares the group's queues subscribes to the topic now. */
   subscribes(group: string, topic: string): boolean {
     const consumers = [...(this.#consumers.get(group)?.values() ?? [])]
-    return consumers.some(({ subscriptions }) => subscriptions.has(topic))
+    return consumers.some(
+      ({ messageModel, subscriptions }) => messageModel === 'clustering' && subscriptions.has(topic),
+    )
+  }
+
+  /** A broadcasting consumer of the group. */
+  broadcaster(group: string, clientId: string): ConsumerRegistration | undefined {
+    const registration = this.#consumers.get(group)?.get(clientId)
+    return registration?.messageModel === 'broadcasting' ? registration : undefined
+  }
+
+  /** Whether any consumer of the group is broadcasting. */
+  hasBroadcasters(group: string): boolean {
+    const consumers = [...(this.#consumers.get(group)?.values() ?? [])]
+    return consumers.some(({ messageModel }) => messageModel === 'broadcasting')
   }
 
   joinProducer(group: string, clientId: string): void {
@@ -64,23 +85,32 @@ export class Members {
     if (membersChanged) this.#announcer.emit('group-changed', { group, clientIds: this.consumerIds(group) })
   }
 
-  /** Members share queues by number, whatever they subscribe to, so a difference loses messages (semantics 5.5). */
-  #warnOfMismatch(consumers: Consumers, registration: ConsumerRegistration): void {
-    const { group, clientId } = registration
-    const other = [...consumers.values()].find((member) => !sharesFairly(member, registration))
+  /** Who owns a queue and who receives from it without owning it move the same offset. */
+  #warnOfMixing(
+    consumers: Consumers,
+    { group, clientId, consumeType, messageModel }: ConsumerRegistration,
+  ): void {
+    if (messageModel === 'broadcasting') return
+    const others = [...consumers.values()].filter((each) => each.messageModel === 'clustering')
+    const other = others.find((each) => (each.consumeType === 'pop') !== (consumeType === 'pop'))
     if (other === undefined) return
     const message =
-      `Consumer '${clientId}' of the group '${group}' registers other subscriptions than '${other.clientId}'; ` +
-      'all members of a group must subscribe to the same topics with the same expressions.'
-    this.#announcer.emit('warning', { code: 'SUBSCRIPTION_MISMATCH', message })
+      `The consumers '${clientId}' and '${other.clientId}' of the group '${group}' consume in different ways, one of ` +
+      'them as a simple consumer; some messages will reach both. Give simple consumers a group of their own.'
+    this.#announcer.emit('warning', { code: 'MIXED_CONSUMPTION', message })
   }
-}
 
-function sameRegistration(a: ConsumerRegistration, b: ConsumerRegistration): boolean {
-  return a.messageModel === b.messageModel && sameSubscriptions(a.subscriptions, b.subscriptions)
-}
-
-/** Broadcasting consumers share nothing, so among themselves they may differ. */
-function sharesFairly(a: ConsumerRegistration, b: ConsumerRegistration): boolean {
-  return (a.messageModel === 'broadcasting' && b.messageModel === 'broadcasting') || sameRegistration(a, b)
+  /** Others are asked in the order they came, and one difference is told at a time. */
+  #warnOfMismatch(consumers: Consumers, registration: ConsumerRegistration): void {
+    const { group, clientId } = registration
+    for (const other of consumers.values()) {
+      const difference = mismatchOf(registration, other)
+      if (difference === undefined) continue
+      const message =
+        `Consumer '${clientId}' of the group '${group}' registers ${difference} than '${other.clientId}'; ` +
+        'all members of a group must agree in message model, mode, strategy, and topics with their expressions.'
+      this.#announcer.emit('warning', { code: 'SUBSCRIPTION_MISMATCH', message })
+      return
+    }
+  }
 }

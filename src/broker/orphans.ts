@@ -2,6 +2,7 @@
 import type { MessageLostEvent } from '../model/events.ts'
 import type { GroupEntry, TopicEntry } from '../store/catalog.ts'
 import type { Alarm } from '../store/fact.ts'
+import { NEVER, offsetsOf } from '../store/invisible-run.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
 
@@ -10,9 +11,9 @@ export interface Orphans {
   readonly events: readonly MessageLostEvent[]
 }
 
-/** All alarms that point into the topic, and one event for each. */
-export function findOrphans(store: Store, topic: TopicEntry): Orphans {
-  const logs = new Map(topic.logs.map((log) => [log.uid, log]))
+/** All alarms that point into the topics, and one event for each message. */
+export function findOrphans(store: Store, topics: readonly TopicEntry[]): Orphans {
+  const logs = new Map(topics.flatMap((topic) => topic.logs.map((log) => [log.uid, log])))
   const alarms: Alarm[] = []
   const events: MessageLostEvent[] = []
   for (const group of store.catalog.groups()) {
@@ -20,7 +21,8 @@ export function findOrphans(store: Store, topic: TopicEntry): Orphans {
       const log = logs.get(alarm.queueUid)
       if (log === undefined) continue
       alarms.push(alarm)
-      events.push(lostMessage(alarm, group, log, 'deleted'))
+      if (alarm.dueTimestamp === NEVER) continue
+      for (const offset of offsetsOf(alarm)) events.push(lostMessage(offset, group, log, 'deleted'))
     }
   }
   return { alarms, events }
@@ -28,12 +30,11 @@ export function findOrphans(store: Store, topic: TopicEntry): Orphans {
 
 /** The event for one message that a group's retry needed. */
 export function lostMessage(
-  alarm: Alarm,
+  queueOffset: number,
   group: GroupEntry,
   log: QueueLog,
   reason: MessageLostEvent['reason'],
 ): MessageLostEvent {
-  const { queueOffset } = alarm
   return {
     reason,
     queue: log.queue,

@@ -12,6 +12,7 @@ import { PULL_SCAN_COUNT } from '../model/limits.ts'
 import type { PullResult } from '../model/results.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { Groups } from './groups.ts'
+import type { Members } from './members.ts'
 import { readMessages } from './read-messages.ts'
 import { isReadable } from './routes.ts'
 import type { Topics } from './topics.ts'
@@ -20,13 +21,15 @@ import { type ParkedPull, Waiters } from './waiters.ts'
 export class Pull {
   readonly #groups: Groups
   readonly #topics: Topics
+  readonly #members: Members
   readonly #waiters: Waiters
 
   #closed = false
 
-  constructor(groups: Groups, topics: Topics, clock: Clock) {
+  constructor(groups: Groups, topics: Topics, members: Members, clock: Clock) {
     this.#groups = groups
     this.#topics = topics
+    this.#members = members
     this.#waiters = new Waiters(clock)
   }
 
@@ -68,8 +71,12 @@ export class Pull {
   /** The checks of RocketMQ's `PullMessageProcessor`, in its order. */
   #check({ group, queue }: PullRequest): QueueLog {
     if (this.#closed) throw closed()
-    if (!this.#groups.entry(group).config.consumeEnable) {
+    const { consumeEnable, consumeBroadcastEnable } = this.#groups.entry(group).config
+    if (!consumeEnable) {
       throw new MQError('NO_PERMISSION', `The group '${group}' may not consume: consumeEnable is false.`)
+    }
+    if (!consumeBroadcastEnable && this.#members.hasBroadcasters(group)) {
+      throw new MQError('NO_PERMISSION', `The group '${group}' does not permit broadcasting consumers.`)
     }
     const entry = this.#topics.entry(queue.topic)
     if (!isReadable(entry)) {

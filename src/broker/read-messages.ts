@@ -14,10 +14,13 @@ import { type RecordFilter, recordFilter } from './record-filter.ts'
 
 const NO_MESSAGES: readonly MessageView[] = Object.freeze([])
 
+/** What a reader wants. */
+type ReadRequest = Pick<PullRequest, 'filter' | 'maxCount'>
+
 /** Reads from an offset; a promise only when a batch must come from the disk. */
 export function readMessages(
   log: QueueLog,
-  request: PullRequest,
+  request: ReadRequest,
   offset: number,
 ): PullResult | Promise<PullResult> {
   if (offset < log.minOffset) return pullResult('OFFSET_ILLEGAL', log, log.minOffset)
@@ -38,7 +41,7 @@ export function pullResult(
 /** One walk over the log, batch by batch, until enough is found or looked at. */
 class Scan {
   readonly #log: QueueLog
-  readonly #request: PullRequest
+  readonly #request: ReadRequest
   readonly #startOffset: number
   readonly #endOffset: number
   readonly #passes: RecordFilter
@@ -48,7 +51,7 @@ class Scan {
   #bodyBytes = 0
   #full = false
 
-  constructor(log: QueueLog, request: PullRequest, offset: number) {
+  constructor(log: QueueLog, request: ReadRequest, offset: number) {
     this.#log = log
     this.#request = request
     this.#startOffset = offset

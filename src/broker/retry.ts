@@ -25,6 +25,7 @@ import { copyMessage } from './copy-message.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Groups } from './groups.ts'
 import { lostMessage } from './orphans.ts'
+import { isMessage, readFailed } from './read-failed.ts'
 import { isWritable } from './routes.ts'
 import type { AlarmPlan } from './timekeeper.ts'
 import type { Topics } from './topics.ts'
@@ -62,7 +63,7 @@ export class Retry {
     const { store } = this.#parts
     const group = store.catalog.groupByUid(alarm.groupUid)
     if (group === undefined) return NOTHING
-    const message = await this.#readFailed(alarm)
+    const message = await readFailed(store, alarm.queueUid, alarm.queueOffset)
     if (!isMessage(message)) return this.#planLoss(alarm, group, message)
     const log = await this.#retryLog(group)
     if (log === undefined) return NOTHING
@@ -111,24 +112,12 @@ export class Retry {
     throw new MQError('NO_PERMISSION', `The topic '${entry.config.topic}' does not permit writing.`)
   }
 
-  /** The failed message, or why it is gone. */
-  async #readFailed(alarm: Alarm): Promise<MessageView | MessageLostEvent['reason']> {
-    try {
-      const message = await this.#parts.store.readRecord(alarm.queueUid, alarm.queueOffset)
-      return message ?? 'retention'
-    } catch (error) {
-      if (error instanceof MQError && error.code === 'STORE_CORRUPTED') return 'corruption'
-      throw error
-    }
-  }
-
   #planLoss(alarm: Alarm, group: GroupEntry, reason: MessageLostEvent['reason']): AlarmPlan {
     const log = this.#parts.store.catalog.log(alarm.queueUid)
     // Without the queue its topic is gone, and the loss was told when it was deleted.
     if (log === undefined) return NOTHING
-    return {
-      announce: () => this.#parts.announcer.emit('message-lost', lostMessage(alarm, group, log, reason)),
-    }
+    const event = lostMessage(alarm.queueOffset, group, log, reason)
+    return { announce: () => this.#parts.announcer.emit('message-lost', event) }
   }
 
   /** Any of the group's retry queues; `undefined` when the group was deleted meanwhile. */
@@ -156,8 +145,4 @@ function isSpent(
   { message, delayLevel, maxReconsumeTimes }: SendBackRequest,
 ): boolean {
   return message.reconsumeTimes >= maxReconsumeTimes || delayLevel < 0 || config.retryQueueNums <= 0
-}
-
-function isMessage(found: MessageView | MessageLostEvent['reason']): found is MessageView {
-  return typeof found !== 'string'
 }

@@ -7,7 +7,7 @@ export function sameSubscriptions(a: Subscriptions, b: Subscriptions): boolean {
   return a.size === b.size && [...a].every(([topic, filter]) => sameFilter(filter, b.get(topic)))
 }
 
-function sameFilter(a: MessageFilter, b: MessageFilter | undefined): boolean {
+export function sameFilter(a: MessageFilter, b: MessageFilter | undefined): boolean {
   if (a.type === 'SQL92' || b?.type === 'SQL92') return a.type === b?.type && a.expression === b.expression
   return b !== undefined && a.tags.size === b.tags.size && [...a.tags].every((tag) => b.tags.has(tag))
 }

@@ -20,6 +20,7 @@ export interface AlarmPlan {
   readonly appends?: Change['appends']
   /** Alarms to set in the same commit. */
   readonly alarmsSet?: Change['alarmsSet']
+  readonly alarmsPut?: Change['alarmsPut']
   /** Called when the commit is done. */
   readonly announce?: () => void
 }
@@ -160,6 +161,7 @@ export class Timekeeper {
     await this.#store.commit({
       appends: joinAppends(plans),
       alarmsSet: plans.flatMap((plan) => plan.alarmsSet ?? []),
+      alarmsPut: plans.flatMap((plan) => plan.alarmsPut ?? []),
       alarmsCleared: planned.map(({ alarm }) => alarm),
     })
     for (const { alarm, plan } of planned) {

@@ -8,6 +8,7 @@ import type { TopicRoute } from '../model/results.ts'
 import {
   checkNotSystemTopic,
   isDeadLetterTopic,
+  isPopRetryTopicOfTopic,
   isRetryTopic,
   Permission,
   type TopicConfig,
@@ -110,15 +111,20 @@ export class Topics {
     })
   }
 
-  /** Deletes a topic with its messages and all offsets; retries that wait for one of its messages are reported lost. */
+  /**
+   * Deletes a topic with its messages, all offsets, and the retries of what simple consumers received from it. What still
+   * waits for one of its messages is reported lost.
+   */
   async delete(topic: string): Promise<void> {
     checkNotSystemTopic(topic)
 
     await this.#serial.run(async () => {
-      const entry = this.entry(topic)
-      const orphans = findOrphans(this.#store, entry)
-      await this.#store.commit({ topicsDeleted: [entry], alarmsCleared: orphans.alarms })
-      this.announceChange(topic)
+      const all = [...this.#store.catalog.topics()]
+      const retries = all.filter(({ config }) => isPopRetryTopicOfTopic(config.topic, topic))
+      const deleted = [this.entry(topic), ...retries]
+      const orphans = findOrphans(this.#store, deleted)
+      await this.#store.commit({ topicsDeleted: deleted, alarmsCleared: orphans.alarms })
+      for (const { config } of deleted) this.announceChange(config.topic)
       for (const event of orphans.events) this.#announcer.emit('message-lost', event)
     })
   }

@@ -1,4 +1,7 @@
-/** What a listener is told about a delivery besides the message, and what it may say (RocketMQ `ConsumeConcurrentlyContext`). */
+/**
+ * What a listener is told about a delivery besides the message, and what it may say (RocketMQ `ConsumeConcurrentlyContext`
+ * and `ConsumeOrderlyContext`).
+ */
 import type { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
@@ -10,17 +13,24 @@ export interface ConsumeContext {
   /** 1 at the first delivery, one more at each retry; of a batch, that of its first message. */
   readonly deliveryAttempt: number
   /**
-   * Fires with an `MQError` when the result no longer counts: after `consumeTimeoutMs`, or when the consumer closes and
-   * its `closeTimeoutMs` is over.
+   * Fires with an `MQError` when the listener has had its time: after `consumeTimeoutMs`, or when the consumer closes and
+   * its `closeTimeoutMs` is over. Then the result no longer counts; only in orderly mode does it still count after
+   * `consumeTimeoutMs`, since the queue waits for the listener, however long it takes.
    */
   readonly signal: AbortSignal
   /**
    * When to deliver again after a failure: 0, the default, by the number of earlier retries; 1 to 18 that delay level;
-   * -1 makes the message a dead letter at once.
+   * -1 gives the message up at once: a dead letter, or dropped if the consumer is broadcasting. Orderly and broadcasting
+   * consumers deliver again in place, after a time of their own, so that only -1 means something to them.
    */
   delayLevelWhenNextConsume: number
-  /** For batches: the index of the last message that succeeded. Messages behind it are retried. Default: all succeeded. */
+  /** For batches: the index of the last message that succeeded. Messages behind it failed. Default: all succeeded. */
   ackIndex: number
+  /**
+   * In orderly mode: how long the queue rests after a failure, 10 to 30,000 milliseconds. Default -1: the consumer's
+   * `suspendCurrentQueueTimeMs` (RocketMQ `ConsumeOrderlyContext#suspendCurrentQueueTimeMillis`).
+   */
+  suspendCurrentQueueTimeMs: number
 }
 
 /** The context of one delivery. Its signal costs something, so it is made when the listener first asks for it. */
@@ -28,6 +38,7 @@ export class DeliveryContext implements ConsumeContext {
   readonly queue: MessageQueue
   delayLevelWhenNextConsume = 0
   ackIndex: number = Number.MAX_SAFE_INTEGER
+  suspendCurrentQueueTimeMs = -1
   readonly #first: MessageView
   #controller: AbortController | undefined
   #reason: MQError | undefined

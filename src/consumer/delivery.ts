@@ -3,6 +3,7 @@
  * a delivery costs no closure. One whose answer no longer counts is abandoned and never used again.
  */
 import type { DeliveryContext } from './consume-context.ts'
+import type { ConsumeHookContext } from './consume-hooks.ts'
 import type { ProcessQueue } from './process-queue.ts'
 
 /** What becomes of the listener's answer. */
@@ -25,6 +26,10 @@ export class Delivery {
   startedMs = 0
   /** Whether the answer still counts. */
   isRunning = false
+  /** Whether the listener had its time; where order matters, its answer counts all the same. */
+  isOverdue = false
+  /** What hooks were told before the call; absent where there are none. */
+  hookContext: ConsumeHookContext | undefined
 
   constructor(end: DeliveryEnd) {
     this.onAnswer = (answer) => end.answered(this, answer)
@@ -44,5 +49,6 @@ export class Delivery {
     this.context = context
     this.startedMs = nowMs
     this.isRunning = true
+    this.isOverdue = false
   }
 }

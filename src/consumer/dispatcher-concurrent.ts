@@ -1,95 +1,56 @@
 /**
- * Runs the listener: up to `concurrency` calls at a time, queues taking turns (RocketMQ `ConsumeMessageConcurrentlyService`).
+ * Delivers messages in any order: up to `concurrency` calls at a time, queues taking turns (RocketMQ
+ * `ConsumeMessageConcurrentlyService`).
  *
- * Every message costs one context and, if the listener is asynchronous, one `then`; nothing else is made for it.
  * Listeners that answer at once are called in a loop, never recursively, and the loop leaves turns to others.
  */
-import type { Clock } from '../model/clock.ts'
-import { MQError } from '../model/errors.ts'
-import type { WarningEvent } from '../model/events.ts'
-import type { MessageView } from '../model/message.ts'
-import { DeliveryContext } from './consume-context.ts'
-import { Delivery, type DeliveryEnd } from './delivery.ts'
-import { reasonOfAnswer, reasonOfError } from './failure-reason.ts'
-import { ListenerWatchdog } from './listener-watchdog.ts'
-import type { BatchMessageListener, MessageListener } from './message-listener.ts'
+import type { MQError } from '../model/errors.ts'
+import type { Delivery } from './delivery.ts'
+import type { Dispatcher, DispatcherHost } from './dispatcher.ts'
+import type { FailureTaker } from './failure-taker.ts'
+import { acknowledgedCount, type DeliveryOwner, ListenerRunner } from './listener-runner.ts'
 import type { ProcessQueue } from './process-queue.ts'
-import type { Redelivery } from './send-back.ts'
+import { RateLimiter } from './rate-limiter.ts'
+import type { Redelivery } from './redeliveries.ts'
 import { TurnBudget } from './turn-budget.ts'
 
 /** A timed-out message is retried at this level, whatever its number of retries (RocketMQ). */
 const TIMEOUT_DELAY_LEVEL = 3
 
-/** The listener in the form that the options ask for. */
-export type Listener =
-  | { readonly kind: 'single'; readonly listen: MessageListener }
-  | { readonly kind: 'batch'; readonly listen: BatchMessageListener; readonly maxCount: number }
-
-export interface DispatcherHost {
-  readonly clock: Clock
-  readonly group: string
-  readonly listener: Listener
-  readonly concurrency: number
-  readonly consumeTimeoutMs: number
-  sendBack(queue: ProcessQueue, sequence: number, delayLevel: number, reason: string): void
-  onWarning(event: WarningEvent): void
+export interface ConcurrentDispatcherHost extends DispatcherHost {
+  readonly failures: FailureTaker
 }
 
-export class ConcurrentDispatcher implements DeliveryEnd {
-  readonly #host: DispatcherHost
+export class ConcurrentDispatcher implements Dispatcher, DeliveryOwner {
+  readonly #host: ConcurrentDispatcherHost
   readonly #budget: TurnBudget
-  readonly #watchdog: ListenerWatchdog
+  readonly #runner: ListenerRunner
+  readonly #limiter: RateLimiter | undefined
   readonly #maxCount: number
 
   /** Queues with messages to start; the first is next. */
   readonly #ready: ProcessQueue[] = []
   readonly #again: Redelivery[] = []
-  /** Every delivery in use or free, but for the abandoned. */
-  readonly #deliveries = new Set<Delivery>()
-  readonly #free: Delivery[] = []
   #isPumping = false
   #isPaused = false
 
-  #runningCount = 0
-  #succeededCount = 0
-  #failedCount = 0
-  #timedOutCount = 0
-
-  constructor(host: DispatcherHost) {
+  constructor(host: ConcurrentDispatcherHost) {
     this.#host = host
     this.#maxCount = host.listener.kind === 'batch' ? host.listener.maxCount : 1
     this.#budget = new TurnBudget(host.clock, () => this.#pump())
-    this.#watchdog = new ListenerWatchdog(
-      host.clock,
-      host.consumeTimeoutMs,
-      () => this.#deliveries,
-      (delivery) => this.#expire(delivery),
-    )
+    this.#runner = new ListenerRunner(host, this, this.#budget)
+    if (host.rateLimit !== undefined)
+      this.#limiter = new RateLimiter(host.rateLimit, host.clock, () => this.#pump())
   }
 
   get isPaused(): boolean {
     return this.#isPaused
   }
 
-  /** Calls of the listener that have not settled. */
   get runningCount(): number {
-    return this.#runningCount
+    return this.#runner.runningCount
   }
 
-  /** Messages by what became of their deliveries. */
-  get counts(): {
-    readonly succeededCount: number
-    readonly failedCount: number
-    readonly timedOutCount: number
-  } {
-    return {
-      succeededCount: this.#succeededCount,
-      failedCount: this.#failedCount,
-      timedOutCount: this.#timedOutCount,
-    }
-  }
-
-  /** This queue has messages to start. */
   offer(queue: ProcessQueue): void {
     if (!this.#ready.includes(queue)) this.#ready.push(queue)
     this.#pump()
@@ -110,28 +71,35 @@ export class ConcurrentDispatcher implements DeliveryEnd {
     this.#pump()
   }
 
-  /** Starts nothing more and lets no answer count from now on. */
   abandonAll(reason: MQError): void {
     this.pause()
-    this.#watchdog.stop()
-    for (const delivery of this.#deliveries) {
-      if (delivery.isRunning) this.#abandon(delivery, reason)
-    }
+    this.#limiter?.stop()
+    this.#runner.abandonAll(reason)
+    this.#host.failures.stop()
   }
 
-  /** The listener is done with a delivery. */
-  answered(delivery: Delivery, answer: unknown): void {
-    if (!delivery.isRunning) return
-    const reason = reasonOfAnswer(answer)
+  settled(delivery: Delivery, reason: string | undefined): void {
     if (reason === undefined) this.#succeed(delivery)
     else this.#fail(delivery, 0, reason)
-    this.#release(delivery)
   }
 
-  threw(delivery: Delivery, error: unknown): void {
-    if (!delivery.isRunning) return
-    this.#fail(delivery, 0, reasonOfError(error))
-    this.#release(delivery)
+  /** The message is somebody else's matter now; whatever the listener answers comes too late. */
+  overdue(delivery: Delivery, reason: MQError): void {
+    const { queue, firstSequence, count } = delivery
+    const { messageId } = queue.messageAt(firstSequence)
+    const { failures } = this.#host
+    this.#host.onWarning({
+      code: 'LISTENER_TIMEOUT',
+      message: `${reason.message} Message ${messageId} ${failures.fate}.`,
+    })
+    for (let i = 0; i < count; i++)
+      failures.fail(queue, firstSequence + i, TIMEOUT_DELAY_LEVEL, reason.message)
+    this.#runner.abandon(delivery, reason)
+    this.#pump()
+  }
+
+  goOn(): void {
+    this.#pump()
   }
 
   #pump(): void {
@@ -148,109 +116,43 @@ export class ConcurrentDispatcher implements DeliveryEnd {
   }
 
   #mayStart(): boolean {
-    if (this.#runningCount >= this.#host.concurrency || this.#isPaused) return false
-    return this.#ready.length > 0 || this.#again.length > 0
+    if (this.#runner.runningCount >= this.#host.concurrency || this.#isPaused) return false
+    if (this.#ready.length === 0 && this.#again.length === 0) return false
+    return this.#limiter === undefined || this.#limiter.permits(1) > 0
   }
 
   #startNext(): void {
     const queue = this.#ready.shift()!
     const firstSequence = queue.nextSequence
-    const count = queue.take(this.#maxCount)
+    const count = queue.take(this.#limiter?.permits(this.#maxCount) ?? this.#maxCount)
     if (queue.waitingCount > 0) this.#ready.push(queue)
-    if (count > 0) this.#deliver(queue, firstSequence, count)
+    if (count > 0) this.#start(queue, firstSequence, count)
   }
 
   #startAgain(): void {
     const { queue, sequence } = this.#again.shift()!
-    if (queue.takeAgain()) this.#deliver(queue, sequence, 1)
+    if (queue.takeAgain()) this.#start(queue, sequence, 1)
   }
 
-  #deliver(queue: ProcessQueue, firstSequence: number, count: number): void {
-    const first = queue.messageAt(firstSequence)
-    const context = new DeliveryContext(queue.queue, first)
-    const delivery = this.#free.pop() ?? this.#newDelivery()
-    delivery.start(queue, firstSequence, count, context, this.#budget.nowMs)
-    this.#runningCount += 1
-    this.#watchdog.onStarted()
-    try {
-      const answer = this.#call(delivery, first)
-      if (answer instanceof Promise) answer.then(delivery.onAnswer, delivery.onError)
-      else if (isThenable(answer)) Promise.resolve(answer).then(delivery.onAnswer, delivery.onError)
-      else this.answered(delivery, answer)
-    } catch (error) {
-      this.threw(delivery, error)
-    }
-  }
-
-  #call(delivery: Delivery, first: MessageView): unknown {
-    const { listener } = this.#host
-    if (listener.kind === 'single') return listener.listen(first, delivery.context)
-    return listener.listen(messagesOf(delivery), delivery.context)
+  #start(queue: ProcessQueue, firstSequence: number, count: number): void {
+    this.#limiter?.take(count)
+    this.#runner.run(queue, firstSequence, count)
   }
 
   #succeed(delivery: Delivery): void {
-    const { queue, firstSequence, count, context } = delivery
-    const acknowledgedCount = countUpTo(context.ackIndex, count)
-    this.#succeededCount += acknowledgedCount
-    for (let i = 0; i < acknowledgedCount; i++) queue.finish(firstSequence + i)
-    if (acknowledgedCount === count) return
-    this.#fail(delivery, acknowledgedCount, 'It lay behind the ackIndex of its batch.')
+    const { queue, firstSequence, count } = delivery
+    const doneCount = acknowledgedCount(delivery)
+    this.#host.counts.succeededCount += doneCount
+    for (let i = 0; i < doneCount; i++) queue.finish(firstSequence + i)
+    if (doneCount < count) this.#fail(delivery, doneCount, 'It lay behind the ackIndex of its batch.')
   }
 
-  /** Sends the messages from index `from` on back. */
+  /** Gives up the messages from index `from` on. */
   #fail({ queue, firstSequence, count, context }: Delivery, from: number, reason: string): void {
     const level = context.delayLevelWhenNextConsume
     const delayLevel = Number.isInteger(level) ? level : 0
-    this.#failedCount += count - from
-    for (let i = from; i < count; i++) this.#host.sendBack(queue, firstSequence + i, delayLevel, reason)
+    const { counts, failures } = this.#host
+    counts.failedCount += count - from
+    for (let i = from; i < count; i++) failures.fail(queue, firstSequence + i, delayLevel, reason)
   }
-
-  #expire(delivery: Delivery): void {
-    const { queue, firstSequence, count } = delivery
-    const text = `A listener of '${this.#host.group}' did not settle within ${this.#host.consumeTimeoutMs} ms.`
-    const { messageId } = queue.messageAt(firstSequence)
-    this.#timedOutCount += count
-    this.#host.onWarning({
-      code: 'LISTENER_TIMEOUT',
-      message: `${text} Message ${messageId} is retried later.`,
-    })
-    for (let i = 0; i < count; i++) this.#host.sendBack(queue, firstSequence + i, TIMEOUT_DELAY_LEVEL, text)
-    this.#abandon(delivery, new MQError('CONSUME_MSG_TIMEOUT', text))
-    this.#pump()
-  }
-
-  #release(delivery: Delivery): void {
-    delivery.isRunning = false
-    this.#free.push(delivery)
-    this.#runningCount -= 1
-    this.#pump()
-  }
-
-  #abandon(delivery: Delivery, reason: MQError): void {
-    delivery.isRunning = false
-    this.#deliveries.delete(delivery)
-    this.#runningCount -= 1
-    delivery.context.abort(reason)
-  }
-
-  #newDelivery(): Delivery {
-    const delivery = new Delivery(this)
-    this.#deliveries.add(delivery)
-    return delivery
-  }
-}
-
-/** How many of a batch are acknowledged; none when the index is nonsense. */
-function countUpTo(ackIndex: number, count: number): number {
-  return ackIndex >= count - 1 ? count : Math.max(0, Math.trunc(ackIndex) + 1 || 0)
-}
-
-function messagesOf({ queue, firstSequence, count }: Delivery): readonly MessageView[] {
-  return Object.freeze(Array.from({ length: count }, (_, i) => queue.messageAt(firstSequence + i)))
-}
-
-function isThenable(answer: unknown): answer is PromiseLike<unknown> {
-  return (
-    typeof answer === 'object' && answer !== null && 'then' in answer && typeof answer.then === 'function'
-  )
 }

@@ -19,7 +19,8 @@ export function reasonOfError(error: unknown): string {
 /** Why this answer of a listener is a failure, or `undefined` when it is none. */
 export function reasonOfAnswer(answer: unknown): string | undefined {
   if (answer === undefined || answer === ConsumeResult.SUCCESS) return undefined
-  if (answer === ConsumeResult.FAILURE) return 'The listener returned FAILURE.'
+  if (answer === ConsumeResult.FAILURE || answer === ConsumeResult.SUSPEND_CURRENT_QUEUE_A_MOMENT)
+    return `The listener returned ${answer}.`
   return clean(
     `The listener returned ${inWords(answer)}; return ConsumeResult.SUCCESS, ConsumeResult.FAILURE or nothing.`,
   )

@@ -36,7 +36,7 @@ export class ListenerWatchdog {
   readonly #onTimer = (): void => {
     this.#timer = undefined
     const nowMs = this.#clock.monotonicMs()
-    const running = [...this.#deliveries()].filter(({ isRunning }) => isRunning)
+    const running = [...this.#deliveries()].filter(({ isRunning, isOverdue }) => isRunning && !isOverdue)
     const expired = running.filter(({ startedMs }) => nowMs - startedMs >= this.#timeoutMs)
     const oldestMs = Math.min(
       ...running.filter((delivery) => !expired.includes(delivery)).map(({ startedMs }) => startedMs),

@@ -8,6 +8,8 @@ export const ConsumeResult = {
   SUCCESS: 'SUCCESS',
   /** Deliver it again later, and to the dead letters after the last retry. */
   FAILURE: 'FAILURE',
+  /** The same, as orderly listeners put it: rest for a while, then deliver it again before anything behind it. */
+  SUSPEND_CURRENT_QUEUE_A_MOMENT: 'SUSPEND_CURRENT_QUEUE_A_MOMENT',
 } as const
 /** The answer of a listener. */
 export type ConsumeResult = (typeof ConsumeResult)[keyof typeof ConsumeResult]

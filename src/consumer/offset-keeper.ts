@@ -19,6 +19,8 @@ export interface OffsetSource {
 export interface OffsetKeeperHost {
   readonly engine: Engine
   readonly group: string
+  /** The broadcasting member whose offset it is; absent for that of the group. */
+  readonly offsetOwner?: string | undefined
   onError(error: MQError): void
 }
 
@@ -27,17 +29,20 @@ export class OffsetKeeper {
   readonly #source: OffsetSource
 
   #committedOffset: number
+  /** The application chose where to go on, so the next commit may be lower than what is stored. */
+  #mayGoBack: boolean
   #isBusy = false
   #isClosed = false
   #isDiscarded = false
   #underWay: Promise<void> = Promise.resolve()
   #retryTimer: Timer | undefined
 
-  /** `committedOffset` is what the engine has stored; -1 when it has nothing. */
-  constructor(host: OffsetKeeperHost, source: OffsetSource, committedOffset: number) {
+  /** `committedOffset` is what the engine has stored; -1 when it has nothing, or when that counts no more. */
+  constructor(host: OffsetKeeperHost, source: OffsetSource, committedOffset: number, mayGoBack = false) {
     this.#host = host
     this.#source = source
     this.#committedOffset = committedOffset
+    this.#mayGoBack = mayGoBack
   }
 
   /** The source moved on: commit in the next turn, or when the update that is under way is done. */
@@ -45,6 +50,16 @@ export class OffsetKeeper {
     if (this.#isBusy || this.#isClosed) return
     this.#isBusy = true
     this.#host.engine.clock.defer(this.#commitSoon)
+  }
+
+  /** Commits an offset that the application chose, back or forth; rejects when that fails. */
+  commit(offset: number): Promise<void> {
+    const committing = this.#underWay.then(() => {
+      if (offset < this.#committedOffset) this.#mayGoBack = true
+      return this.#store(offset)
+    })
+    this.#underWay = committing.catch(() => undefined)
+    return committing
   }
 
   /** Commits for the last time; resolves when that is stored or has failed. */
@@ -67,7 +82,7 @@ export class OffsetKeeper {
   }
 
   readonly #commitSoon = (): void => {
-    if (!this.#isClosed) this.#underWay = this.#commit()
+    if (!this.#isClosed) this.#underWay = this.#underWay.then(() => this.#commit())
   }
 
   async #commit(): Promise<void> {
@@ -84,10 +99,15 @@ export class OffsetKeeper {
   }
 
   async #update(): Promise<void> {
-    const { queue, committableOffset } = this.#source
-    if (this.#isDiscarded || committableOffset <= this.#committedOffset) return
-    await this.#host.engine.updateConsumerOffset(this.#host.group, queue, committableOffset)
-    this.#committedOffset = committableOffset
+    const { committableOffset } = this.#source
+    if (!this.#isDiscarded && committableOffset > this.#committedOffset) await this.#store(committableOffset)
+  }
+
+  async #store(offset: number): Promise<void> {
+    const { engine, group, offsetOwner } = this.#host
+    await engine.updateConsumerOffset(group, this.#source.queue, offset, this.#mayGoBack, offsetOwner)
+    this.#committedOffset = offset
+    this.#mayGoBack = false
   }
 
   /** With a deleted topic its offsets are gone too, so that one is no failure. */

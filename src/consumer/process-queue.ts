@@ -7,7 +7,7 @@
  * A message is known by its sequence number here, which counts fetched messages and never repeats.
  */
 import type { MessageView } from '../model/message.ts'
-import type { MessageQueue } from '../model/message-queue.ts'
+import { type MessageQueue, queueKey } from '../model/message-queue.ts'
 
 const FIRST_CAPACITY = 64
 
@@ -21,6 +21,8 @@ export interface ProcessQueueLimits {
 
 export class ProcessQueue {
   readonly queue: MessageQueue
+  /** Equal for the same queue, also of another time. */
+  readonly key: string
   readonly #onFinished: () => void
 
   #messages: (MessageView | undefined)[] = new Array(FIRST_CAPACITY)
@@ -42,6 +44,7 @@ export class ProcessQueue {
   /** Starts empty at an offset; `onFinished` is called after each message that finished. */
   constructor(queue: MessageQueue, nextOffset: number, onFinished: () => void) {
     this.queue = queue
+    this.key = queueKey(queue)
     this.#nextOffset = nextOffset
     this.#onFinished = onFinished
   }
@@ -54,6 +57,11 @@ export class ProcessQueue {
   /** The lowest unfinished offset: where consumption would start again. */
   get committableOffset(): number {
     return this.#messages[this.#head & this.#mask]?.queueOffset ?? this.#nextOffset
+  }
+
+  /** The offset of the first message that is not started; where the next pull goes on when all are. */
+  get unstartedOffset(): number {
+    return this.#next === this.#tail ? this.#nextOffset : this.messageAt(this.#next).queueOffset
   }
 
   /** The sequence number of the first message that is not started. */
@@ -130,6 +138,11 @@ export class ProcessQueue {
     return this.#messages[sequence & this.#mask]!
   }
 
+  /** Shows an unfinished message otherwise from now on: with one more failed attempt. */
+  replace(sequence: number, message: MessageView): void {
+    this.#messages[sequence & this.#mask] = message
+  }
+
   /** A running message is done with: consumed, or stored as a retry or a dead letter. */
   finish(sequence: number): void {
     const index = sequence & this.#mask
@@ -148,6 +161,12 @@ export class ProcessQueue {
   /** A running message could neither be finished nor sent back: it waits to be started again. */
   setAside(): void {
     this.#leave(1)
+  }
+
+  /** The last running messages, which were started in order, are not started after all: they are next again. */
+  putBack(count: number): void {
+    this.#next -= count
+    this.#leave(count)
   }
 
   /** Starts a message again that was set aside; answers false when the queue is dropped. */

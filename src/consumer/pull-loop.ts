@@ -2,13 +2,13 @@
  * Fetches one queue as long as the member holds it (RocketMQ `DefaultMQPushConsumerImpl#pullMessage`): one pull at a
  * time, as far ahead of the listener as the thresholds allow, on from where the group stands.
  */
-import type { Engine } from '../model/engine.ts'
+import type { Engine, FailedAttempts } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
+import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import type { PullResult } from '../model/results.ts'
 import type { MessageFilter } from '../model/subscription.ts'
-import type { ConcurrentDispatcher } from './dispatcher-concurrent.ts'
-import { OffsetKeeper } from './offset-keeper.ts'
+import { AttemptedMessage } from './attempted-message.ts'
 import { ProcessQueue, type ProcessQueueLimits } from './process-queue.ts'
 import { findStart, type StartWish } from './start-offset.ts'
 
@@ -17,6 +17,23 @@ const ERROR_DELAY_MS = 1000
 /** Pulls that may follow each other without leaving a turn to others. */
 const PULLS_PER_TURN = 32
 
+/** Where fetched messages go. */
+export interface MessageTaker {
+  /** Nothing is to be fetched for now. */
+  readonly isPaused: boolean
+  /** This queue has messages to start. */
+  offer(queue: ProcessQueue): void
+}
+
+/** Commits how far the application is with what a loop fetched. */
+export interface ProgressKeeper {
+  onProgress(): void
+  /** Commits for the last time. */
+  close(): Promise<void>
+  /** Commits nothing more. */
+  discard(): void
+}
+
 /** What all loops of a consumer share. */
 export interface PullLoopHost {
   readonly engine: Engine
@@ -24,23 +41,43 @@ export interface PullLoopHost {
   readonly startWish: StartWish
   readonly pullBatchSize: number
   readonly suspendMs: number
+  /** How long the loop rests when a pull found messages. Default 0. */
+  readonly pullIntervalMs?: number | undefined
+  /** Looked at anew each time. */
   readonly limits: ProcessQueueLimits
-  readonly dispatcher: ConcurrentDispatcher
+  readonly dispatcher: MessageTaker
+  /**
+   * `committedOffset` is what the group has stored, -1 when it has nothing. When the application chose where to go on, that
+   * counts no more.
+   */
+  createKeeper(source: ProcessQueue, committedOffset: number, isChosen: boolean): ProgressKeeper
+  /** How often the message failed that the queue waits for; absent where failed messages do not hold up their queue. */
+  queryAttempts?(queue: MessageQueue): Promise<FailedAttempts | undefined>
+  /** Messages between two offsets are gone: retention was faster than the consumer. */
+  onSkipped?(queue: MessageQueue, fromOffset: number, toOffset: number): void
+  /** A pull was answered. */
+  onPulled?(messageCount: number, durationMs: number): void
   onError(error: MQError): void
 }
 
 /** What is fetched since the loop started, or was last sent elsewhere. */
 interface Position {
   readonly processQueue: ProcessQueue
-  readonly keeper: OffsetKeeper
+  readonly keeper: ProgressKeeper
   /** Ends a pull that waits. */
-  readonly ending: AbortController
+  ending: AbortController
+  /** What is known of its first message until that is fetched. */
+  attempts: FailedAttempts | undefined
 }
 
 export class PullLoop {
   readonly queue: MessageQueue
   readonly #host: PullLoopHost
-  readonly #filter: MessageFilter
+  readonly #isNewQueue: boolean
+  /** Resolves when the loop knows where it starts, has failed to learn it, or is stopped. */
+  readonly positioned: Promise<void>
+  #onPositioned: () => void = () => undefined
+  #filter: MessageFilter
 
   #position: Position | undefined
   /** Queues of earlier positions, which listeners may still be busy with. */
@@ -54,10 +91,15 @@ export class PullLoop {
   #pullsInTurn = 0
   #lastErrorText = ''
 
-  constructor(host: PullLoopHost, queue: MessageQueue, filter: MessageFilter) {
+  /** A new queue came into being while the member was there to see it. */
+  constructor(host: PullLoopHost, queue: MessageQueue, filter: MessageFilter, isNewQueue = false) {
     this.#host = host
     this.queue = queue
     this.#filter = filter
+    this.#isNewQueue = isNewQueue
+    this.positioned = new Promise((resolve) => {
+      this.#onPositioned = resolve
+    })
   }
 
   /** Messages that are fetched and not finished. */
@@ -74,10 +116,24 @@ export class PullLoop {
     void this.#run()
   }
 
-  /** What the loop waits for may have come. */
+  /** Fetches by another filter from now on; what is fetched already stays. */
+  useFilter(filter: MessageFilter): void {
+    if (filter === this.#filter) return
+    this.#filter = filter
+    this.interrupt()
+  }
+
+  /** There may be room for more, or a pause may be over. */
   wake(): void {
-    this.#wakeUp?.()
-    this.#wakeUp = undefined
+    if (this.#waitsForRoom) this.#goOn()
+  }
+
+  /** Ends a pull that waits; the next one is not made before the pause is over. */
+  interrupt(): void {
+    const position = this.#position
+    if (position === undefined || this.#isStopped) return
+    position.ending.abort()
+    position.ending = new AbortController()
   }
 
   /** Stops pulling, drops what is not started, lets running listeners settle, and commits the offset. */
@@ -102,13 +158,25 @@ export class PullLoop {
   restart(): void {
     this.#restartCount += 1
     this.#leavePosition()
-    this.wake()
+    this.#goOn()
+  }
+
+  /** Drops what is fetched and goes on at an offset that the application chose. */
+  seek(offset: number): void {
+    if (this.#isStopped) return
+    this.restart()
+    this.#enterPosition(offset, -1, true)
   }
 
   #stop(): void {
     this.#isStopped = true
     this.#position?.ending.abort()
-    this.wake()
+    this.#goOn()
+  }
+
+  #goOn(): void {
+    this.#wakeUp?.()
+    this.#wakeUp = undefined
   }
 
   #leavePosition(): void {
@@ -131,24 +199,39 @@ export class PullLoop {
         if (this.#position === undefined) await this.#findPosition()
         else await this.#pull(this.#position)
       } catch (error) {
+        this.#onPositioned()
         if (!this.#isStopped) await this.#rest(MQError.from(error))
       }
     }
+    this.#onPositioned()
   }
 
   async #findPosition(): Promise<void> {
     const restartCount = this.#restartCount
     const { engine, group, startWish } = this.#host
-    const { offset, isStored } = await findStart(engine, group, this.queue, startWish)
+    const { offset, isStored } = await findStart(engine, group, this.queue, startWish, this.#isNewQueue)
+    const attempts = await this.#host.queryAttempts?.(this.queue)
     if (this.#isStopped || this.#restartCount !== restartCount) return
     const startOffset = Math.min(offset, this.#highestStart)
-    this.#highestStart = Number.POSITIVE_INFINITY
-    const processQueue = new ProcessQueue(this.queue, startOffset, () => this.#onFinished(position))
-    const keeper = new OffsetKeeper(this.#host, processQueue, isStored ? offset : -1)
-    const position = { processQueue, keeper, ending: new AbortController() }
-    this.#position = position
+    const position = this.#enterPosition(startOffset, isStored ? offset : -1)
+    position.attempts = attempts
     // From its first assignment on the group has an offset, so that nothing is missed if it stops and comes back.
-    if (!isStored) keeper.onProgress()
+    if (!isStored) position.keeper.onProgress()
+    this.#onPositioned()
+  }
+
+  #enterPosition(startOffset: number, committedOffset: number, isChosen = false): Position {
+    const processQueue = new ProcessQueue(this.queue, startOffset, () => this.#onFinished(position))
+    const keeper = this.#host.createKeeper(processQueue, committedOffset, isChosen)
+    const position: Position = {
+      processQueue,
+      keeper,
+      ending: new AbortController(),
+      attempts: undefined,
+    }
+    this.#position = position
+    this.#highestStart = Number.POSITIVE_INFINITY
+    return position
   }
 
   async #pull(position: Position): Promise<void> {
@@ -163,7 +246,8 @@ export class PullLoop {
       return
     }
     this.#pullsInTurn += 1
-    const { engine, group, pullBatchSize, suspendMs } = this.#host
+    const { engine, group, pullBatchSize, suspendMs, pullIntervalMs = 0 } = this.#host
+    const startMs = engine.clock.monotonicMs()
     const result = await engine.pullMessage({
       group,
       queue: this.queue,
@@ -175,14 +259,20 @@ export class PullLoop {
     })
     this.#lastErrorText = ''
     // An answer to a question from before a restart is of no use.
-    if (position === this.#position && !this.#isStopped) this.#accept(position, result)
+    if (position !== this.#position || this.#isStopped) return
+    this.#host.onPulled?.(result.messages.length, engine.clock.monotonicMs() - startMs)
+    this.#accept(position, result)
+    if (result.status === 'FOUND' && pullIntervalMs > 0) await this.#restFor(pullIntervalMs)
   }
 
-  #accept({ processQueue, keeper }: Position, { status, messages, nextBeginOffset }: PullResult): void {
+  #accept(position: Position, { status, messages, nextBeginOffset }: PullResult): void {
+    const { processQueue, keeper } = position
     if (status === 'FOUND') {
-      processQueue.append(messages, nextBeginOffset)
+      processQueue.append(recalled(position, messages), nextBeginOffset)
       this.#host.dispatcher.offer(processQueue)
     } else if (nextBeginOffset >= processQueue.nextOffset) {
+      if (status === 'OFFSET_ILLEGAL')
+        this.#host.onSkipped?.(this.queue, processQueue.nextOffset, nextBeginOffset)
       processQueue.moveTo(nextBeginOffset)
       keeper.onProgress()
     } else {
@@ -198,7 +288,7 @@ export class PullLoop {
 
   #onFinished(position: Position): void {
     position.keeper.onProgress()
-    if (this.#waitsForRoom && this.#mayPull(position)) this.wake()
+    if (this.#waitsForRoom && this.#mayPull(position)) this.#goOn()
   }
 
   #change(): Promise<void> {
@@ -216,8 +306,22 @@ export class PullLoop {
     // A deleted topic is no failure: the queue is about to be taken away.
     if (error.message !== this.#lastErrorText && error.code !== 'TOPIC_NOT_EXIST') this.#host.onError(error)
     this.#lastErrorText = error.message
-    const timer = this.#host.engine.clock.setTimer(ERROR_DELAY_MS, () => this.wake())
+    await this.#restFor(ERROR_DELAY_MS)
+  }
+
+  async #restFor(restMs: number): Promise<void> {
+    const timer = this.#host.engine.clock.setTimer(restMs, () => this.#goOn())
     await this.#change()
     timer.cancel()
   }
+}
+
+/** Attempts before a hand-over or a restart count too. The message that they are about is the first to be fetched, if at all. */
+function recalled(position: Position, messages: readonly MessageView[]): readonly MessageView[] {
+  const { attempts } = position
+  if (attempts === undefined) return messages
+  position.attempts = undefined
+  const [first, ...others] = messages
+  if (first?.queueOffset !== attempts.queueOffset) return messages
+  return [AttemptedMessage.of(first, attempts.reconsumeTimes), ...others]
 }

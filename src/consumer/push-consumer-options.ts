@@ -1,19 +1,17 @@
 /** The settings of a push consumer (RocketMQ `DefaultMQPushConsumer`, semantics section 6.1). */
 import { z } from 'zod'
 import type { AllocateStrategy } from '../allocate/allocate.ts'
-import { allocateAveragely } from '../allocate/averagely.ts'
-import { invalidParameter, MQError } from '../model/errors.ts'
+import { invalidParameter } from '../model/errors.ts'
 import { DEFAULT_MAX_RECONSUME_TIMES, PULL_MAX_COUNT, SAFE_INTEGER_MAX } from '../model/limits.ts'
 import { parseOptions } from '../model/parse-options.ts'
-import {
-  type MessageFilter,
-  matchAll,
-  parseExpression,
-  type SubscriptionExpression,
-} from '../model/subscription.ts'
-import { checkGroupName, checkTopicName, retryTopicOf } from '../model/topic.ts'
-import type { Listener } from './dispatcher-concurrent.ts'
+import { type MessageFilter, matchAll, type SubscriptionExpression } from '../model/subscription.ts'
+import { retryTopicOf } from '../model/topic.ts'
+import type { ConsumeHook } from './consume-hooks.ts'
+import { checkConsumerGroup, memberShape, parseSubscriptions, startShape } from './consumer-options.ts'
+import type { Listener } from './dispatcher.ts'
+import { SUSPEND_MAX_MS, SUSPEND_MIN_MS } from './dispatcher-orderly.ts'
 import type { BatchMessageListener, MessageListener } from './message-listener.ts'
+import type { RateLimit } from './rate-limiter.ts'
 import type { ConsumeFromWhere } from './start-offset.ts'
 
 interface CommonOptions {
@@ -28,13 +26,20 @@ interface CommonOptions {
    * must subscribe to the same.
    */
   readonly subscriptions: Readonly<Record<string, SubscriptionExpression>>
-  /** `'concurrent'`, the default, or `'orderly'` (RocketMQ `MessageListenerConcurrently`, `MessageListenerOrderly`). */
+  /**
+   * `'concurrent'`, the default: messages in any order; or `'orderly'`: those of a queue one after another, and a message that
+   * fails is delivered again before anything behind it (RocketMQ `MessageListenerConcurrently`, `MessageListenerOrderly`).
+   */
   readonly mode?: 'concurrent' | 'orderly' | undefined
-  /** `'clustering'`, the default: members share the messages; or `'broadcasting'`: each gets all. */
+  /**
+   * `'clustering'`, the default: members share the messages; or `'broadcasting'`: each gets all. A broadcasting member has
+   * offsets of its own; they are kept, and continued after a restart, if it names itself by `clientId`.
+   */
   readonly messageModel?: 'clustering' | 'broadcasting' | undefined
   /**
    * Where a group without an offset starts on a queue that has lost its oldest messages already; a younger queue is
-   * always read from its beginning. Default `'LAST_OFFSET'` (RocketMQ `consumeFromWhere`).
+   * always read from its beginning. A broadcasting member without offsets starts there on every queue, but for queues
+   * that come into being while it runs. Default `'LAST_OFFSET'` (RocketMQ `consumeFromWhere`).
    */
   readonly consumeFromWhere?: ConsumeFromWhere | undefined
   /** For `'TIMESTAMP'`: the first store time to consume, in milliseconds since 1970. Default: 30 minutes ago. */
@@ -44,17 +49,34 @@ interface CommonOptions {
    * others, and repeats more messages after a crash (RocketMQ `consumeThreadMax`).
    */
   readonly concurrency?: number | undefined
-  /** Retries before a message becomes a dead letter. Default 16; 0 means none. */
+  /**
+   * Retries before a message becomes a dead letter, up to 65,535; 0 means none. Default 16; in orderly mode without end
+   * (RocketMQ). When broadcasting: retries before it is dropped, if `broadcastFailure` is `'retry'`.
+   */
   readonly maxReconsumeTimes?: number | undefined
   /**
-   * How long the listener may take, in milliseconds. Then the message is retried, the signal of its context fires and
-   * the late answer is ignored. Default 15 minutes (RocketMQ `consumeTimeout`).
+   * In orderly mode: how long a queue rests when a message failed, 10 to 30,000 milliseconds. Default 1000 (RocketMQ
+   * `suspendCurrentQueueTimeMillis`).
+   */
+  readonly suspendCurrentQueueTimeMs?: number | undefined
+  /**
+   * What becomes of a message that a broadcasting member fails to consume. `'drop'`: a `message-dropped` event tells of it, and
+   * it is not delivered again; the default in concurrent mode. `'retry'`: it is delivered again to this member, after 5
+   * seconds or, in orderly mode, after `suspendCurrentQueueTimeMs`, up to `maxReconsumeTimes`, and then dropped; the
+   * default in orderly mode. So does RocketMQ, but for the event.
+   */
+  readonly broadcastFailure?: 'drop' | 'retry' | undefined
+  /**
+   * How long the listener may take, in milliseconds. Then the signal of its context fires, the message is retried and the
+   * late answer is ignored; in orderly mode the queue waits on for the answer. Default 15 minutes (RocketMQ `consumeTimeout`).
    */
   readonly consumeTimeoutMs?: number | undefined
   /** Most messages of one pull, 1 to 1024. Default 32. */
   readonly pullBatchSize?: number | undefined
   /** How long a pull waits for new messages before it asks again, in milliseconds. Default 15 seconds. */
   readonly suspendMs?: number | undefined
+  /** Least time between a pull that found messages and the next of its queue, 0 to 65,535 milliseconds. Default 0. */
+  readonly pullIntervalMs?: number | undefined
   /**
    * Unfinished messages of a queue above which pulling pauses, 1 to 65,535. Default 1000. More keeps a fast listener from
    * waiting for pulls; it costs memory for each queue (RocketMQ `pullThresholdForQueue`).
@@ -63,17 +85,35 @@ interface CommonOptions {
   /** Unfinished bytes of a queue above which pulling pauses. Default 100 MiB (RocketMQ `pullThresholdSizeForQueue`). */
   readonly pullThresholdSizeForQueueBytes?: number | undefined
   /**
+   * Unfinished messages of all queues together, 1 to 6,553,500: each of the queues that this member has at the time gets
+   * an equal share, at least 1, in the place of `pullThresholdForQueue`. Default: not set (RocketMQ `pullThresholdForTopic`,
+   * which counts the queues of all topics as well).
+   */
+  readonly pullThresholdForTopic?: number | undefined
+  /** The same in bytes, up to 100 GiB, in the place of `pullThresholdSizeForQueueBytes` (RocketMQ `pullThresholdSizeForTopic`). */
+  readonly pullThresholdSizeForTopicBytes?: number | undefined
+  /**
    * Fetched messages of a queue between the first unfinished and the last, above which pulling pauses: what one stuck
-   * message can cause to be repeated after a crash. Default 2000.
+   * message can cause to be repeated after a crash. Default 2000; without meaning in orderly mode.
    */
   readonly consumeConcurrentlyMaxSpan?: number | undefined
+  /**
+   * Bounds how fast this member consumes: in no span of `perMs` milliseconds more than `messages`, up to 100,000, are handed
+   * to the listener. Default: no bound.
+   */
+  readonly rateLimit?: RateLimit | undefined
+  /** Called around every call of the listener, in this order (RocketMQ `ConsumeMessageHook`). Default: none. */
+  readonly consumeHooks?: readonly ConsumeHook[] | undefined
   /** Which member gets which queues; the same for all members of the group. Default `allocateAveragely`. */
   readonly allocateStrategy?: AllocateStrategy | undefined
   /** How long `close` waits for running listeners, in milliseconds. Default: as the instance, which has 10 seconds. */
   readonly closeTimeoutMs?: number | undefined
   /** Closes the consumer when it fires. */
   readonly signal?: AbortSignal | undefined
-  /** The name of this one member, unique in its group. Default: made from the process and a counter. */
+  /**
+   * The name of this one member, unique in its group. Default: made from the process and a counter. A broadcasting member
+   * goes on after a restart only under a name of its own.
+   */
   readonly clientId?: string | undefined
 }
 
@@ -93,29 +133,31 @@ interface BatchListenerOptions extends CommonOptions {
 /** What `createPushConsumer` takes. */
 export type PushConsumerOptions = SingleListenerOptions | BatchListenerOptions
 
-/** RocketMQ refuses this group, since two applications that left the name out would become one group. */
-const DEFAULT_GROUP = 'DEFAULT_CONSUMER'
 const MiB = 1024 ** 2
+/** A rate limiter remembers as many times as it lets messages pass. */
+const RATE_MAX_COUNT = 100_000
 
 const isFunction = (value: unknown): boolean => typeof value === 'function'
-const isStrategy = (value: unknown): boolean =>
-  typeof value === 'object' &&
-  value !== null &&
-  'allocate' in value &&
-  isFunction(value.allocate) &&
-  'name' in value
+const isHook = (value: unknown): boolean => {
+  if (typeof value !== 'object' || value === null) return false
+  const calls = [Reflect.get(value, 'before'), Reflect.get(value, 'after')].filter(
+    (call) => call !== undefined,
+  )
+  return calls.length > 0 && calls.every(isFunction)
+}
 
 const schema = z.strictObject({
-  group: z.string(),
+  ...memberShape,
+  ...startShape,
   subscriptions: z.record(z.string(), z.unknown()),
   listener: z.custom<MessageListener & BatchMessageListener>(isFunction, 'must be a function'),
   consumeMessageBatchMaxSize: z.int().min(1).max(1024).optional(),
   mode: z.enum(['concurrent', 'orderly']).default('concurrent'),
   messageModel: z.enum(['clustering', 'broadcasting']).default('clustering'),
-  consumeFromWhere: z.enum(['LAST_OFFSET', 'FIRST_OFFSET', 'TIMESTAMP']).default('LAST_OFFSET'),
-  consumeTimestamp: z.int().min(0).max(SAFE_INTEGER_MAX).optional(),
   concurrency: z.int().min(1).max(65_535).default(20),
-  maxReconsumeTimes: z.int().min(0).max(65_535).default(DEFAULT_MAX_RECONSUME_TIMES),
+  maxReconsumeTimes: z.int().min(0).max(65_535).optional(),
+  suspendCurrentQueueTimeMs: z.int().min(SUSPEND_MIN_MS).max(SUSPEND_MAX_MS).default(1000),
+  broadcastFailure: z.enum(['drop', 'retry']).optional(),
   consumeTimeoutMs: z
     .int()
     .min(1)
@@ -129,67 +171,78 @@ const schema = z.strictObject({
     .min(1)
     .max(1024 * MiB)
     .default(100 * MiB),
+  pullThresholdForTopic: z.int().min(1).max(6_553_500).optional(),
+  pullThresholdSizeForTopicBytes: z
+    .int()
+    .min(1)
+    .max(102_400 * MiB)
+    .optional(),
+  pullIntervalMs: z.int().min(0).max(65_535).default(0),
+  rateLimit: z
+    .strictObject({
+      messages: z.int().min(1).max(RATE_MAX_COUNT),
+      perMs: z.int().min(1).max(SAFE_INTEGER_MAX),
+    })
+    .optional(),
+  consumeHooks: z.array(z.custom<ConsumeHook>(isHook, 'must have before() or after()')).default([]),
   consumeConcurrentlyMaxSpan: z.int().min(1).max(65_535).default(2000),
-  allocateStrategy: z
-    .custom<AllocateStrategy>(isStrategy, 'must have a name and allocate()')
-    .default(allocateAveragely),
   closeTimeoutMs: z.int().min(1).max(SAFE_INTEGER_MAX).default(10_000),
-  signal: z.instanceof(AbortSignal).optional(),
-  clientId: z.string().trim().min(1).max(255).optional(),
 })
+
+type ParsedOptions = z.output<typeof schema>
 
 /** The settings of a push consumer, checked and complete. */
 export interface CompletePushConsumerOptions
   extends Readonly<
-    Omit<z.output<typeof schema>, 'listener' | 'subscriptions' | 'consumeMessageBatchMaxSize'>
+    Omit<
+      ParsedOptions,
+      'listener' | 'subscriptions' | 'consumeMessageBatchMaxSize' | 'maxReconsumeTimes' | 'broadcastFailure'
+    >
   > {
   readonly listener: Listener
-  /** The group's retry topic included. */
+  /** Retries before a message is given up; 0 when it is dropped at once. */
+  readonly maxReconsumeTimes: number
+  /** When clustering, the group's retry topic included. */
   readonly subscriptions: ReadonlyMap<string, MessageFilter>
 }
 
-/** Checks and completes; throws `INVALID_PARAMETER`, `SUBSCRIPTION_PARSE_FAILED` or `UNSUPPORTED` that names the option. */
+/** Checks and completes; throws `INVALID_PARAMETER` or `SUBSCRIPTION_PARSE_FAILED` that names the option. */
 export function parsePushConsumerOptions(options: PushConsumerOptions): CompletePushConsumerOptions {
-  const { listener, subscriptions, consumeMessageBatchMaxSize, ...rest } = parseOptions(
-    'PushConsumerOptions',
-    schema,
-    options,
-  )
-  checkGroupName(rest.group)
-  if (rest.group === DEFAULT_GROUP)
-    throw invalidParameter(`The group '${DEFAULT_GROUP}' is reserved; choose another name.`)
-  if (rest.mode === 'orderly') throw unsupported("mode 'orderly'", "'concurrent'")
-  if (rest.messageModel === 'broadcasting') throw unsupported("messageModel 'broadcasting'", "'clustering'")
+  const parsed = parseOptions('PushConsumerOptions', schema, options)
+  const { listener, subscriptions, consumeMessageBatchMaxSize, broadcastFailure, ...rest } = parsed
+  checkConsumerGroup(rest.group)
+  if (broadcastFailure !== undefined && rest.messageModel !== 'broadcasting') {
+    throw invalidParameter("broadcastFailure needs messageModel 'broadcasting'; a group retries by itself.")
+  }
   return Object.freeze({
     ...rest,
+    maxReconsumeTimes: maxReconsumeTimesOf(parsed),
     listener: toListener(listener, consumeMessageBatchMaxSize),
-    subscriptions: parseSubscriptions(rest.group, subscriptions),
+    subscriptions: withRetries(rest, parseSubscriptions(subscriptions)),
   })
+}
+
+function maxReconsumeTimesOf(options: ParsedOptions): number {
+  const { mode, messageModel, maxReconsumeTimes } = options
+  const isDropped = (options.broadcastFailure ?? (mode === 'orderly' ? 'retry' : 'drop')) === 'drop'
+  if (messageModel === 'broadcasting' && isDropped) return 0
+  return maxReconsumeTimes ?? (mode === 'orderly' ? Number.POSITIVE_INFINITY : DEFAULT_MAX_RECONSUME_TIMES)
 }
 
 function toListener(listen: MessageListener & BatchMessageListener, maxCount: number | undefined): Listener {
   return maxCount === undefined ? { kind: 'single', listen } : { kind: 'batch', listen, maxCount }
 }
 
-function parseSubscriptions(
-  group: string,
-  subscriptions: Record<string, unknown>,
-): ReadonlyMap<string, MessageFilter> {
-  const retryTopic = retryTopicOf(group)
-  const filters = new Map<string, MessageFilter>()
-  for (const [topic, expression] of Object.entries(subscriptions)) {
-    checkTopicName(topic)
-    if (topic === retryTopic)
-      throw invalidParameter(
-        `subscriptions: '${topic}' is the group's own retry topic, which it consumes anyway.`,
-      )
-    filters.set(topic, parseExpression(expression))
-  }
-  if (filters.size === 0)
-    throw invalidParameter("subscriptions: name at least one topic, such as { orders: '*' }.")
-  return filters.set(retryTopic, matchAll)
+/** Refuses the retry topic of the group, which its members consume anyway. */
+export function checkNotOwnRetryTopic(group: string, topic: string): void {
+  if (topic === retryTopicOf(group))
+    throw invalidParameter(`'${topic}' is the group's own retry topic, which it consumes anyway.`)
 }
 
-function unsupported(what: string, instead: string): MQError {
-  return new MQError('UNSUPPORTED', `${what} is not available yet; leave it out or use ${instead}.`)
+function withRetries(
+  { group, messageModel }: Pick<ParsedOptions, 'group' | 'messageModel'>,
+  filters: Map<string, MessageFilter>,
+): Map<string, MessageFilter> {
+  for (const topic of filters.keys()) checkNotOwnRetryTopic(group, topic)
+  return messageModel === 'broadcasting' ? filters : filters.set(retryTopicOf(group), matchAll)
 }

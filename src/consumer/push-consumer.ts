@@ -1,33 +1,25 @@
 /**
  * The public face of receiving by listener (RocketMQ `DefaultMQPushConsumer`). It puts the parts together: the rebalancer
- * decides which queues, a pull loop per queue fetches, the dispatcher runs the listener, the send-back takes failures.
+ * decides which queues, a pull loop per queue fetches, the dispatcher runs the listener and sees to what fails.
  */
 import type { ConsumerRegistration, Engine, EngineEvent } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
-import type { EmitEvent } from '../model/events.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
-import { ConcurrentDispatcher } from './dispatcher-concurrent.ts'
+import { type MessageFilter, parseExpression, type SubscriptionExpression } from '../model/subscription.ts'
+import { checkTopicName } from '../model/topic.ts'
+import { ConsumeCounts, type ConsumeCountValues } from './consume-counts.ts'
+import type { ConsumerHost } from './consumer-host.ts'
+import { createDispatcher } from './create-dispatcher.ts'
+import type { Dispatcher } from './dispatcher.ts'
 import { PullLoop } from './pull-loop.ts'
 import {
   type CompletePushConsumerOptions,
+  checkNotOwnRetryTopic,
   type PushConsumerOptions,
   parsePushConsumerOptions,
 } from './push-consumer-options.ts'
+import { pushLoopHost } from './push-loop-host.ts'
 import { Rebalancer } from './rebalancer.ts'
-import { SendBack } from './send-back.ts'
-
-/** Before the consumer was made: the default start for `consumeFromWhere: 'TIMESTAMP'` (RocketMQ). */
-const DEFAULT_CONSUME_AGE_MS = 30 * 60_000
-
-/** What an instance lends to its consumers. */
-export interface ConsumerHost {
-  readonly engine: Engine
-  readonly emit: EmitEvent
-  /** A name that no other client has. */
-  nextClientId(): string
-  /** The consumer has closed. */
-  onClosed(consumer: PushConsumer): void
-}
 
 /** What was left when a consumer, or an instance with all its consumers, closed. */
 export interface CloseReport {
@@ -38,19 +30,13 @@ export interface CloseReport {
 }
 
 /** What a consumer does and has done since it was started. */
-export interface PushConsumerStats {
+export interface PushConsumerStats extends ConsumeCountValues {
   /** Queues that this member consumes, those of the retry topic included. */
   readonly queues: readonly MessageQueue[]
   /** Calls of the listener that have not settled. */
   readonly runningCount: number
   /** Messages that are fetched and not finished. */
   readonly unfinishedCount: number
-  /** Messages consumed. */
-  readonly succeededCount: number
-  /** Messages that failed and were sent back. */
-  readonly failedCount: number
-  /** Messages whose listener took longer than `consumeTimeoutMs`. */
-  readonly timedOutCount: number
 }
 
 /**
@@ -80,11 +66,14 @@ export class PushConsumer {
   readonly #host: ConsumerHost
   readonly #engine: Engine
   readonly #options: CompletePushConsumerOptions
-  readonly #sendBack: SendBack
-  readonly #dispatcher: ConcurrentDispatcher
-  readonly #rebalancer: Rebalancer
+  readonly #counts = new ConsumeCounts()
+  readonly #dispatcher: Dispatcher
+  readonly #rebalancer: Rebalancer<PullLoop>
   readonly #unwatch: () => void
 
+  #subscriptions: ReadonlyMap<string, MessageFilter>
+  /** Changes of the subscriptions come one after another. */
+  #resubscribing: Promise<void> = Promise.resolve()
   #closing: Promise<CloseReport> | undefined
   #abandonedCount = 0
 
@@ -94,33 +83,12 @@ export class PushConsumer {
     this.#host = host
     this.#engine = host.engine
     this.#options = options
-    const { clock } = host.engine
-    const onError = (error: MQError): void => this.#onError(error)
-    const shared = { ...options, engine: host.engine, clock, onError }
-    this.#sendBack = new SendBack({ ...shared, redeliver: (due) => this.#dispatcher.redeliver(due) })
-    this.#dispatcher = new ConcurrentDispatcher({
-      ...shared,
-      sendBack: (queue, sequence, level, reason) => void this.#sendBack.send(queue, sequence, level, reason),
-      onWarning: (event) => host.emit('warning', event),
-    })
-    const loopHost = {
-      ...shared,
-      dispatcher: this.#dispatcher,
-      startWish: {
-        consumeFromWhere: options.consumeFromWhere,
-        consumeTimestamp: options.consumeTimestamp ?? clock.now() - DEFAULT_CONSUME_AGE_MS,
-      },
-      limits: {
-        maxCount: options.pullThresholdForQueue,
-        maxBytes: options.pullThresholdSizeForQueueBytes,
-        maxSpan: options.consumeConcurrentlyMaxSpan,
-      },
-    }
-    this.#rebalancer = new Rebalancer({
-      ...shared,
-      clientId: this.clientId,
-      createLoop: (queue, filter) => new PullLoop(loopHost, queue, filter),
-    })
+    this.#subscriptions = options.subscriptions
+    const { engine, emit } = host
+    const { clientId } = this
+    const owner = { engine, clientId, counts: this.#counts, emit, onError: this.#onError }
+    this.#dispatcher = createDispatcher(options, owner)
+    this.#rebalancer = this.#createRebalancer()
     this.#unwatch = host.engine.watch((event) => this.#onEngineEvent(event))
   }
 
@@ -144,11 +112,11 @@ export class PushConsumer {
       queues: loops.map(({ queue }) => queue),
       runningCount: this.#dispatcher.runningCount,
       unfinishedCount: loops.reduce((sum, { unfinishedCount }) => sum + unfinishedCount, 0),
-      ...this.#dispatcher.counts,
+      ...this.#counts.snapshot(),
     }
   }
 
-  /** Calls the listener for nothing more until `resume`; what runs goes on, and queues are kept. */
+  /** Calls the listener for nothing more until `resume`; what runs goes on, and queues are kept (RocketMQ `suspend`). */
   pause(): void {
     this.#checkOpen()
     this.#dispatcher.pause()
@@ -158,7 +126,44 @@ export class PushConsumer {
   resume(): void {
     this.#checkOpen()
     this.#dispatcher.resume()
-    for (const loop of this.#rebalancer.loops) loop.wake()
+    this.#wakeLoops()
+  }
+
+  /**
+   * Subscribes to one more topic, or to a topic by another expression; messages that are fetched already stay. Resolves when
+   * this consumer has begun with the queues of the topic. All members of a group must subscribe to the same, so
+   * change them all. Rejects with `INVALID_PARAMETER` or `SUBSCRIPTION_PARSE_FAILED` for wrong arguments, and with `CLOSED`.
+   *
+   * @example
+   * ```ts
+   * import { PocketMQ } from 'pocketmq'
+   * const mq = await PocketMQ.open({ storage: 'memory' })
+   * const consumer = await mq.createPushConsumer({
+   *   group: 'billing',
+   *   subscriptions: { orders: '*' },
+   *   listener: (message) => console.log(message.text()),
+   * })
+   * await consumer.subscribe('refunds', 'approved')
+   * await consumer.unsubscribe('orders')
+   * ```
+   */
+  async subscribe(topic: string, expression: SubscriptionExpression): Promise<void> {
+    this.#checkOpen()
+    checkTopicName(topic)
+    checkNotOwnRetryTopic(this.group, topic)
+    const filter = parseExpression(expression)
+    await this.#resubscribe((filters) => filters.set(topic, filter))
+  }
+
+  /**
+   * Consumes a topic no longer. Running listeners finish, and their offsets are stored; retries of its messages still come.
+   * Does nothing when the topic is not subscribed to.
+   */
+  async unsubscribe(topic: string): Promise<void> {
+    this.#checkOpen()
+    checkTopicName(topic)
+    checkNotOwnRetryTopic(this.group, topic)
+    await this.#resubscribe((filters) => filters.delete(topic))
   }
 
   /**
@@ -176,29 +181,62 @@ export class PushConsumer {
   }
 
   async #start(): Promise<void> {
-    const registration: ConsumerRegistration = {
-      group: this.group,
-      clientId: this.clientId,
-      messageModel: this.#options.messageModel,
-      consumeType: 'push',
-      subscriptions: this.#options.subscriptions,
-    }
     try {
-      await this.#engine.registerConsumer(registration)
+      await this.#engine.registerConsumer(this.#registration())
     } catch (error) {
       this.#unwatch()
       throw error
     }
+    await this.#rebalance()
+  }
+
+  /** Takes and gives back queues; resolves when it is known where each is consumed from. */
+  async #rebalance(): Promise<void> {
     await this.#rebalancer.trigger()
+    await Promise.all([...this.#rebalancer.loops].map(({ positioned }) => positioned))
+  }
+
+  #registration(): ConsumerRegistration {
+    const { messageModel, mode, allocateStrategy, clientId } = this.#options
+    return {
+      group: this.group,
+      clientId: this.clientId,
+      messageModel,
+      consumeType: 'push',
+      mode,
+      allocateStrategy: allocateStrategy.name,
+      isNamed: clientId !== undefined,
+      subscriptions: this.#subscriptions,
+    }
+  }
+
+  #resubscribe(change: (filters: Map<string, MessageFilter>) => unknown): Promise<void> {
+    const resubscribing = this.#resubscribing.then(async () => {
+      this.#checkOpen()
+      const before = this.#subscriptions
+      const filters = new Map(before)
+      change(filters)
+      this.#subscriptions = filters
+      try {
+        await this.#engine.registerConsumer(this.#registration())
+      } catch (error) {
+        this.#subscriptions = before
+        throw error
+      }
+      await this.#rebalance()
+    })
+    this.#resubscribing = resubscribing.catch(() => undefined)
+    return resubscribing
   }
 
   async #close(): Promise<CloseReport> {
     this.#options.signal?.removeEventListener('abort', this.#onAbort)
     const timer = this.#engine.clock.setTimer(this.#options.closeTimeoutMs, () => this.#abandon())
     await this.#rebalancer.close()
+    // A registration that is under way must not come after the farewell.
+    await this.#resubscribing
     timer.cancel()
     this.#dispatcher.abandonAll(new MQError('CLOSED', `The consumer of '${this.group}' is closed.`))
-    this.#sendBack.stop()
     this.#unwatch()
     try {
       await this.#engine.unregisterConsumer(this.group, this.clientId)
@@ -224,7 +262,7 @@ export class PushConsumer {
   #onEngineEvent(event: EngineEvent): void {
     switch (event.type) {
       case 'route-changed':
-        if (this.#options.subscriptions.has(event.topic)) void this.#rebalancer.trigger()
+        if (this.#subscriptions.has(event.topic)) void this.#rebalancer.trigger()
         return
       case 'consumer-ids-changed':
         if (event.group === this.group) void this.#rebalancer.trigger()
@@ -237,9 +275,41 @@ export class PushConsumer {
     }
   }
 
-  #onError(error: MQError): void {
+  readonly #onError = (error: MQError): void => {
     this.#engine.logger.warn(`The consumer of '${this.group}': ${error.message}`, error)
     this.#host.emit('error', error)
+  }
+
+  #createRebalancer(): Rebalancer<PullLoop> {
+    const { group, allocateStrategy, messageModel } = this.#options
+    const { pullThresholdForTopic, pullThresholdSizeForTopicBytes } = this.#options
+    const hasShares = (pullThresholdForTopic ?? pullThresholdSizeForTopicBytes) !== undefined
+    const current = (): ReadonlyMap<string, MessageFilter> => this.#subscriptions
+    const shared = { engine: this.#engine, group, clientId: this.clientId, onError: this.#onError }
+    const loopHost = pushLoopHost(this.#options, {
+      ...shared,
+      counts: this.#counts,
+      dispatcher: this.#dispatcher,
+      emit: this.#host.emit,
+      queueCount: () => this.#rebalancer.queueCount,
+    })
+    return new Rebalancer({
+      ...shared,
+      allocateStrategy,
+      sharesQueues: messageModel === 'clustering',
+      get subscriptions() {
+        return current()
+      },
+      createLoop: (queue, filter, isNewQueue) => new PullLoop(loopHost, queue, filter, isNewQueue),
+      onChanged: () => {
+        // Each queue may have a larger share now.
+        if (hasShares) this.#wakeLoops()
+      },
+    })
+  }
+
+  #wakeLoops(): void {
+    for (const loop of this.#rebalancer.loops) loop.wake()
   }
 
   #checkOpen(): void {

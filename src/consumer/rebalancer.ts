@@ -9,20 +9,46 @@ import type { Timer } from '../model/clock.ts'
 import type { Engine } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import { LEASE_RENEWALS } from '../model/limits.ts'
-import { compareQueues, type MessageQueue, queueKey } from '../model/message-queue.ts'
+import { type MessageQueue, queueKey } from '../model/message-queue.ts'
 import type { MessageFilter } from '../model/subscription.ts'
-import type { PullLoop } from './pull-loop.ts'
+import { readQueuesOf } from './read-queues.ts'
 
 /** How long a failed round waits for its next attempt. */
 const RETRY_DELAY_MS = 1000
 
-export interface RebalancerHost {
+/** What a member does with a queue as long as it holds it. */
+export interface QueueWork {
+  readonly queue: MessageQueue
+  /** Messages that the application is busy with. */
+  readonly runningCount: number
+  start(): void
+  /** The subscription of the topic changed. */
+  useFilter?(filter: MessageFilter): void
+  /** The offset of the group was set from outside: go on from there. */
+  restart(): void
+  /** Starts nothing more, lets the application finish, and commits; then the queue can be given to another member. */
+  retire(): Promise<void>
+  /** Ends the wait of `retire`. */
+  giveUp(): void
+  /** Stops at once and commits nothing more. */
+  discard(): void
+}
+
+export interface RebalancerHost<Work extends QueueWork> {
   readonly engine: Engine
   readonly group: string
   readonly clientId: string
+  /** What to consume; looked at anew in each round. */
   readonly subscriptions: ReadonlyMap<string, MessageFilter>
   readonly allocateStrategy: AllocateStrategy
-  createLoop(queue: MessageQueue, filter: MessageFilter): PullLoop
+  /** Whether the members of the group share the queues, under leases. One that does not has all of them. */
+  readonly sharesQueues: boolean
+  /** For one that does not: whether it wants this queue. Default: all. */
+  wants?(queue: MessageQueue): boolean
+  /** A new queue came into being while the member was there: it was not among those that its topic had at first. */
+  createLoop(queue: MessageQueue, filter: MessageFilter, isNewQueue: boolean): Work
+  /** The number of queues that this member holds changed. */
+  onChanged?(): void
   onError(error: MQError): void
 }
 
@@ -30,17 +56,20 @@ export interface RebalancerHost {
 interface Wanted {
   readonly queue: MessageQueue
   readonly filter: MessageFilter
+  readonly isNewQueue: boolean
 }
 
-export class Rebalancer {
-  readonly #host: RebalancerHost
+export class Rebalancer<Work extends QueueWork> {
+  readonly #host: RebalancerHost<Work>
 
   /** Loops of the queues that this member holds, by queue key. */
-  readonly #held = new Map<string, PullLoop>()
+  readonly #held = new Map<string, Work>()
   /** Queues on their way out, until their leases are given back. */
   readonly #leaving = new Map<string, Promise<void>>()
   /** Those of them whose listeners have not settled. */
-  readonly #settling = new Set<PullLoop>()
+  readonly #settling = new Set<Work>()
+  /** Topics whose queues were looked at before. */
+  #knownTopics: ReadonlySet<string> = new Set()
   #underWay: Promise<void> | undefined
   #isNeeded = false
   #isStopped = false
@@ -48,13 +77,18 @@ export class Rebalancer {
   #retryTimer: Timer | undefined
   #renewTimer: Timer | undefined
 
-  constructor(host: RebalancerHost) {
+  constructor(host: RebalancerHost<Work>) {
     this.#host = host
   }
 
   /** The loops of the queues that this member holds. */
-  get loops(): Iterable<PullLoop> {
+  get loops(): Iterable<Work> {
     return this.#held.values()
+  }
+
+  /** How many queues this member holds. */
+  get queueCount(): number {
+    return this.#held.size
   }
 
   /** Members, queues or leases changed: compute the assignment again, now. Resolves when no round is left to do. */
@@ -121,42 +155,39 @@ export class Rebalancer {
   }
 
   async #round(): Promise<void> {
-    const { engine, group, clientId } = this.#host
-    const ids = await engine.queryConsumerIds(group)
+    const { engine, group, clientId, sharesQueues } = this.#host
+    const ids = sharesQueues ? await engine.queryConsumerIds(group) : [clientId]
     // While it joins or leaves, a member has no say in who gets what.
     if (!ids.includes(clientId)) return
     const wanted = await this.#findWanted(ids)
     for (const [key, loop] of this.#held) {
-      if (!wanted.has(key)) this.#leave(key, loop)
+      const want = wanted.get(key)
+      if (want === undefined) this.#leave(key, loop)
+      else loop.useFilter?.(want.filter)
     }
     const missing = [...wanted].filter(([key]) => !this.#held.has(key) && !this.#leaving.has(key))
     if (missing.length === 0) return
     const granted = await this.#lock(missing.map(([, { queue }]) => queue))
-    for (const [key, { queue, filter }] of missing) {
-      if (granted.has(key)) this.#take(key, queue, filter)
-    }
+    for (const [key, want] of missing) if (granted.has(key)) this.#take(key, want)
   }
 
   async #findWanted(ids: readonly string[]): Promise<Map<string, Wanted>> {
+    const { engine, subscriptions, sharesQueues } = this.#host
     const wanted = new Map<string, Wanted>()
-    for (const [topic, filter] of this.#host.subscriptions) {
-      const queues = await this.#readQueues(topic)
-      for (const queue of queues.length === 0 ? [] : this.#allocate(topic, queues, ids)) {
-        wanted.set(queueKey(queue), { queue, filter })
+    for (const [topic, filter] of subscriptions) {
+      const queues = await readQueuesOf(engine, topic)
+      const isNewQueue = this.#knownTopics.has(topic)
+      const isShared = sharesQueues && queues.length > 0
+      for (const queue of isShared ? this.#allocate(topic, queues, ids) : this.#choose(queues)) {
+        wanted.set(queueKey(queue), { queue, filter, isNewQueue })
       }
     }
+    this.#knownTopics = new Set(subscriptions.keys())
     return wanted
   }
 
-  /** The queues of a topic, sorted; none while it does not exist, for consumers never create topics. */
-  async #readQueues(topic: string): Promise<readonly MessageQueue[]> {
-    try {
-      const { readQueues } = await this.#host.engine.queryRoute(topic)
-      return readQueues.toSorted(compareQueues)
-    } catch (error) {
-      if (error instanceof MQError && error.code === 'TOPIC_NOT_EXIST') return []
-      throw error
-    }
+  #choose(queues: readonly MessageQueue[]): readonly MessageQueue[] {
+    return queues.filter((queue) => this.#host.wants?.(queue) ?? true)
   }
 
   #allocate(topic: string, queues: readonly MessageQueue[], ids: readonly string[]): readonly MessageQueue[] {
@@ -172,25 +203,27 @@ export class Rebalancer {
     })
   }
 
-  #take(key: string, queue: MessageQueue, filter: MessageFilter): void {
-    const loop = this.#host.createLoop(queue, filter)
+  #take(key: string, { queue, filter, isNewQueue }: Wanted): void {
+    const loop = this.#host.createLoop(queue, filter, isNewQueue)
     this.#held.set(key, loop)
+    this.#host.onChanged?.()
     loop.start()
-    if (this.#renewTimer === undefined) this.#setRenewTimer()
+    if (this.#host.sharesQueues && this.#renewTimer === undefined) this.#setRenewTimer()
   }
 
-  #leave(key: string, loop: PullLoop): void {
+  #leave(key: string, loop: Work): void {
     this.#held.delete(key)
+    this.#host.onChanged?.()
     this.#settling.add(loop)
     this.#leaving.set(key, this.#handOver(key, loop))
   }
 
-  async #handOver(key: string, loop: PullLoop): Promise<void> {
-    const { engine, group, clientId } = this.#host
+  async #handOver(key: string, loop: Work): Promise<void> {
+    const { engine, group, clientId, sharesQueues } = this.#host
     await loop.retire()
     this.#settling.delete(loop)
     try {
-      await engine.unlockQueues(group, clientId, [loop.queue])
+      if (sharesQueues) await engine.unlockQueues(group, clientId, [loop.queue])
     } catch (error) {
       this.#host.onError(MQError.from(error))
     }
@@ -200,8 +233,9 @@ export class Rebalancer {
   }
 
   async #lock(queues: readonly MessageQueue[]): Promise<Set<string>> {
-    const { engine, group, clientId } = this.#host
-    return new Set((await engine.lockQueues(group, clientId, queues)).map(queueKey))
+    const { engine, group, clientId, sharesQueues } = this.#host
+    const granted = sharesQueues ? await engine.lockQueues(group, clientId, queues) : queues
+    return new Set(granted.map(queueKey))
   }
 
   readonly #onRenewTimer = (): void => {
@@ -228,8 +262,9 @@ export class Rebalancer {
     }
   }
 
-  #lose(key: string, loop: PullLoop): void {
+  #lose(key: string, loop: Work): void {
     this.#held.delete(key)
+    this.#host.onChanged?.()
     loop.discard()
     void this.trigger()
   }

@@ -13,6 +13,8 @@ const TURN_MS = 10
 /** Steps between two looks at the clock, when they take less than this together. */
 const LONGEST_STRIDE = 8
 const QUICK_STRIDE_MS = 0.25
+/** Exact times that a turn gives; when there are more, the turn is so busy that the last look says enough. */
+const READS_PER_TURN = 16
 
 export class TurnBudget {
   readonly #clock: Clock
@@ -25,6 +27,8 @@ export class TurnBudget {
   #nowMs = 0
   #stride = 1
   #stepsToLook = 0
+  #readsLeft = 0
+  #readMs = 0
 
   /** `onNextTurn` is called in the next turn after a refused step. */
   constructor(clock: Clock, onNextTurn: () => void) {
@@ -35,6 +39,16 @@ export class TurnBudget {
   /** Monotonic time when a step was last asked for, or a few quick steps before. */
   get nowMs(): number {
     return this.#nowMs
+  }
+
+  /** Monotonic time for measuring: exact for the first of a turn, as of the last look or reading for the others. */
+  readMs(): number {
+    if (!this.#isArmed) this.#arm()
+    else if (this.#readsLeft > 0) {
+      this.#readsLeft -= 1
+      this.#readMs = this.#clock.monotonicMs()
+    }
+    return Math.max(this.#readMs, this.#nowMs)
   }
 
   /** Asks for one step; refused when this turn has had enough. */
@@ -55,6 +69,7 @@ export class TurnBudget {
     this.#endMs = this.#nowMs + TURN_MS
     this.#stepsLeft = STEPS_PER_TURN
     this.#stepsToLook = this.#stride
+    this.#readsLeft = READS_PER_TURN
     this.#clock.defer(this.#turn)
   }
 

@@ -8,6 +8,7 @@
  * - What an engine does not offer is absent, and `supports` says so; nobody asks for the class of an engine.
  */
 import type { Clock, RandomSource } from './clock.ts'
+import type { MQError } from './errors.ts'
 import type { Logger } from './logger.ts'
 import type { MessageView } from './message.ts'
 import type { MessageQueue } from './message-queue.ts'
@@ -77,8 +78,26 @@ export interface ConsumerRegistration {
   readonly group: string
   readonly clientId: string
   readonly messageModel: 'clustering' | 'broadcasting'
-  readonly consumeType: 'push' | 'pull'
+  /** `pop`: it receives without owning queues, and takes part in no allocation. */
+  readonly consumeType: 'push' | 'pull' | 'pop'
   readonly subscriptions: ReadonlyMap<string, MessageFilter>
+  /** Whether the group must be FIFO; it is made so if this is its first member. */
+  readonly consumeMessageOrderly?: boolean | undefined
+  /** Whether it keeps the order of each queue. Left out by who does not say. */
+  readonly mode?: 'concurrent' | 'orderly' | undefined
+  /** The name of its allocation strategy. Left out by who has none. */
+  readonly allocateStrategy?: string | undefined
+  /**
+   * Of a broadcasting member: whether it comes back under its client id, so that its offsets are stored. Those of another
+   * one end with it. Default false.
+   */
+  readonly isNamed?: boolean | undefined
+}
+
+/** How often the message failed that a queue waits for, as its order demands. */
+export interface FailedAttempts {
+  readonly queueOffset: number
+  readonly reconsumeTimes: number
 }
 
 /** What an engine tells its clients. Told in the same turn in which it happens. */
@@ -116,11 +135,27 @@ export interface Engine {
   sendMessageBack(request: SendBackRequest): Promise<SendBackResult>
 
   // ---- offsets ----
-  /** The next offset to consume, or `undefined` when the group has none for this queue. */
-  queryConsumerOffset(group: string, queue: MessageQueue): Promise<number | undefined>
-  /** Stores the next offset to consume. A lower offset than the stored one is ignored, but for a reset. */
-  updateConsumerOffset(group: string, queue: MessageQueue, offset: number): Promise<void>
-  /** Sets offsets from outside, forward or back, and tells the members. */
+  /**
+   * The next offset to consume, or `undefined` when the group has none for this queue. With a client id: that of this
+   * broadcasting member alone.
+   */
+  queryConsumerOffset(group: string, queue: MessageQueue, clientId?: string): Promise<number | undefined>
+  /**
+   * Stores the next offset to consume. A lower offset than the stored one is ignored, unless the application asked for it
+   * itself and `mayGoBack` says so.
+   */
+  updateConsumerOffset(
+    group: string,
+    queue: MessageQueue,
+    offset: number,
+    mayGoBack?: boolean,
+    clientId?: string,
+  ): Promise<void>
+  /** How often the message failed that the group's queue waits for; `undefined` when it never did. */
+  queryAttempts(group: string, queue: MessageQueue): Promise<FailedAttempts | undefined>
+  /** Remembers that, until the group's offset has passed the message. */
+  updateAttempts(group: string, queue: MessageQueue, attempts: FailedAttempts): Promise<void>
+  /** Sets offsets from outside, forward or back, those of broadcasting members too, and tells the members. */
   resetConsumerOffset(group: string, topic: string, offsets: ReadonlyMap<number, number>): Promise<void>
   minOffset(queue: MessageQueue): Promise<number>
   maxOffset(queue: MessageQueue): Promise<number>
@@ -128,12 +163,16 @@ export interface Engine {
   searchOffset(queue: MessageQueue, timestamp: number): Promise<number>
 
   // ---- groups ----
+  /** Makes the group with its default settings if there is none: for who consumes without being a member. */
+  ensureGroup(group: string): Promise<void>
   /** Joins a group; joining again with the same client id replaces the subscriptions. */
   registerConsumer(registration: ConsumerRegistration): Promise<void>
   unregisterConsumer(group: string, clientId: string): Promise<void>
+  /** Forgets the offsets of a broadcasting member that will not come back. */
+  forgetConsumer(group: string, clientId: string): Promise<void>
   registerProducer(group: string, clientId: string): Promise<void>
   unregisterProducer(group: string, clientId: string): Promise<void>
-  /** Client ids of a group's members, sorted. */
+  /** Client ids of the members that share the group's queues, sorted. */
   queryConsumerIds(group: string): Promise<readonly string[]>
   /** Takes leases on queues; answers those that the client now holds (RocketMQ `LOCK_BATCH_MQ`). */
   lockQueues(
@@ -186,31 +225,68 @@ export interface KeyQuery {
   readonly maxCount: number
 }
 
-/** Receiving without queue ownership (RocketMQ POP, semantics sections 8.3 to 8.6). */
+/** Receiving without queue ownership (RocketMQ POP, semantics sections 8.3 to 8.7). */
 export interface PopVerbs {
+  /**
+   * Takes messages that no other member gets as long as they are invisible; waits when there are none, and answers nothing
+   * when there are still none at the end of the wait. In a FIFO group they come in the order of their queues.
+   */
   popMessage(request: PopRequest): Promise<readonly PoppedMessage[]>
+  /**
+   * The group has consumed the message. Rejects with `INVALID_RECEIPT_HANDLE` when the handle is not valid any more. Once
+   * more for the same handle, while its time lasts, changes nothing and succeeds.
+   */
   ackMessage(group: string, receiptHandle: string): Promise<void>
-  /** Answers the new handle; the old one is void. */
-  changeInvisibleDuration(group: string, receiptHandle: string, invisibleDurationMs: number): Promise<string>
+  /** The same for many at once, each for itself; answers those that were refused. */
+  ackMessages(group: string, receiptHandles: readonly string[]): Promise<readonly RefusedReceipt[]>
+  /** The message becomes visible so long from now. Answers the new handle; the old one is void. */
+  changeInvisibleDuration(
+    group: string,
+    receiptHandle: string,
+    invisibleDurationMs: number,
+  ): Promise<PopReceipt>
+  /**
+   * The message could not be consumed: it becomes visible after as long as the retry policy of the group says; after the
+   * last attempt it becomes a dead letter at once.
+   */
+  nackMessage(group: string, receiptHandle: string): Promise<PopReceipt>
 }
 
 export interface PopRequest {
   readonly group: string
-  readonly topic: string
+  /**
+   * What to take, by topic, looked at in this order: one answer has messages of one topic. A topic that does not exist is
+   * waited for.
+   */
+  readonly subscriptions: ReadonlyMap<string, MessageFilter>
+  /** At most 32. */
   readonly maxCount: number
-  readonly filter: MessageFilter
   readonly invisibleDurationMs: number
+  /** How long to wait when there is nothing; 0 answers at once. */
   readonly awaitDurationMs: number
-  readonly orderly: boolean
-  /** The same id gets the same messages again when an answer was lost. */
+  /** In a FIFO group the same id gets what it got last once more, as an answer may have been lost. */
   readonly attemptId?: string | undefined
+  /** Ends the wait with an empty answer. */
   readonly signal?: AbortSignal | undefined
 }
 
-export interface PoppedMessage {
-  readonly message: MessageView
+/** The right to settle one delivery of one message. */
+export interface PopReceipt {
   readonly receiptHandle: string
+  /** When the message becomes visible again, in milliseconds since 1970. */
   readonly nextVisibleTimestamp: number
+}
+
+export interface PoppedMessage extends PopReceipt {
+  readonly message: MessageView
+  /** 1 at the first delivery. In a FIFO group the message itself does not count its deliveries. */
+  readonly deliveryAttempt: number
+}
+
+/** A handle that was of no use, and why. */
+export interface RefusedReceipt {
+  readonly receiptHandle: string
+  readonly error: MQError
 }
 
 /** Half messages (RocketMQ transactions, semantics section 11). */

@@ -54,8 +54,16 @@ export const MQErrorCodes = {
     responseCode: 207,
   },
   NO_MESSAGE: { description: 'No message has this id or lies at this offset.', responseCode: 208 },
+  INVALID_RECEIPT_HANDLE: {
+    description:
+      'A received message is not this receiver’s any more: its time was over, or its handle was replaced.',
+  },
   SEND_TIMEOUT: {
     description: 'A send waited for room longer than its timeout; nothing was written.',
+    responseCode: 10002,
+  },
+  PULL_TIMEOUT: {
+    description: 'A pull was not answered within its timeout; nothing was committed by it.',
     responseCode: 10002,
   },
   ABORTED: { description: 'The caller aborted the operation before it took effect.' },

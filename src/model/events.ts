@@ -8,6 +8,8 @@ export interface MQEvents {
   'dead-letter': (event: DeadLetterEvent) => void
   /** A message failed and will be tried again. */
   retry: (event: RetryEvent) => void
+  /** A broadcasting member gave a message up; it gets it no more. */
+  'message-dropped': (event: MessageDroppedEvent) => void
   /** A topic was created, also by its first send, or changed. */
   'topic-changed': (event: { readonly topic: string }) => void
   /** Members of a group came or went. */
@@ -65,6 +67,25 @@ export interface DeadLetterEvent {
   readonly reason: string
 }
 
+/** A broadcasting member could not consume a message, and will not get it again. Other members are not concerned. */
+export interface MessageDroppedEvent {
+  /** The group of the member. */
+  readonly group: string
+  /** The member. */
+  readonly clientId: string
+  /** The topic that it was sent to. */
+  readonly topic: string
+  /** The id that its send answered. */
+  readonly messageId: string
+  /** The queue that it lies in. */
+  readonly queue: MessageQueue
+  readonly queueOffset: number
+  /** How often the member failed to consume it. */
+  readonly reconsumeTimes: number
+  /** Why it failed for the last time, in words. */
+  readonly reason: string
+}
+
 export interface MessageLostEvent {
   /** `deleted`: the topic was deleted while a retry still needed the message. */
   readonly reason: 'retention' | 'corruption' | 'deleted'
@@ -74,14 +95,19 @@ export interface MessageLostEvent {
   readonly toOffset: number
   /** The group that had not consumed them, if it was one. */
   readonly group?: string
+  /** The broadcasting member of the group, if it was one. */
+  readonly clientId?: string
 }
 
 /** Something works, but not as it should. */
 export interface WarningEvent {
   /**
    * - `LARGE_BATCH`: a batch above 1 MiB was stored; smaller ones leave more room to others.
-   * - `LISTENER_TIMEOUT`: a listener did not settle within `consumeTimeoutMs`; its messages are retried.
-   * - `SUBSCRIPTION_MISMATCH`: members of a group subscribe to different things, so some messages reach nobody.
+   * - `LISTENER_TIMEOUT`: a listener did not settle within `consumeTimeoutMs`; its messages are retried, or, in orderly
+   *   mode, its queue waits for it.
+   * - `SUBSCRIPTION_MISMATCH`: members of a group differ in what they subscribe to, in message model, mode or allocation
+   *   strategy, so that some messages may reach nobody, or not in order.
+   * - `MIXED_CONSUMPTION`: a group has simple consumers beside other members; some messages reach both.
    * - `RECOVERY`: opening found something to repair; the message says what, and what was lost if anything was.
    * - `DISK_LOW`: free disk space fell below `minFreeDiskBytes`; sends are refused with `DISK_FULL` until there is room.
    * - `SLOW_DISK`: a write to the journal was so slow that writes leave the main thread for a while.
@@ -91,6 +117,7 @@ export interface WarningEvent {
     | 'LARGE_BATCH'
     | 'LISTENER_TIMEOUT'
     | 'SUBSCRIPTION_MISMATCH'
+    | 'MIXED_CONSUMPTION'
     | 'RECOVERY'
     | 'DISK_LOW'
     | 'SLOW_DISK'

@@ -40,3 +40,7 @@ export const PULL_MAX_COUNT = 1024
 export const PULL_SCAN_COUNT = 800
 /** Bytes of bodies after which a pull answers although more was asked for (RocketMQ: 256 KiB). */
 export const PULL_MAX_BYTES = 256 * 1024
+/** Most messages that one receive may ask for (RocketMQ `PopMessageProcessor`). */
+export const POP_MAX_COUNT = 32
+/** The longest time for which received messages may be invisible (RocketMQ `ProxyConfig#maxInvisibleTimeMills`). */
+export const INVISIBLE_MAX_MS = 12 * 3_600_000

@@ -5,7 +5,7 @@ export interface MessageQueue {
   readonly queueId: number
 }
 
-/** A string that is equal exactly when the queues are equal; names hold no `@`. */
+/** A string that is equal exactly when the queues are equal; a topic holds no `@`, and a number none either. */
 export function queueKey(queue: MessageQueue): string {
   return `${queue.topic}@${queue.brokerName}@${queue.queueId}`
 }

@@ -70,6 +70,8 @@ export interface TopicRoute {
 /** One queue of a group's progress (RocketMQ `consumerProgress`). */
 export interface QueueProgress {
   readonly queue: MessageQueue
+  /** The broadcasting member whose progress it is; absent for that of a group that shares its queues. */
+  readonly clientId?: string | undefined
   /** The offset that the next message will get. */
   readonly brokerOffset: number
   /** The next offset to consume; 0 when the group has none stored. */
@@ -80,13 +82,21 @@ export interface QueueProgress {
   readonly lastTimestamp: number | undefined
 }
 
-/** The progress of a group over all its topics. */
+/**
+ * The progress of a group over all its topics. Each broadcasting member has its own, also while it is away, if it named
+ * itself; `admin.forgetConsumer` forgets one that will not come back.
+ */
 export interface ConsumerProgress {
   readonly group: string
   readonly queues: readonly QueueProgress[]
   readonly lag: number
   /** Retries that wait for their time. */
   readonly pendingRetryCount: number
+  /**
+   * Messages that simple consumers have received and not acknowledged, and whose time is not over. They are behind the
+   * offsets, so they do not lag; those of a FIFO group do.
+   */
+  readonly invisibleCount: number
 }
 
 /** Offsets and time of one queue (RocketMQ `topicStatus`). */

@@ -1,9 +1,18 @@
 /** Names, permissions and settings of topics and groups (RocketMQ `TopicValidator`, `Validators`, `PermName`). */
 import { invalidParameter, MQError } from './errors.ts'
-import { DERIVED_TOPIC_MAX_LENGTH, GROUP_MAX_LENGTH, TOPIC_MAX_LENGTH } from './limits.ts'
+import {
+  DEFAULT_MAX_RECONSUME_TIMES,
+  DERIVED_TOPIC_MAX_LENGTH,
+  GROUP_MAX_LENGTH,
+  TOPIC_MAX_LENGTH,
+} from './limits.ts'
+import type { GroupRetryPolicy } from './retry-policy.ts'
 
 const NAME_PATTERN = /^[%|a-zA-Z0-9_-]+$/
+/** The retry topic of a group and a topic; no name of either has the sign between them. */
+const POP_RETRY_PATTERN = /^%RETRY%[%|a-zA-Z0-9_-]+\+[%|a-zA-Z0-9_-]+$/
 const RETRY_PREFIX = '%RETRY%'
+const POP_RETRY_SEPARATOR = '+'
 const DEAD_LETTER_PREFIX = '%DLQ%'
 
 /** Topics that RocketMQ keeps for itself; an application may neither create nor send to them. */
@@ -47,11 +56,24 @@ export interface GroupConfig {
   readonly consumeBroadcastEnable: boolean
   /** Queues of the group's retry topic. */
   readonly retryQueueNums: number
+  /** `true` makes a FIFO group: what simple consumers receive of a queue is received in its order, and holds the queue. */
+  readonly consumeMessageOrderly: boolean
+  /** Retries of a message that simple consumers receive; it becomes a dead letter when the last one was in vain. */
+  readonly retryMaxTimes: number
+  /** How long `nack` makes a message wait. Left out: as long as the retries of push consumers (`messageDelayLevel`). */
+  readonly groupRetryPolicy?: GroupRetryPolicy | undefined
 }
 
 /** The settings that a group gets when its first member appears. */
 export function defaultGroupConfig(group: string): GroupConfig {
-  return { group, consumeEnable: true, consumeBroadcastEnable: true, retryQueueNums: 1 }
+  return {
+    group,
+    consumeEnable: true,
+    consumeBroadcastEnable: true,
+    retryQueueNums: 1,
+    consumeMessageOrderly: false,
+    retryMaxTimes: DEFAULT_MAX_RECONSUME_TIMES,
+  }
 }
 
 export function isRetryTopic(topic: string): boolean {
@@ -69,6 +91,29 @@ export function isSystemTopic(topic: string): boolean {
 /** The topic that carries a group's retries. */
 export function retryTopicOf(group: string): string {
   return RETRY_PREFIX + group
+}
+
+/**
+ * The topic that carries what members of a group received from a topic and did not acknowledge (RocketMQ
+ * `KeyBuilder#buildPopRetryTopicV2`): each topic has its own, so that who receives from one topic never gets messages of another.
+ */
+export function popRetryTopicOf(group: string, topic: string): string {
+  return RETRY_PREFIX + group + POP_RETRY_SEPARATOR + topic
+}
+
+/** Whether a topic is the retry topic of this group for any topic. */
+export function isPopRetryTopicOfGroup(retryTopic: string, group: string): boolean {
+  return retryTopic.startsWith(RETRY_PREFIX + group + POP_RETRY_SEPARATOR)
+}
+
+/** The topic that the messages of a topic were received from: of the group's retry topic for a topic, that topic. */
+export function popSourceTopicOf(topic: string, group: string): string {
+  return isPopRetryTopicOfGroup(topic, group) ? topic.slice(popRetryTopicOf(group, '').length) : topic
+}
+
+/** Whether a topic is the retry topic of any group for this topic. */
+export function isPopRetryTopicOfTopic(retryTopic: string, topic: string): boolean {
+  return isRetryTopic(retryTopic) && retryTopic.endsWith(POP_RETRY_SEPARATOR + topic)
 }
 
 /** The topic that holds a group's dead letters. */
@@ -114,7 +159,7 @@ function checkName(what: string, name: string, longest: number): void {
       `The ${what} '${name.slice(0, 32)}...' has ${name.length} characters; at most ${longest} are allowed.`,
     )
   }
-  if (!NAME_PATTERN.test(name)) {
+  if (!NAME_PATTERN.test(name) && !(what === 'topic' && POP_RETRY_PATTERN.test(name))) {
     throw invalidParameter(
       `The ${what} '${name}' has illegal characters; allowed are letters, digits and % | _ -.`,
     )

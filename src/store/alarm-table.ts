@@ -1,12 +1,22 @@
 /** All alarms that are set, ordered by due time and, within one, by the order they were set in. */
 import TinyQueue from 'tinyqueue'
+import { AlarmCounts } from './alarm-counts.ts'
 import type { Alarm } from './fact.ts'
+import { NEVER } from './invisible-run.ts'
+
+/** Cleared alarms that the heap may hold besides as many as are pending. */
+const HEAP_SLACK = 64
 
 export class AlarmTable {
-  /** Cleared alarms stay in the heap until they come to its top. */
-  readonly #heap = new TinyQueue<Alarm>([], byDue)
+  /** Cleared alarms stay in the heap until they come to its top, or until it holds more of them than of others. */
+  #heap = new TinyQueue<Alarm>([], byDue)
   readonly #pending = new Map<number, Alarm>()
-  readonly #countByGroup = new Map<number, number>()
+  readonly #counts = new AlarmCounts()
+  /** Alarms of FIFO groups by group and queue, then by offset. */
+  readonly #orderly = new Map<string, Map<number, Alarm>>()
+  /** By group and queue: how often the message failed that the queue waits for. */
+  readonly #attempts = new Map<string, Alarm>()
+  #nextId = 1
 
   /** Called when the earliest due time may have changed. */
   onChanged: () => void = () => undefined
@@ -15,9 +25,28 @@ export class AlarmTable {
     return this.#pending.size
   }
 
+  /** The number that the next alarm gets. */
+  get nextId(): number {
+    return this.#nextId
+  }
+
+  /** A number that no alarm has had, also none whose commit failed. */
+  takeId(): number {
+    return this.#nextId++
+  }
+
+  /** Starts the numbering behind what was ever given. */
+  reserveIds(nextId: number): void {
+    this.#nextId = Math.max(this.#nextId, nextId)
+  }
+
   /** Whether the alarm is still pending. */
   has(id: number): boolean {
     return this.#pending.has(id)
+  }
+
+  get(id: number): Alarm | undefined {
+    return this.#pending.get(id)
   }
 
   nextDueTimestamp(): number | undefined {
@@ -32,29 +61,50 @@ export class AlarmTable {
       top !== undefined && top.dueTimestamp <= now && found.length < maxCount;
       top = this.#top()
     ) {
-      found.push(top)
+      found.push(this.#pending.get(top.id) ?? top)
       this.#heap.pop()
     }
     for (const alarm of found) this.#heap.push(alarm)
     return found
   }
 
+  /** How many alarms of a group wait, but for those of messages that it has received. */
   pendingCount(groupUid: number): number {
-    return this.#countByGroup.get(groupUid) ?? 0
+    return this.#counts.waiting(groupUid)
+  }
+
+  /** How many messages a group has received and not acknowledged. */
+  invisibleCount(groupUid: number): number {
+    return this.#counts.invisible(groupUid)
   }
 
   *pending(groupUid: number): Iterable<Alarm> {
     for (const alarm of this.#pending.values()) if (alarm.groupUid === groupUid) yield alarm
   }
 
+  /** What a FIFO group has received of a queue, by offset. */
+  orderly(groupUid: number, queueUid: number): ReadonlyMap<number, Alarm> {
+    return this.#orderly.get(queueOf({ groupUid, queueUid })) ?? NO_ALARMS
+  }
+
+  /** How often the message failed that a queue of a group waits for. */
+  attempts(groupUid: number, queueUid: number): Alarm | undefined {
+    return this.#attempts.size === 0 ? undefined : this.#attempts.get(queueOf({ groupUid, queueUid }))
+  }
+
   values(): Iterable<Alarm> {
     return this.#pending.values()
   }
 
+  /** Adds an alarm, or replaces the one with its number, whose due time must be the same. */
   set(alarm: Alarm): void {
+    const before = this.#pending.get(alarm.id)
+    if (before !== undefined) this.#forget(before)
+    else if (alarm.dueTimestamp !== NEVER) this.#heap.push(alarm)
     this.#pending.set(alarm.id, alarm)
-    this.#heap.push(alarm)
-    this.#count(alarm.groupUid, 1)
+    this.#counts.add(alarm)
+    if (alarm.kind === 'pop-orderly') this.#addOrderly(alarm)
+    else if (alarm.kind === 'attempts') this.#attempts.set(queueOf(alarm), alarm)
     this.onChanged()
   }
 
@@ -62,7 +112,8 @@ export class AlarmTable {
     const alarm = this.#pending.get(id)
     if (alarm === undefined) return
     this.#pending.delete(id)
-    this.#count(alarm.groupUid, -1)
+    this.#forget(alarm)
+    if (this.#heap.length > HEAP_SLACK + 2 * this.#pending.size) this.#rebuildHeap()
     this.onChanged()
   }
 
@@ -74,11 +125,35 @@ export class AlarmTable {
     }
   }
 
-  #count(groupUid: number, change: number): void {
-    const count = this.pendingCount(groupUid) + change
-    if (count === 0) this.#countByGroup.delete(groupUid)
-    else this.#countByGroup.set(groupUid, count)
+  #rebuildHeap(): void {
+    const timed = [...this.#pending.values()].filter(({ dueTimestamp }) => dueTimestamp !== NEVER)
+    this.#heap = new TinyQueue(timed, byDue)
   }
+
+  #forget(alarm: Alarm): void {
+    this.#counts.remove(alarm)
+    if (alarm.kind !== 'pop-orderly' && alarm.kind !== 'attempts') return
+    const key = queueOf(alarm)
+    if (this.#attempts.get(key)?.id === alarm.id) this.#attempts.delete(key)
+    const alarms = this.#orderly.get(key)
+    // A newer one may have taken its place: what is set in a commit comes before what is cleared.
+    if (alarms?.get(alarm.queueOffset)?.id !== alarm.id) return
+    alarms.delete(alarm.queueOffset)
+    if (alarms.size === 0) this.#orderly.delete(key)
+  }
+
+  #addOrderly(alarm: Alarm): void {
+    const key = queueOf(alarm)
+    const alarms = this.#orderly.get(key)
+    if (alarms === undefined) this.#orderly.set(key, new Map([[alarm.queueOffset, alarm]]))
+    else alarms.set(alarm.queueOffset, alarm)
+  }
+}
+
+const NO_ALARMS: ReadonlyMap<number, Alarm> = new Map()
+
+function queueOf({ groupUid, queueUid }: Pick<Alarm, 'groupUid' | 'queueUid'>): string {
+  return `${groupUid}@${queueUid}`
 }
 
 function byDue(a: Alarm, b: Alarm): number {

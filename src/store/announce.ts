@@ -20,6 +20,7 @@ export function loadViews(views: Views, state: AppliedState): void {
   for (const [groupUid, queues] of state.offsets) {
     for (const [queueUid, offset] of queues) views.offsets.set(groupUid, queueUid, offset)
   }
+  views.alarms.reserveIds(state.nextAlarmId)
   for (const alarm of state.alarms.values()) views.alarms.set(alarm)
 }
 

@@ -2,8 +2,8 @@
  * The small tables of the index in memory, as far as they are applied: what `apply.ts` reads and changes. They are loaded
  * at open and held against the counts of the summary.
  */
-import type { GroupConfig, TopicConfig } from '../model/topic.ts'
-import type { Alarm } from './fact.ts'
+import type { TopicConfig } from '../model/topic.ts'
+import type { Alarm, StoredGroupConfig } from './fact.ts'
 import type { QueueState } from './row.ts'
 
 /** Where a generation begins. */
@@ -46,7 +46,7 @@ export interface AppliedState {
   trimmedBeforeSeq: number
   trimmedGeneration: number
   readonly topics: Map<number, TopicConfig>
-  readonly groups: Map<number, GroupConfig>
+  readonly groups: Map<number, StoredGroupConfig>
   readonly offsets: Map<number, Map<number, number>>
   readonly alarms: Map<number, Alarm>
   readonly generations: GenerationStart[]

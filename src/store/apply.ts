@@ -7,11 +7,11 @@
  * databases are is kept in the index alone (a row of its own in every slice of the log would make its tables overlap);
  * recovery puts log rows again that the index counts as applied (docs/recovery.md, step 8).
  */
-import type { GroupConfig, TopicConfig } from '../model/topic.ts'
+import type { TopicConfig } from '../model/topic.ts'
 import { encodeAlarm } from './alarm-row.ts'
 import { type AppliedState, summarize } from './applied-state.ts'
 import { applyAppend, applyIdRun, closeRows } from './apply-append.ts'
-import type { Fact } from './fact.ts'
+import type { Fact, StoredGroupConfig } from './fact.ts'
 import * as keys from './keyspace.ts'
 import { encodeGeneration, encodeQueueState, encodeU48 } from './row.ts'
 import { del, put, type Slice } from './slice.ts'
@@ -137,6 +137,6 @@ function offsetsOf(state: AppliedState, groupUid: number): Map<number, number> {
   return queues
 }
 
-function json(fact: { readonly uid: number; readonly config: TopicConfig | GroupConfig }): Buffer {
+function json(fact: { readonly uid: number; readonly config: TopicConfig | StoredGroupConfig }): Buffer {
   return Buffer.from(JSON.stringify({ uid: fact.uid, config: fact.config }))
 }

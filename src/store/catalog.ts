@@ -1,6 +1,7 @@
 /** Topics with their queues, and groups: the memory view of what is committed. */
 import type { MessageQueue } from '../model/message-queue.ts'
-import type { GroupConfig, TopicConfig } from '../model/topic.ts'
+import { defaultGroupConfig, type GroupConfig, type TopicConfig } from '../model/topic.ts'
+import type { StoredGroupConfig } from './fact.ts'
 import { queueIdOf, queueUidOf, topicUidOf } from './keyspace.ts'
 import { QueueLog, type QueueParts } from './queue-log.ts'
 import type { QueueState } from './row.ts'
@@ -103,8 +104,9 @@ export class Catalog {
     if (this.#topics.get(entry.config.topic) === entry) this.#topics.delete(entry.config.topic)
   }
 
-  putGroup(uid: number, config: GroupConfig): void {
-    const entry: GroupEntry = Object.freeze({ uid, config: Object.freeze({ ...config }) })
+  putGroup(uid: number, config: StoredGroupConfig): void {
+    const complete = { ...defaultGroupConfig(config.group), ...config }
+    const entry: GroupEntry = Object.freeze({ uid, config: Object.freeze(complete) })
     this.#groups.set(config.group, entry)
     this.#groupsByUid.set(uid, entry)
     this.reserveUids(0, uid + 1)

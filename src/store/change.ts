@@ -18,6 +18,8 @@ export interface Change {
   }[]
   readonly offsets?: readonly OffsetChange[]
   readonly alarmsSet?: readonly AlarmSpec[]
+  /** Alarms whose numbers were taken beforehand. One that is set already is replaced; its due time stays. */
+  readonly alarmsPut?: readonly Alarm[]
   readonly alarmsCleared?: readonly Alarm[]
   /** Topics created or changed; the catalog shows them after the commit. */
   readonly topics?: readonly TopicConfig[]
@@ -41,7 +43,6 @@ export interface PlanSource {
   readonly catalog: Catalog
   readonly offsets: OffsetTable
   readonly alarms: AlarmTable
-  takeAlarmId(): number
 }
 
 /** The facts of a change, in the order they take effect. Reads the state, changes nothing but the numbering. */
@@ -52,8 +53,9 @@ export function planFacts(change: Change, source: PlanSource): Fact[] {
     ...planGroups(change, source),
     ...(change.offsets ?? []).flatMap((offset) => planOffset(offset, source)),
     ...(change.alarmsSet ?? []).map(
-      (alarm): Fact => ({ type: 'alarm-set', alarm: { ...alarm, id: source.takeAlarmId() } }),
+      (alarm): Fact => ({ type: 'alarm-set', alarm: { ...alarm, id: source.alarms.takeId() } }),
     ),
+    ...(change.alarmsPut ?? []).map((alarm): Fact => ({ type: 'alarm-set', alarm })),
     ...(change.alarmsCleared ?? []).map(clearAlarm),
   ]
 }
@@ -93,9 +95,10 @@ function planOffset({ group, log, offset, force }: OffsetChange, { offsets }: Pl
 }
 
 /** Refused before anything is planned: in the writer it would take down a whole group, with messages of others. */
-function checkNumbers({ offsets = [], alarmsSet = [] }: Change): void {
+function checkNumbers({ offsets = [], alarmsSet = [], alarmsPut = [] }: Change): void {
   for (const { offset } of offsets) checkU48('offset', offset)
   for (const { dueTimestamp } of alarmsSet) checkU48('due timestamp', dueTimestamp)
+  for (const { dueTimestamp } of alarmsPut) checkU48('due timestamp', dueTimestamp)
 }
 
 function checkU48(what: string, value: number): void {

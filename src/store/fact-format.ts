@@ -50,7 +50,7 @@ const FIXED_BYTES: Readonly<Record<number, number>> = {
   [FactType.generation]: 22,
 }
 
-const ALARM_KINDS: readonly AlarmKind[] = ['retry', 'delay', 'transaction', 'pop']
+const ALARM_KINDS: readonly AlarmKind[] = ['retry', 'delay', 'transaction', 'pop', 'pop-orderly', 'attempts']
 const TRIM_HEADER_BYTES = 14
 const QUEUE_MINIMUM_BYTES = 12
 

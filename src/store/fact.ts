@@ -7,7 +7,7 @@
 import type { GroupConfig, TopicConfig } from '../model/topic.ts'
 
 /** What an alarm will do when it is due. */
-export type AlarmKind = 'retry' | 'delay' | 'transaction' | 'pop'
+export type AlarmKind = 'retry' | 'delay' | 'transaction' | 'pop' | 'pop-orderly' | 'attempts'
 
 /** Something that must happen later to a stored message. */
 export interface AlarmSpec {
@@ -16,7 +16,7 @@ export interface AlarmSpec {
   readonly groupUid: number
   readonly queueUid: number
   readonly queueOffset: number
-  /** For a retry: the reconsume times that the redelivered copy will have. */
+  /** For a retry: the reconsume times that the redelivered copy will have. For pops see `invisible-run.ts`; for attempts, how many. */
   readonly attempt: number
 }
 
@@ -31,6 +31,9 @@ export interface QueueMinimum {
   readonly minOffset: number
 }
 
+/** The settings of a group as they are stored: one that an earlier release stored lacks what came later. */
+export type StoredGroupConfig = Partial<GroupConfig> & Pick<GroupConfig, 'group'>
+
 export type Fact =
   /** Messages of one queue; the bytes are a record batch. */
   | { readonly type: 'append'; readonly bytes: Buffer }
@@ -40,7 +43,7 @@ export type Fact =
   | { readonly type: 'alarm-clear'; readonly id: number; readonly dueTimestamp: number }
   | { readonly type: 'topic-put'; readonly uid: number; readonly config: TopicConfig }
   | { readonly type: 'topic-delete'; readonly uid: number }
-  | { readonly type: 'group-put'; readonly uid: number; readonly config: GroupConfig }
+  | { readonly type: 'group-put'; readonly uid: number; readonly config: StoredGroupConfig }
   | { readonly type: 'group-delete'; readonly uid: number }
   /** Ids from first to last, both 16 bytes, ascend through the messages of this frame that have no rows of their own. */
   | { readonly type: 'id-run'; readonly first: Buffer; readonly last: Buffer }

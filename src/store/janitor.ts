@@ -5,6 +5,7 @@
 import type { Clock, Timer } from '../model/clock.ts'
 import { MQError } from '../model/errors.ts'
 import type { EmitEvent, MessageLostEvent } from '../model/events.ts'
+import { parseOffsetOwner } from '../model/offset-owner.ts'
 import type { Views } from './announce.ts'
 import type { AppliedState } from './applied-state.ts'
 import type { Databases } from './databases.ts'
@@ -136,7 +137,7 @@ export class Janitor {
       const group = catalog.groupByUid(groupUid)?.config.group
       if (toOffset === undefined || log === undefined || group === undefined || offset >= toOffset) continue
       const fromOffset = Math.max(offset, log.minOffset)
-      losses.push({ reason: 'retention', queue: log.queue, fromOffset, toOffset, group })
+      losses.push({ reason: 'retention', queue: log.queue, fromOffset, toOffset, ...parseOffsetOwner(group) })
     }
     return losses
   }

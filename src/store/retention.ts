@@ -10,6 +10,7 @@ import type { Catalog } from './catalog.ts'
 import type { Databases } from './databases.ts'
 import type { Fact, QueueMinimum } from './fact.ts'
 import type { GenerationRule } from './frame.ts'
+import { NEVER, offsetsOf } from './invisible-run.ts'
 import {
   logKey,
   purgeKey,
@@ -100,8 +101,12 @@ async function firstOffsetFrom(databases: Databases, log: QueueLog, seq: number)
 
 function holdsPending(source: RetentionSource, trim: TrimFact): boolean {
   const minimums = new Map(trim.minimums.map(({ queueUid, minOffset }) => [queueUid, minOffset]))
-  for (const alarm of source.alarms.values())
-    if (alarm.queueOffset < (minimums.get(alarm.queueUid) ?? 0)) return true
+  for (const alarm of source.alarms.values()) {
+    // What is only remembered is no reason to keep a message: its group may never come for it.
+    if (alarm.dueTimestamp === NEVER) continue
+    const minOffset = minimums.get(alarm.queueUid) ?? 0
+    if (alarm.queueOffset < minOffset && offsetsOf(alarm).some((offset) => offset < minOffset)) return true
+  }
   return false
 }
 

@@ -57,7 +57,6 @@ export class Store {
 
   readonly #status = new StoreStatus((name, event) => this.onEvent(name, event))
   #closing: Promise<void> | undefined
-  #nextAlarmId: number
   /** Resolves when the databases can be read again. */
   #healed: Promise<void> = Promise.resolve()
 
@@ -80,7 +79,6 @@ export class Store {
     const load: LoadPage = (log, offset) => this.#read(() => loadPage(opened.databases, log, offset))
     this.catalog = new Catalog(options.brokerName, { cache: new ReadCache(READ_CACHE_BYTES), load, pool })
     loadViews(this, state)
-    this.#nextAlarmId = state.nextAlarmId
     const frames = new FrameBuilder(clock, generationRule(options.retention), pool, {
       nextSeq,
       generation: state.generations.at(-1)?.generation ?? state.trimmedGeneration,
@@ -168,7 +166,7 @@ export class Store {
     if (this.#status.isOver) throw this.#status.refusal()
     const appends = change.appends ?? []
     for (const { log } of appends) if (log.isClosed) throw topicDeleted(log)
-    const facts = planFacts(change, { ...this.#views(), takeAlarmId: () => this.#nextAlarmId++ })
+    const facts = planFacts(change, this)
     if (facts.length === 0 && appends.length === 0) return
     const closing = (change.topicsDeleted ?? []).flatMap(({ logs }) => logs)
     for (const log of closing) log.isClosed = true
@@ -376,10 +374,6 @@ export class Store {
   #warnSlowDisk(durationMs: number): void {
     const message = `A journal write took ${Math.round(durationMs)} ms; writes leave the main thread for a while.`
     this.onEvent('warning', { code: 'SLOW_DISK', message })
-  }
-
-  #views() {
-    return { catalog: this.catalog, offsets: this.offsets, alarms: this.alarms }
   }
 }
 

@@ -16,10 +16,11 @@ export function ledgerLayer(ledger: Ledger): TestLayer {
   }
 }
 
-/** Writes down what an instance tells of retries and dead letters. */
+/** Writes down what an instance tells of retries, dead letters and dropped messages. */
 export function recordEvents(ledger: Ledger, mq: PocketMQ): void {
   mq.on('retry', (event) => ledger.record({ type: 'retried', ...event }))
   mq.on('dead-letter', (event) => ledger.record({ type: 'dead-lettered', ...event }))
+  mq.on('message-dropped', (event) => ledger.record({ type: 'dropped', ...event }))
 }
 
 function ledgerVerbs(ledger: Ledger, next: Engine): Partial<Engine> {

@@ -72,6 +72,15 @@ export type LedgerEntry = EntryBase &
         readonly reconsumeTimes: number
         readonly reason: string
       }
+    | {
+        readonly type: 'dropped'
+        readonly group: string
+        readonly clientId: string
+        readonly queue: MessageQueue
+        readonly queueOffset: number
+        readonly reconsumeTimes: number
+        readonly reason: string
+      }
     | { readonly type: 'recalled' }
     | { readonly type: 'committed'; readonly producerGroup: string }
     | { readonly type: 'rolled-back'; readonly producerGroup: string }

@@ -5,6 +5,7 @@ import { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
 import { queueKey } from '../model/message-queue.ts'
 import { parseOptions } from '../model/parse-options.ts'
+import type { QueueProgress } from '../model/results.ts'
 import { realTime } from '../model/system-clock.ts'
 import { type InstanceView, whyNotDelivered } from './explain.ts'
 import { type Duration, toMs } from './virtual-clock.ts'
@@ -59,9 +60,18 @@ export async function settle(view: InstanceView, options: SettledOptions): Promi
 async function isOpen({ engine, life }: InstanceView): Promise<boolean> {
   if (life.calls.size > 0 || life.pendingCount('sendMessage') > 0) return true
   for (const group of await groupsWithMembers(engine)) {
-    if ((await engine.consumerProgress(group)).lag > 0) return true
+    if ((await lagging(engine, group)).length > 0) return true
   }
   return false
+}
+
+/** The queues in which a group, or a broadcasting member that is there, has not consumed everything. */
+async function lagging(engine: Engine, group: string): Promise<QueueProgress[]> {
+  const online = await engine.queryConsumerIds(group)
+  const { queues } = await engine.consumerProgress(group)
+  return queues.filter(
+    ({ lag, clientId }) => lag > 0 && (clientId === undefined || online.includes(clientId)),
+  )
 }
 
 async function groupsWithMembers(engine: Engine): Promise<string[]> {
@@ -80,8 +90,7 @@ async function openItems(view: InstanceView): Promise<OpenItem[]> {
 
 async function openItemsOf(view: InstanceView, group: string): Promise<OpenItem[]> {
   const items: OpenItem[] = []
-  const { queues } = await view.engine.consumerProgress(group)
-  for (const { queue, consumerOffset, brokerOffset } of queues) {
+  for (const { queue, consumerOffset, brokerOffset } of await lagging(view.engine, group)) {
     const from = Math.max(consumerOffset, await view.engine.minOffset(queue))
     const to = Math.min(brokerOffset, from + NAMED_COUNT)
     for (let offset = from; offset < to; offset++) {

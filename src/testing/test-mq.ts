@@ -2,6 +2,8 @@
  * A PocketMQ for tests: the same engine, store, journal and recovery as in production, over a disk in memory and under a
  * clock that the test moves.
  */
+import type { LitePullConsumer } from '../consumer/lite-pull-consumer.ts'
+import type { LitePullConsumerOptions } from '../consumer/lite-pull-consumer-options.ts'
 import type { ConsumeResult } from '../consumer/message-listener.ts'
 import type { CloseReport, PushConsumer } from '../consumer/push-consumer.ts'
 import type { PushConsumerOptions } from '../consumer/push-consumer-options.ts'
@@ -81,6 +83,8 @@ export class TestMQ extends PocketMQ {
   readonly #removeAgenda: () => void
   readonly #members = new Set<PushConsumer>()
   #memberCount = 0
+  /** The name that the consumer being made gets. */
+  #nextMemberId: string | undefined
   /** What every fork begins with, until something is written. */
   #template: Promise<MemoryDisk> | undefined
 
@@ -124,9 +128,15 @@ export class TestMQ extends PocketMQ {
   }
 
   override async createPushConsumer(options: PushConsumerOptions): Promise<PushConsumer> {
-    const consumer = await super.createPushConsumer(this.#layered(options))
+    const creating = super.createPushConsumer(this.#layered(options))
+    this.#nextMemberId = undefined
+    const consumer = await creating
     this.#members.add(consumer)
     return consumer
+  }
+
+  override createLitePullConsumer(options: LitePullConsumerOptions): Promise<LitePullConsumer> {
+    return super.createLitePullConsumer({ suspendMs: SUSPEND_MS, ...options })
   }
 
   /** Closes as a PocketMQ does; what close waits for, such as a listener that hangs, gets the time that it takes. */
@@ -199,7 +209,7 @@ export class TestMQ extends PocketMQ {
     if (typeof options?.listener !== 'function') return options
     const { life, session } = this.#life
     const { group, consumeTimeoutMs = CONSUME_TIMEOUT_MS } = options
-    const clientId = options.clientId ?? `${group}-${++this.#memberCount}`
+    const clientId = options.clientId ?? this.#nameMember(group)
     const isBatch = options.consumeMessageBatchMaxSize !== undefined
     const listen = options.listener as (
       input: unknown,
@@ -218,7 +228,18 @@ export class TestMQ extends PocketMQ {
         consumeTimeoutMs,
       })
     const { suspendMs = SUSPEND_MS } = options
-    return { ...options, clientId, suspendMs, listener } as PushConsumerOptions
+    return { ...options, suspendMs, listener } as PushConsumerOptions
+  }
+
+  /** A name that can be read, and that counts as no name of its own: a broadcasting member does not come back under it. */
+  #nameMember(group: string): string {
+    this.#memberCount += 1
+    this.#nextMemberId = `${group}-${this.#memberCount}`
+    return this.#nextMemberId
+  }
+
+  protected override nextClientId(): string {
+    return this.#nextMemberId ?? super.nextClientId()
   }
 }
 

@@ -3,7 +3,7 @@ import { Admin } from '../../src/admin/admin.ts'
 import { ConsumeResult } from '../../src/consumer/message-listener.ts'
 import type { MQErrorCode } from '../../src/model/errors.ts'
 import type { MessageView } from '../../src/model/message.ts'
-import { Permission } from '../../src/model/topic.ts'
+import { defaultGroupConfig, Permission } from '../../src/model/topic.ts'
 import { type ClientHost, openHost, openShop } from '../helpers/client-host.ts'
 import { mqError } from '../helpers/expect-error.ts'
 
@@ -75,9 +75,8 @@ describe('Groups', () => {
     const admin = new Admin(await openHost())
     await admin.createGroup({ group: 'billing', retryQueueNums: 2 })
     await admin.createGroup({ group: 'billing', consumeEnable: false })
-    expect(await admin.groups()).toEqual([
-      { group: 'billing', consumeEnable: false, consumeBroadcastEnable: true, retryQueueNums: 2 },
-    ])
+    const billing = { ...defaultGroupConfig('billing'), consumeEnable: false, retryQueueNums: 2 }
+    expect(await admin.groups()).toEqual([billing])
   })
 
   test('are gone when they are deleted', async () => {
@@ -218,12 +217,7 @@ describe('Offsets', () => {
     ['an offset of one queue', { offset: 1, queueId: 0 }, 1],
   ])('of a group can be set to %s', async (_, to, expected) => {
     const host = await openShop()
-    await host.broker.createGroup({
-      group: 'billing',
-      consumeEnable: true,
-      consumeBroadcastEnable: true,
-      retryQueueNums: 1,
-    })
+    await host.broker.createGroup(defaultGroupConfig('billing'))
     for (const body of ['a', 'b', 'c']) {
       await host.send([body])
       await host.clock.advance(1000)
@@ -235,12 +229,7 @@ describe('Offsets', () => {
 
   test('of one queue can be set alone', async () => {
     const host = await openShop(2)
-    await host.broker.createGroup({
-      group: 'billing',
-      consumeEnable: true,
-      consumeBroadcastEnable: true,
-      retryQueueNums: 1,
-    })
+    await host.broker.createGroup(defaultGroupConfig('billing'))
     await host.send(['a'], {}, 0)
     await host.send(['b'], {}, 1)
     await new Admin(host).resetOffset({ group: 'billing', topic: 'orders', offset: 'max', queueId: 1 })

@@ -144,6 +144,13 @@ describe('Queues by configuration', () => {
     )
   })
 
+  test('leave the retry topic to all members, unless they name a queue of it', () => {
+    const retries = [0, 1].map((queueId) => ({ topic: '%RETRY%g', brokerName: 'broker-a', queueId }))
+    const silent = allocateByConfig(queuesOf(1))
+    expect(vector(silent, retries, idsOf(3))).toBe('C0=0 C1=1 C2=none')
+    expect(vector(allocateByConfig([retries[1]!]), retries, idsOf(2))).toBe('C0=1 C1=1')
+  })
+
   test('must be an array', () => {
     expect(() => allocateByConfig(undefined as never)).toThrow(mqError('INVALID_PARAMETER') as Error)
   })

@@ -24,7 +24,9 @@ describe('The settings of a broker', () => {
 
   test.each([
     [{ brokerName: 'no spaces' }, 'brokerName'],
-    [{ brokerName: 'a@b' }, 'brokerName'],
+    [{ brokerName: 'a@b@c' }, 'brokerName'],
+    [{ brokerName: 'a@' }, 'brokerName'],
+    [{ brokerName: 'x'.repeat(128) }, 'brokerName'],
     [{ defaultTopicQueueNums: 0 }, 'defaultTopicQueueNums'],
     [{ defaultTopicQueueNums: 65_537 }, 'defaultTopicQueueNums'],
     [{ deadLetterPermission: 1 }, 'deadLetterPermission'],

@@ -35,6 +35,18 @@ describe('The offset of a group', () => {
     expect(await shop.broker.queryConsumerOffset('billing', shop.queue())).toBe(7)
   })
 
+  test('falls when the application goes back itself', async () => {
+    const shop = await openFilled()
+    await shop.broker.updateConsumerOffset('billing', shop.queue(), 7)
+    await Promise.all([
+      shop.broker.updateConsumerOffset('billing', shop.queue(), 9),
+      shop.broker.updateConsumerOffset('billing', shop.queue(), 4, true),
+    ])
+    expect(await shop.broker.queryConsumerOffset('billing', shop.queue())).toBe(4)
+    await shop.broker.updateConsumerOffset('billing', shop.queue(), 5)
+    expect(await shop.broker.queryConsumerOffset('billing', shop.queue())).toBe(5)
+  })
+
   test('is each group’s own', async () => {
     const shop = await openFilled()
     await shop.join({ group: 'shipping' })

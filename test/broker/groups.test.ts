@@ -1,15 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import type { GroupConfig } from '../../src/model/topic.ts'
+import { defaultGroupConfig, type GroupConfig } from '../../src/model/topic.ts'
 import { openBroker, openShop } from './set-up.ts'
 
 function settings(changes: Partial<GroupConfig> = {}): GroupConfig {
-  return {
-    group: 'billing',
-    consumeEnable: true,
-    consumeBroadcastEnable: true,
-    retryQueueNums: 1,
-    ...changes,
-  }
+  return { ...defaultGroupConfig('billing'), ...changes }
 }
 
 describe('The first consumer of a group', () => {
@@ -133,6 +127,23 @@ describe('A member whose subscriptions differ from the others', () => {
     const shop = await openShop()
     await shop.join({ group: 'shipping', topics: { orders: 'sent' } })
     expect(shop.events('warning')).toEqual([])
+  })
+})
+
+describe('ensureGroup', () => {
+  test('makes a group with its retry topic and without a member', async () => {
+    const { broker } = await openBroker()
+    await Promise.all([broker.ensureGroup('billing'), broker.ensureGroup('billing')])
+    expect(await broker.queryGroups()).toEqual([settings()])
+    expect((await broker.queryRoute('%RETRY%billing')).readQueues).toHaveLength(1)
+    expect(await broker.queryConsumerIds('billing')).toEqual([])
+  })
+
+  test('leaves a group as it is, also one that is being made', async () => {
+    const { broker } = await openBroker()
+    const custom = settings({ consumeEnable: false, retryQueueNums: 3 })
+    await Promise.all([broker.createGroup(custom), broker.ensureGroup('billing')])
+    expect(await broker.queryGroups()).toEqual([custom])
   })
 })
 

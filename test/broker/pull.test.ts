@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { MQError } from '../../src/model/errors.ts'
 import { javaHashCode } from '../../src/model/java-hash.ts'
 import { parseTagExpression } from '../../src/model/subscription.ts'
-import { Permission } from '../../src/model/topic.ts'
+import { defaultGroupConfig, Permission } from '../../src/model/topic.ts'
 import { bodies, openBroker, openShop, type TestBroker, watchPromise } from './set-up.ts'
 
 /** A queue with offsets 3 to 7 left, as after retention: tags a a b b b. */
@@ -174,8 +174,7 @@ describe('A pull is refused', () => {
 
   test('for a group that may not consume', async () => {
     const shop = await openShop()
-    const settings = { group: 'billing', consumeBroadcastEnable: true, retryQueueNums: 1 }
-    await shop.broker.createGroup({ ...settings, consumeEnable: false })
+    await shop.broker.createGroup({ ...defaultGroupConfig('billing'), consumeEnable: false })
     await expect(shop.pull()).rejects.toMatchObject({ code: 'NO_PERMISSION' })
   })
 
@@ -360,12 +359,7 @@ describe('A pull that may wait', () => {
   test('is refused when its group may no longer consume', async () => {
     const shop = await openShop()
     const pulling = shop.pull({ suspendMs: 15_000 })
-    const settings = {
-      group: 'billing',
-      consumeEnable: false,
-      consumeBroadcastEnable: true,
-      retryQueueNums: 1,
-    }
+    const settings = { ...defaultGroupConfig('billing'), consumeEnable: false }
     await Promise.all([
       expect(pulling).rejects.toMatchObject({ code: 'NO_PERMISSION' }),
       shop.broker.createGroup(settings),

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { delayOfLevel, parseDelayLevels } from '../../src/model/delay-levels.ts'
 import { MQError } from '../../src/model/errors.ts'
 import { parseTagExpression } from '../../src/model/subscription.ts'
-import { Permission } from '../../src/model/topic.ts'
+import { defaultGroupConfig, Permission } from '../../src/model/topic.ts'
 import { openShop, type TestBroker } from './set-up.ts'
 
 const RETRY_TOPIC = '%RETRY%billing'
@@ -145,12 +145,7 @@ describe('A failed message', () => {
 
   test('goes to a random one of the retry queues', async () => {
     const shop = await openWithMessage()
-    await shop.broker.createGroup({
-      group: 'billing',
-      consumeEnable: true,
-      consumeBroadcastEnable: true,
-      retryQueueNums: 4,
-    })
+    await shop.broker.createGroup({ ...defaultGroupConfig('billing'), retryQueueNums: 4 })
     await shop.fail(await shop.view())
     await shop.clock.advance(10_000)
     // The random source of the set-up always answers the middle.
@@ -190,12 +185,7 @@ describe('A dead letter', () => {
 
   test('is made at once when the group has no retry queue, where RocketMQ drops the message', async () => {
     const shop = await openWithMessage()
-    await shop.broker.createGroup({
-      group: 'silent',
-      consumeEnable: true,
-      consumeBroadcastEnable: true,
-      retryQueueNums: 0,
-    })
+    await shop.broker.createGroup({ ...defaultGroupConfig('silent'), retryQueueNums: 0 })
     expect(await shop.fail(await shop.view(), { group: 'silent' })).toMatchObject({ outcome: 'dead-letter' })
     expect((await shop.view('%DLQ%silent')).text()).toBe('order 42')
   })

@@ -7,24 +7,31 @@ import { Signal } from '../helpers/signal.ts'
 
 const queue = { topic: 'orders', brokerName: 'a', queueId: 0 }
 
-function setUp(committedOffset = 0) {
+function setUp(committedOffset = 0, mayGoBack = false) {
   const clock = new ManualClock()
   const source = { queue, committableOffset: 0 }
   const updates: number[] = []
   const errors: MQError[] = []
   const answers: (() => Promise<void>)[] = []
-  const updateConsumerOffset = (_group: string, _queue: unknown, offset: number): Promise<void> => {
+  const back: number[] = []
+  const updateConsumerOffset = (
+    _group: string,
+    _queue: unknown,
+    offset: number,
+    mayGoBack?: boolean,
+  ): Promise<void> => {
     updates.push(offset)
+    if (mayGoBack === true) back.push(offset)
     return answers.shift()?.() ?? Promise.resolve()
   }
   const engine = { clock, updateConsumerOffset } as unknown as Engine
   const host = { engine, group: 'billing', onError: (error: MQError) => errors.push(error) }
-  const keeper = new OffsetKeeper(host, source, committedOffset)
+  const keeper = new OffsetKeeper(host, source, committedOffset, mayGoBack)
   const progress = (offset: number): void => {
     source.committableOffset = offset
     keeper.onProgress()
   }
-  return { clock, keeper, progress, updates, errors, answers }
+  return { clock, keeper, progress, updates, back, errors, answers }
 }
 
 describe('An offset keeper', () => {
@@ -131,5 +138,51 @@ describe('An offset keeper', () => {
     await clock.advance(10_000)
     expect(updates).toEqual([1])
     expect(clock.timerCount).toBe(0)
+  })
+
+  test('commits what the application says, back or forth, after what is under way', async () => {
+    const { clock, keeper, progress, updates, back, answers } = setUp()
+    const stored = new Signal()
+    answers.push(() => stored.promise)
+    progress(8)
+    await clock.settle()
+    const commits = [keeper.commit(3), keeper.commit(5)]
+    await clock.settle()
+    expect(updates).toEqual([8])
+    stored.resolve()
+    await Promise.all(commits)
+    expect([updates.slice(0, 3), back]).toEqual([[8, 3, 5], [3]])
+  })
+
+  test('lets its own commits wait for what the application says', async () => {
+    const { clock, keeper, progress, updates, answers } = setUp()
+    const stored = new Signal()
+    answers.push(() => stored.promise)
+    const committing = keeper.commit(3)
+    await clock.settle()
+    progress(5)
+    await clock.settle()
+    expect(updates).toEqual([3])
+    stored.resolve()
+    await committing
+    await clock.settle()
+    expect(updates).toEqual([3, 5])
+  })
+
+  test('rejects what the application says and could not be stored, and goes on', async () => {
+    const { keeper, updates, errors, answers } = setUp()
+    answers.push(() => Promise.reject(new MQError('SYSTEM_ERROR', 'no')))
+    await expect(keeper.commit(4)).rejects.toThrow('no')
+    await keeper.commit(4)
+    expect([updates, errors]).toEqual([[4, 4], []])
+  })
+
+  test('of a source that begins where the application wants may go back with its first commit only', async () => {
+    const { clock, progress, back, updates } = setUp(-1, true)
+    progress(2)
+    await clock.settle()
+    progress(4)
+    await clock.settle()
+    expect([updates, back]).toEqual([[2, 4], [2]])
   })
 })

@@ -26,6 +26,18 @@ describe('A process queue', () => {
     expect(committable).toEqual([5, 6, 6, 9])
   })
 
+  test('knows the offset of the first message that is not started, also when its ring is full', () => {
+    const processQueue = processQueueAt(7)
+    expect(processQueue.unstartedOffset).toBe(7)
+    const offsets = Array.from({ length: 64 }, (_, i) => 10 + i)
+    processQueue.append(messagesAt(...offsets), 90)
+    expect(processQueue.unstartedOffset).toBe(10)
+    processQueue.take(3)
+    expect(processQueue.unstartedOffset).toBe(13)
+    processQueue.take(61)
+    expect(processQueue.unstartedOffset).toBe(90)
+  })
+
   test('may commit what lies behind filtered messages once all before is finished', () => {
     const processQueue = processQueueAt(0)
     processQueue.append(messagesAt(3, 17), 40)
@@ -87,6 +99,34 @@ describe('A process queue', () => {
     expect(processQueue.takeAgain()).toBe(true)
     processQueue.finish(0)
     expect([processQueue.committableOffset, processQueue.runningCount]).toEqual([2, 0])
+  })
+
+  test('starts again what was put back, as it looks then, and moves no offset by that', () => {
+    const processQueue = processQueueAt(0)
+    processQueue.append(messagesAt(0, 1, 2), 3)
+    processQueue.take(2)
+    processQueue.finish(0)
+    processQueue.replace(1, { queueOffset: 1, storeSize: 100, reconsumeTimes: 1 } as MessageView)
+    processQueue.putBack(1)
+    expect([processQueue.nextSequence, processQueue.waitingCount, processQueue.runningCount]).toEqual([
+      1, 2, 0,
+    ])
+    expect(processQueue.committableOffset).toBe(1)
+    expect(processQueue.take(5)).toBe(2)
+    expect(processQueue.messageAt(1).reconsumeTimes).toBe(1)
+    processQueue.finish(1)
+    processQueue.finish(2)
+    expect([processQueue.committableOffset, processQueue.unfinishedBytes]).toEqual([3, 0])
+  })
+
+  test('is at rest when the last that ran is put back', async () => {
+    const processQueue = processQueueAt(0)
+    processQueue.append(messagesAt(0), 1)
+    processQueue.take(1)
+    const idle = processQueue.drop()
+    processQueue.putBack(1)
+    await idle
+    expect(processQueue.committableOffset).toBe(0)
   })
 
   test('agrees with a plain list, whatever is appended, taken and finished', () => {

@@ -275,9 +275,11 @@ describe('Offsets set from outside', () => {
       },
     })
     const seen: string[] = []
-    await host.consumer({ listener: (message) => void seen.push(message.text()) })
+    const starting = host.consumer({ listener: (message) => void seen.push(message.text()) })
+    await host.clock.settle()
     await reset(host, 3)
     asked.resolve()
+    await starting
     await host.clock.settle()
     expect(seen).toEqual(['3', '4'])
   })

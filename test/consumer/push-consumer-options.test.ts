@@ -27,11 +27,38 @@ describe('The settings of a push consumer', () => {
       suspendMs: 15_000,
       pullThresholdForQueue: 1000,
       pullThresholdSizeForQueueBytes: 100 * 1024 * 1024,
+      suspendCurrentQueueTimeMs: 1000,
+      pullIntervalMs: 0,
       consumeConcurrentlyMaxSpan: 2000,
       allocateStrategy: allocateAveragely,
       closeTimeoutMs: 10_000,
       listener: { kind: 'single', listen: listener },
     })
+  })
+
+  test.each([
+    ['concurrent', {}, 16],
+    ['orderly', { mode: 'orderly' }, Number.POSITIVE_INFINITY],
+    ['orderly with a bound', { mode: 'orderly', maxReconsumeTimes: 3 }, 3],
+    ['broadcasting', { messageModel: 'broadcasting' }, 0],
+    [
+      'broadcasting, with a bound that means nothing',
+      { messageModel: 'broadcasting', maxReconsumeTimes: 3 },
+      0,
+    ],
+    ['broadcasting with retries', { messageModel: 'broadcasting', broadcastFailure: 'retry' }, 16],
+    ['broadcasting orderly', { messageModel: 'broadcasting', mode: 'orderly' }, Number.POSITIVE_INFINITY],
+    [
+      'broadcasting orderly that drops',
+      { messageModel: 'broadcasting', mode: 'orderly', broadcastFailure: 'drop' },
+      0,
+    ],
+  ])('give a message its retries: %s', (_, options, expected) => {
+    expect(parse(options).maxReconsumeTimes).toBe(expected)
+  })
+
+  test('subscribe a broadcasting member to no retry topic', () => {
+    expect([...parse({ messageModel: 'broadcasting' }).subscriptions.keys()]).toEqual(['orders'])
   })
 
   test('are frozen', () => {
@@ -73,8 +100,20 @@ describe('The settings of a push consumer', () => {
       'string',
     ],
     ['its own retry topic', { subscriptions: { '%RETRY%billing': '*' } }, 'INVALID_PARAMETER', 'anyway'],
-    ['orderly mode', { mode: 'orderly' }, 'UNSUPPORTED', 'orderly'],
-    ['broadcasting', { messageModel: 'broadcasting' }, 'UNSUPPORTED', 'broadcasting'],
+    ['a broadcast failure in a group', { broadcastFailure: 'drop' }, 'INVALID_PARAMETER', 'broadcasting'],
+    ['too short a rest', { suspendCurrentQueueTimeMs: 9 }, 'INVALID_PARAMETER', 'suspendCurrentQueueTimeMs'],
+    ['too long a rest', { suspendCurrentQueueTimeMs: 30_001 }, 'INVALID_PARAMETER', 'suspendCurrentQueue'],
+    ['a rate without a span', { rateLimit: { messages: 1 } }, 'INVALID_PARAMETER', 'rateLimit.perMs'],
+    [
+      'no messages at all',
+      { rateLimit: { messages: 0, perMs: 1 } },
+      'INVALID_PARAMETER',
+      'rateLimit.messages',
+    ],
+    ['a hook that hooks nothing', { consumeHooks: [{ name: 'idle' }] }, 'INVALID_PARAMETER', 'before() or'],
+    ['a hook that is no function', { consumeHooks: [{ before: 1 }] }, 'INVALID_PARAMETER', 'before() or'],
+    ['no messages of all queues', { pullThresholdForTopic: 0 }, 'INVALID_PARAMETER', 'pullThresholdForTopic'],
+    ['a negative pause', { pullIntervalMs: -1 }, 'INVALID_PARAMETER', 'pullIntervalMs'],
     ['an unknown mode', { mode: 'parallel' }, 'INVALID_PARAMETER', 'mode'],
     ['a misspelt option', { concurency: 5 }, 'INVALID_PARAMETER', "'concurrency'"],
     ['no concurrency', { concurrency: 0 }, 'INVALID_PARAMETER', 'concurrency'],

@@ -275,8 +275,8 @@ describe('A push consumer', () => {
     await expect(host.consumer({ listener: () => undefined, group: 'no spaces' })).rejects.toEqual(
       mqError('INVALID_PARAMETER'),
     )
-    await expect(host.consumer({ listener: () => undefined, mode: 'orderly' })).rejects.toEqual(
-      mqError('UNSUPPORTED'),
+    await expect(host.consumer({ listener: () => undefined, broadcastFailure: 'retry' })).rejects.toEqual(
+      mqError('INVALID_PARAMETER', 'broadcasting'),
     )
     expect(await host.broker.queryGroups()).toEqual([])
   })

@@ -43,3 +43,40 @@ describe('Where a group starts', () => {
     expect((await start(engineWith({ min: 3, max: 10 }), wish, '%RETRY%billing')).offset).toBe(3)
   })
 })
+
+describe('Where a broadcasting member starts', () => {
+  const memberStart = (engine: Engine, consumeFromWhere: ConsumeFromWhere, isNewQueue = false) => {
+    const queue = { topic: 'orders', brokerName: 'a', queueId: 0 }
+    const wish = { consumeFromWhere, consumeTimestamp: 175, offsetOwner: 'printer' }
+    return findStart(engine, 'billing', queue, wish, isNewQueue)
+  }
+
+  test.each(wishes)('is its stored offset, whatever it wishes: %s', async (wish) => {
+    const engine = engineWith({ min: 0, max: 10, stored: 6 })
+    expect(await memberStart(engine, wish, true)).toEqual({ offset: 6, isStored: true })
+  })
+
+  test('is asked for under its own name', async () => {
+    const asked: unknown[] = []
+    const engine = engineWith({ min: 0, max: 10 })
+    engine.queryConsumerOffset = async (...question) => {
+      asked.push(question[2])
+      return undefined
+    }
+    await memberStart(engine, 'LAST_OFFSET')
+    await start(engine, 'LAST_OFFSET')
+    expect(asked).toEqual(['printer', undefined])
+  })
+
+  test.each<[ConsumeFromWhere, number]>([
+    ['LAST_OFFSET', 10],
+    ['FIRST_OFFSET', 0],
+    ['TIMESTAMP', 8],
+  ])('is where it wishes, on a young queue too: %s', async (wish, offset) => {
+    expect(await memberStart(engineWith({ min: 0, max: 10 }), wish)).toEqual({ offset, isStored: false })
+  })
+
+  test.each(wishes)('is the beginning of a queue that came into being under its eyes: %s', async (wish) => {
+    expect((await memberStart(engineWith({ min: 0, max: 10 }), wish, true)).offset).toBe(0)
+  })
+})

@@ -73,4 +73,18 @@ describe('The budget of a turn', () => {
     await clock.settle()
     expect(turns.count).toBe(0)
   })
+
+  test('measures exactly while there is little to measure, and cheaply when there is much', async () => {
+    const { clock, budget } = setUp()
+    clock.nowMs = 5
+    expect(budget.readMs()).toBe(5)
+    clock.nowMs = 7
+    expect(budget.readMs()).toBe(7)
+    const looks = clock.looks
+    for (let i = 0; i < 1000; i++) budget.readMs()
+    expect(clock.looks - looks).toBeLessThanOrEqual(16)
+    await clock.settle()
+    clock.nowMs = 90
+    expect(budget.readMs()).toBe(90)
+  })
 })

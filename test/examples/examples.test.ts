@@ -10,8 +10,12 @@ const LONGEST_MS = 60_000
 /** Every example, with the line that it ends with. */
 const LAST_LINES: Readonly<Record<string, string>> = {
   'batch.ts': 'received 50003 messages, up to 32 at a time',
+  'broadcasting.ts': 'the display got 17, 18',
   'flights.ts': 'every count is right',
   'hello.ts': 'received hello',
+  'lite-pull.ts': 'the loop ended after 6 messages',
+  'orderly.ts': 'every order went through its steps in order',
+  'pull.ts': 'waited for: the last one',
   'query.ts': 'orders holds 2 messages in 4 queues',
   'retry-and-dead-letter.ts': 'in the dead-letter queue: broken order with key o-2',
 }

@@ -6,7 +6,12 @@ import { onTestFinished } from 'vitest'
 import type { AdminHost } from '../../src/admin/admin.ts'
 import { Broker } from '../../src/broker/broker.ts'
 import { parseBrokerOptions } from '../../src/broker/broker-options.ts'
-import { type ConsumerHost, PushConsumer } from '../../src/consumer/push-consumer.ts'
+import type { ConsumerHost } from '../../src/consumer/consumer-host.ts'
+import { LitePullConsumer } from '../../src/consumer/lite-pull-consumer.ts'
+import type { LitePullConsumerOptions } from '../../src/consumer/lite-pull-consumer-options.ts'
+import { PullConsumer } from '../../src/consumer/pull-consumer.ts'
+import type { PullConsumerOptions } from '../../src/consumer/pull-consumer-options.ts'
+import { PushConsumer } from '../../src/consumer/push-consumer.ts'
 import type { PushConsumerOptions } from '../../src/consumer/push-consumer-options.ts'
 import type { RandomSource } from '../../src/model/clock.ts'
 import type { Engine } from '../../src/model/engine.ts'
@@ -113,6 +118,16 @@ export class ClientHost implements ProducerHost, ConsumerHost, AdminHost {
       subscriptions: { orders: '*' },
       ...options,
     } as PushConsumerOptions)
+  }
+
+  /** A lite pull consumer of the topic `orders` in the group `billing`, unless the options say otherwise. */
+  lite(options: Partial<LitePullConsumerOptions> = {}): Promise<LitePullConsumer> {
+    return LitePullConsumer.start(this, { group: 'billing', subscriptions: { orders: '*' }, ...options })
+  }
+
+  /** A pull consumer of the group `billing`, unless the options say otherwise. */
+  puller(options: Partial<PullConsumerOptions> = {}): Promise<PullConsumer> {
+    return PullConsumer.start(this, { group: 'billing', ...options })
   }
 
   /** Sends messages with these bodies to one queue of `orders`, as one batch. */

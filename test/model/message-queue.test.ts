@@ -16,6 +16,7 @@ test('The key of a queue is equal exactly when the queues are equal', () => {
     queue('a|', 'x', 1),
     queue('a', 'x1', 1),
     queue('b', 'x', 1),
+    queue('a', 'x@1', 1),
   ]
   expect(new Set(others.map(queueKey)).size).toBe(others.length)
 })

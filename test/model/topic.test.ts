@@ -98,12 +98,14 @@ describe('Settings', () => {
     expect(Permission).toEqual({ NONE: 0, WRITE: 2, READ: 4, READ_WRITE: 6 })
   })
 
-  test('of a new group let it consume, with one retry queue', () => {
+  test('of a new group let it consume, with one retry queue and 16 retries, in no special order', () => {
     expect(defaultGroupConfig('billing')).toEqual({
       group: 'billing',
       consumeEnable: true,
       consumeBroadcastEnable: true,
       retryQueueNums: 1,
+      consumeMessageOrderly: false,
+      retryMaxTimes: 16,
     })
   })
 })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { AlarmTable } from '../../src/store/alarm-table.ts'
 import type { Alarm } from '../../src/store/fact.ts'
+import { NEVER } from '../../src/store/invisible-run.ts'
 
 function alarm(id: number, dueTimestamp: number, groupUid = 1): Alarm {
   return { id, dueTimestamp, kind: 'retry', groupUid, queueUid: 65_536, queueOffset: id, attempt: 1 }
@@ -50,6 +51,24 @@ describe('The alarm table', () => {
     expect(table.size).toBe(1)
   })
 
+  test('finds the attempts of a queue, the last that were set, and counts them as nothing that waits', () => {
+    const table = new AlarmTable()
+    const attempts = (id: number, queueUid = 65_536): Alarm => {
+      return { ...alarm(id, NEVER), kind: 'attempts', queueUid, attempt: id }
+    }
+    expect(table.attempts(1, 65_536)).toBeUndefined()
+    table.set(attempts(1))
+    table.set(attempts(2, 65_537))
+    table.set(attempts(3))
+    table.clear(1)
+    expect(table.attempts(1, 65_536)?.id).toBe(3)
+    expect(table.attempts(1, 65_537)?.id).toBe(2)
+    expect(table.attempts(2, 65_536)).toBeUndefined()
+    expect([table.pendingCount(1), table.nextDueTimestamp()]).toEqual([0, undefined])
+    table.clear(3)
+    expect(table.attempts(1, 65_536)).toBeUndefined()
+  })
+
   test('takes clearing twice, or of something unknown, as nothing', () => {
     const table = new AlarmTable()
     table.set(alarm(1, 10))
@@ -94,4 +113,84 @@ describe('The alarm table', () => {
       }),
     )
   })
+})
+
+describe('An alarm that is set again', () => {
+  test('takes the place of the one with its number', () => {
+    const table = new AlarmTable()
+    const run: Alarm = { ...alarm(1, 10), kind: 'pop', attempt: 0b111 }
+    table.set(run)
+    table.set(alarm(2, 10))
+    expect(table.invisibleCount(1)).toBe(3)
+    table.set({ ...run, attempt: 0b101 })
+    expect(table.due(10, 9)).toEqual([{ ...run, attempt: 0b101 }, alarm(2, 10)])
+    expect(table.due(10, 9)).toHaveLength(2)
+    expect([table.size, table.invisibleCount(1), table.pendingCount(1)]).toEqual([2, 2, 1])
+    table.clear(1)
+    expect([table.size, table.invisibleCount(1), table.pendingCount(1)]).toEqual([1, 0, 1])
+    expect(table.get(1)).toBeUndefined()
+  })
+})
+
+describe('Numbers of alarms', () => {
+  test('ascend, and go on behind those that were given before', () => {
+    const table = new AlarmTable()
+    expect([table.takeId(), table.takeId()]).toEqual([1, 2])
+    table.reserveIds(10)
+    table.reserveIds(5)
+    expect(table.nextId).toBe(10)
+    expect(table.takeId()).toBe(10)
+  })
+})
+
+describe('Alarms of FIFO groups', () => {
+  function row(id: number, queueOffset: number, dueTimestamp = 10, groupUid = 1): Alarm {
+    return { ...alarm(id, dueTimestamp, groupUid), kind: 'pop-orderly', queueOffset, attempt: 1 }
+  }
+
+  test('are found by group and queue, and then by offset', () => {
+    const table = new AlarmTable()
+    for (const each of [row(1, 5), row(2, 6), row(3, 5, 10, 2)]) table.set(each)
+    expect([...table.orderly(1, 65_536)]).toEqual([
+      [5, row(1, 5)],
+      [6, row(2, 6)],
+    ])
+    expect(table.orderly(1, 65_537).size).toBe(0)
+    table.clear(1)
+    table.clear(2)
+    expect(table.orderly(1, 65_536).size).toBe(0)
+    expect(table.orderly(2, 65_536).size).toBe(1)
+  })
+
+  test('give way to a newer one of their offset, which stays when they are cleared', () => {
+    const table = new AlarmTable()
+    table.set(row(1, 5))
+    table.set(row(2, 5, 20))
+    table.clear(1)
+    expect([...table.orderly(1, 65_536).values()]).toEqual([row(2, 5, 20)])
+  })
+
+  test('that only remember something are never due', () => {
+    const table = new AlarmTable()
+    table.set(row(1, 5, NEVER))
+    expect(table.nextDueTimestamp()).toBeUndefined()
+    expect(table.due(Number.POSITIVE_INFINITY, 9)).toEqual([])
+    expect([table.size, table.invisibleCount(1)]).toEqual([1, 0])
+    table.set(row(2, 6))
+    expect(table.invisibleCount(1)).toBe(1)
+    expect(idsOf(table.due(NEVER, 9))).toEqual([2])
+  })
+})
+
+test('Alarms that come and go in great numbers keep their order, and leave nothing behind', () => {
+  const table = new AlarmTable()
+  const kept = [alarm(0, 500), alarm(1, 700), { ...alarm(2, 600), dueTimestamp: NEVER }]
+  for (const each of kept) table.set(each)
+  for (let id = 3; id < 3000; id++) {
+    table.set(alarm(id, 1000 - (id % 700)))
+    table.clear(id)
+    expect(table.nextDueTimestamp()).toBe(500)
+  }
+  expect(idsOf(table.due(10_000, 9))).toEqual([0, 1])
+  expect(table.size).toBe(3)
 })

@@ -49,7 +49,7 @@ const batch = fc.record({
 const alarm = fc.record({
   id: u48,
   dueTimestamp: u48,
-  kind: fc.constantFrom('retry', 'delay', 'transaction', 'pop'),
+  kind: fc.constantFrom('retry', 'delay', 'transaction', 'pop', 'pop-orderly', 'attempts'),
   groupUid: u32,
   queueUid: u48,
   queueOffset: u48,

@@ -132,11 +132,11 @@ describe('The bytes of a fact', () => {
     expect(bytes.subarray(5)).toEqual(encodeFact({ type: 'id-run', first: ids[0], last: ids[1] }))
   })
 
-  test('alarm kinds have the numbers 0 to 3', () => {
-    const kinds = (['retry', 'delay', 'transaction', 'pop'] as const).map(
+  test('alarm kinds have the numbers 0 to 5', () => {
+    const kinds = (['retry', 'delay', 'transaction', 'pop', 'pop-orderly', 'attempts'] as const).map(
       (kind) => encodeFact({ type: 'alarm-set', alarm: { ...alarm, kind } })[8 + 12],
     )
-    expect(kinds).toEqual([0, 1, 2, 3])
+    expect(kinds).toEqual([0, 1, 2, 3, 4, 5])
   })
 })
 

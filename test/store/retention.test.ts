@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { NEVER } from '../../src/store/invisible-run.ts'
 import { generationRule } from '../../src/store/retention.ts'
 import { mqError } from '../helpers/expect-error.ts'
 import { diskBytes, openShop, openStore, type TestStore, temporaryDirectory } from './set-up.ts'
@@ -99,6 +100,23 @@ describe('Retention by age', () => {
         toOffset: shop.log().minOffset,
       },
     ])
+  })
+
+  test('waits for messages that were received and may come back, but not for what is only remembered', async () => {
+    const shop = await openShop(1, { retention: byAge })
+    const group = await shop.createGroup()
+    for (let i = 0; i < 3; i++) await shop.send(`m${i}`)
+    const place = { groupUid: group.uid, queueUid: shop.log().uid }
+    const run = { id: 1, kind: 'pop', dueTimestamp: never, ...place, queueOffset: 0, attempt: 0b101 } as const
+    await shop.store.commit({ alarmsPut: [run] })
+    await shop.clock.advance(HOUR)
+    await sendHourly(shop, 40)
+    await shop.store.trim()
+    expect(shop.log().minOffset).toBe(0)
+    const row = { id: 2, kind: 'pop-orderly', dueTimestamp: NEVER, ...place, queueOffset: 1, attempt: 1 } as const
+    await shop.store.commit({ alarmsPut: [row], alarmsCleared: [run] })
+    await shop.store.trim()
+    expect(shop.log().minOffset).toBeGreaterThan(2)
   })
 
   test('waits for a retry that still needs an old message', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { defaultGroupConfig, type GroupConfig } from '../../src/model/topic.ts'
 import type { QueueLog } from '../../src/store/queue-log.ts'
 import { mqError } from '../helpers/expect-error.ts'
 import { openShop, openStore, temporaryDirectory } from './set-up.ts'
@@ -253,6 +254,33 @@ describe('Reopening', () => {
     })
     expect(shop.store.offsets.get(shop.group(), shop.log('orders', 3))).toBe(1)
     expect(shop.store.alarms.due(9, 10)).toEqual([{ ...alarm, id: 1 }])
+  })
+
+  test('has an alarm that was replaced as it was last', async () => {
+    const shop = await openStore({ storage: 'disk', path: await temporaryDirectory() })
+    await shop.createTopic()
+    await shop.createGroup()
+    await shop.sendBatch(['a', 'b', 'c'])
+    const place = { groupUid: shop.group().uid, queueUid: shop.log().uid, queueOffset: 0 }
+    const run = { id: shop.store.alarms.takeId(), kind: 'pop', dueTimestamp: 9000, ...place, attempt: 0b111 } as const
+    await shop.store.commit({ alarmsPut: [run] })
+    await shop.store.flush()
+    await shop.store.commit({ alarmsPut: [{ ...run, attempt: 0b100 }] })
+    await shop.reopen()
+    expect(shop.store.alarms.due(9000, 10)).toEqual([{ ...run, attempt: 0b100 }])
+    expect(shop.store.alarms.takeId()).toBe(run.id + 1)
+    expect(shop.store.alarms.invisibleCount(shop.group().uid)).toBe(1)
+    await shop.expectSound()
+  })
+
+  test('completes the settings of a group that an earlier release stored', async () => {
+    const shop = await openStore({ storage: 'disk', path: await temporaryDirectory() })
+    const old = { group: 'old', consumeEnable: false, consumeBroadcastEnable: true, retryQueueNums: 3 }
+    await shop.store.commit({ groups: [old as GroupConfig] })
+    const complete = { ...defaultGroupConfig('old'), ...old }
+    expect(shop.group('old').config).toEqual(complete)
+    await shop.reopen()
+    expect(shop.group('old').config).toEqual(complete)
   })
 
   test('never gives the identity of a deleted topic or group to another', async () => {

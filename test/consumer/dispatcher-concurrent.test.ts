@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { ConsumeCounts } from '../../src/consumer/consume-counts.ts'
 import { ConcurrentDispatcher } from '../../src/consumer/dispatcher-concurrent.ts'
 import { ProcessQueue } from '../../src/consumer/process-queue.ts'
 import type { MessageView } from '../../src/model/message.ts'
@@ -14,7 +15,9 @@ test('A dispatcher goes on after something in it threw', () => {
     listener: { kind: 'single', listen: ({ queueOffset }) => void seen.push(queueOffset) },
     concurrency: 1,
     consumeTimeoutMs: 1000,
-    sendBack: () => undefined,
+    counts: new ConsumeCounts(),
+    hooks: undefined,
+    failures: { fate: '', fail: () => undefined, stop: () => undefined },
     onWarning: () => undefined,
   })
   const broken = new ProcessQueue(queue, 0, () => undefined)

@@ -1,0 +1,56 @@
+/**
+ * Failed messages of a broadcasting member. A retry topic would bring them to all members, so there is none: a message
+ * is dropped, as in RocketMQ, or stays where it is and is delivered again to this member alone.
+ */
+import type { Clock } from '../model/clock.ts'
+import type { EmitEvent } from '../model/events.ts'
+import type { ConsumeCounts } from './consume-counts.ts'
+import { dropMessage } from './drop-message.ts'
+import type { FailureTaker } from './failure-taker.ts'
+import type { ProcessQueue } from './process-queue.ts'
+import { REDELIVERY_DELAY_MS, Redeliveries, type Redelivery } from './redeliveries.ts'
+
+export interface BroadcastFailuresHost {
+  readonly clock: Clock
+  readonly group: string
+  readonly clientId: string
+  /** How often a message is delivered again before it is dropped. */
+  readonly maxReconsumeTimes: number
+  readonly counts: ConsumeCounts
+  readonly emit: EmitEvent
+  redeliver(due: readonly Redelivery[]): void
+}
+
+export class BroadcastFailures implements FailureTaker {
+  readonly fate: string
+  readonly #host: BroadcastFailuresHost
+  readonly #redeliveries: Redeliveries
+
+  constructor(host: BroadcastFailuresHost) {
+    this.#host = host
+    this.fate = host.maxReconsumeTimes === 0 ? 'is dropped' : 'is delivered again later'
+    this.#redeliveries = new Redeliveries(host.clock, (due) => host.redeliver(due))
+  }
+
+  /** Delay levels belong to the retry topic; only -1, the wish for no further attempt, means something here. */
+  fail(queue: ProcessQueue, sequence: number, delayLevel: number, reason: string): void {
+    const { maxReconsumeTimes } = this.#host
+    const message = queue.messageAt(sequence)
+    const isSpent = message.reconsumeTimes >= maxReconsumeTimes || delayLevel < 0
+    if (isSpent || queue.isDiscarded) {
+      if (!queue.isDiscarded) dropMessage(this.#host, message, reason)
+      queue.finish(sequence)
+      return
+    }
+    const { clock, group, emit } = this.#host
+    const { topic, messageId } = message
+    const reconsumeTimes = message.reconsumeTimes + 1
+    const dueTimestamp = clock.now() + REDELIVERY_DELAY_MS
+    emit('retry', { group, topic, messageId, reconsumeTimes, dueTimestamp, reason })
+    this.#redeliveries.add(queue, sequence)
+  }
+
+  stop(): void {
+    this.#redeliveries.stop()
+  }
+}

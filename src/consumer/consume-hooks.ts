@@ -1,0 +1,85 @@
+/** Hooks around the listener (RocketMQ `ConsumeMessageHook`): for tracing and measuring. They watch and cannot change anything. */
+import { MQError } from '../model/errors.ts'
+import type { Logger } from '../model/logger.ts'
+import type { MessageView } from '../model/message.ts'
+import type { MessageQueue } from '../model/message-queue.ts'
+
+/** What a hook is told before a call of the listener (RocketMQ `ConsumeMessageContext`). */
+export interface ConsumeHookContext {
+  readonly group: string
+  readonly clientId: string
+  /** The queue that the messages lie in; for retries, a queue of the retry topic. */
+  readonly queue: MessageQueue
+  /** What the listener gets: one message, or those of a batch. */
+  readonly messages: readonly MessageView[]
+}
+
+/** How a call of the listener ended (RocketMQ `ConsumeReturnType`). */
+export interface ConsumeHookOutcome {
+  /**
+   * - `SUCCESS`: it succeeded.
+   * - `FAILED`: it answered a failure, or something that is no answer.
+   * - `EXCEPTION`: it threw or rejected.
+   * - `TIME_OUT`: it took longer than `consumeTimeoutMs`, or than the closing consumer waited.
+   */
+  readonly status: 'SUCCESS' | 'FAILED' | 'EXCEPTION' | 'TIME_OUT'
+  /** Why it failed, in words; absent when it succeeded. */
+  readonly reason?: string | undefined
+  /** How long it ran, in milliseconds. */
+  readonly durationMs: number
+}
+
+/**
+ * Is called around every call of the listener. For each `before` there is one `after`, with the same context object, so
+ * that a `WeakMap` can carry something from one to the other. What a hook throws is logged and ignored.
+ */
+export interface ConsumeHook {
+  /** How logs name it. Default `'hook'`. */
+  readonly name?: string | undefined
+  /** The listener is about to be called. */
+  before?(context: ConsumeHookContext): void
+  /** The listener has settled, or its answer no longer counts. */
+  after?(context: ConsumeHookContext, outcome: ConsumeHookOutcome): void
+}
+
+export interface HookHost {
+  readonly group: string
+  readonly clientId: string
+  readonly logger: Logger
+}
+
+export class HookRunner {
+  readonly #hooks: readonly ConsumeHook[]
+  readonly #host: HookHost
+
+  constructor(hooks: readonly ConsumeHook[], host: HookHost) {
+    this.#hooks = hooks
+    this.#host = host
+  }
+
+  before(queue: MessageQueue, messages: readonly MessageView[]): ConsumeHookContext {
+    const { group, clientId } = this.#host
+    const context = Object.freeze({ group, clientId, queue, messages })
+    for (const hook of this.#hooks) this.#run(hook, () => hook.before?.(context))
+    return context
+  }
+
+  after(context: ConsumeHookContext, outcome: ConsumeHookOutcome): void {
+    const told = Object.freeze(outcome)
+    for (const hook of this.#hooks) this.#run(hook, () => hook.after?.(context, told))
+  }
+
+  /** An `async` hook is not waited for, but its rejection must not reach the process either. */
+  #run(hook: ConsumeHook, call: () => unknown): void {
+    try {
+      const result = call()
+      if (result instanceof Promise) result.catch((error: unknown) => this.#log(hook, error))
+    } catch (error) {
+      this.#log(hook, error)
+    }
+  }
+
+  #log({ name = 'hook' }: ConsumeHook, error: unknown): void {
+    this.#host.logger.warn(`The ${name} of '${this.#host.group}' failed and is ignored.`, MQError.from(error))
+  }
+}

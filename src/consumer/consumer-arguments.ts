@@ -1,0 +1,54 @@
+/** Checks of what applications hand to the methods of consumers. By hand, since some are called for every few messages. */
+import { invalidParameter } from '../model/errors.ts'
+import type { MessageQueue } from '../model/message-queue.ts'
+import { checkTopicName } from '../model/topic.ts'
+
+/** Refuses what names no queue; keys beyond those of a queue are let pass. */
+export function checkQueue(queue: unknown): asserts queue is MessageQueue {
+  if (typeof queue !== 'object' || queue === null)
+    throw invalidParameter(
+      'The queue must be { topic, brokerName, queueId }, as receipts and messages have it.',
+    )
+  const { topic, brokerName, queueId } = queue as Partial<MessageQueue>
+  checkTopicName(topic)
+  if (typeof brokerName !== 'string' || brokerName === '')
+    throw invalidParameter(`The queue's brokerName must be a name, not ${String(brokerName)}.`)
+  checkNaturalNumber("queue's queueId", queueId)
+}
+
+/** Refuses what is no list of queues, or an empty one. */
+export function checkQueues(queues: unknown): readonly MessageQueue[] {
+  if (!Array.isArray(queues) || queues.length === 0)
+    throw invalidParameter('Give the message queues as an array that is not empty.')
+  for (const queue of queues) checkQueue(queue)
+  return queues
+}
+
+/** Refuses what is no offset, count or time. */
+export function checkNaturalNumber(what: string, value: unknown): asserts value is number {
+  if (Number.isSafeInteger(value) && (value as number) >= 0) return
+  throw invalidParameter(`The ${what} must be a whole number from 0 on, not ${String(value)}.`)
+}
+
+/** Milliseconds to wait, also without end. */
+export function checkTimeout(value: unknown): asserts value is number {
+  if (typeof value === 'number' && value >= 0) return
+  throw invalidParameter(`timeoutMs must not be negative and must be a number, not ${String(value)}.`)
+}
+
+export function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return
+  throw invalidParameter('The signal must be an AbortSignal.')
+}
+
+/** Refuses options of a method that it does not know, and what is no options at all. */
+export function checkKnown<Options extends object>(
+  options: Options,
+  ...known: (keyof Options & string)[]
+): Options {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw invalidParameter(`Give the options as an object, such as { ${known[0]}: 1000 }.`)
+  const unknown = Object.keys(options).find((key) => !(known as string[]).includes(key))
+  if (unknown === undefined) return options
+  throw invalidParameter(`There is no option '${unknown}'; there is ${known.join(', ')}.`)
+}

@@ -1,0 +1,71 @@
+/** What the options of all consumers have in common. */
+import { z } from 'zod'
+import type { AllocateStrategy } from '../allocate/allocate.ts'
+import { allocateAveragely } from '../allocate/averagely.ts'
+import type { Clock } from '../model/clock.ts'
+import { invalidParameter } from '../model/errors.ts'
+import { SAFE_INTEGER_MAX } from '../model/limits.ts'
+import { type MessageFilter, parseExpression } from '../model/subscription.ts'
+import { checkGroupName, checkTopicName } from '../model/topic.ts'
+import type { ConsumeFromWhere, StartWish } from './start-offset.ts'
+
+interface StartOptions {
+  readonly consumeFromWhere: ConsumeFromWhere
+  readonly consumeTimestamp?: number | undefined
+}
+
+/** RocketMQ refuses this group, since two applications that left the name out would become one group. */
+const DEFAULT_GROUP = 'DEFAULT_CONSUMER'
+/** Before the consumer was made: the default start for `consumeFromWhere: 'TIMESTAMP'` (RocketMQ). */
+const DEFAULT_CONSUME_AGE_MS = 30 * 60_000
+
+const isFunction = (value: unknown): boolean => typeof value === 'function'
+const isStrategy = (value: unknown): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  'allocate' in value &&
+  isFunction(value.allocate) &&
+  'name' in value
+
+/** Fields of every consumer's schema. */
+export const memberShape = {
+  group: z.string(),
+  signal: z.instanceof(AbortSignal).optional(),
+  clientId: z.string().trim().min(1).max(255).optional(),
+  allocateStrategy: z
+    .custom<AllocateStrategy>(isStrategy, 'must have a name and allocate()')
+    .default(allocateAveragely),
+}
+
+/** Fields of the schema of consumers that begin by themselves. */
+export const startShape = {
+  consumeFromWhere: z.enum(['LAST_OFFSET', 'FIRST_OFFSET', 'TIMESTAMP']).default('LAST_OFFSET'),
+  consumeTimestamp: z.int().min(0).max(SAFE_INTEGER_MAX).optional(),
+}
+
+/** Refuses what cannot be the group of consumers. */
+export function checkConsumerGroup(group: string): void {
+  checkGroupName(group)
+  if (group === DEFAULT_GROUP)
+    throw invalidParameter(`The group '${DEFAULT_GROUP}' is reserved; choose another name.`)
+}
+
+/** Topic to filter; throws `INVALID_PARAMETER` or `SUBSCRIPTION_PARSE_FAILED`. */
+export function parseSubscriptions(
+  subscriptions: Readonly<Record<string, unknown>>,
+): Map<string, MessageFilter> {
+  const filters = new Map<string, MessageFilter>()
+  for (const [topic, expression] of Object.entries(subscriptions)) {
+    checkTopicName(topic)
+    filters.set(topic, parseExpression(expression))
+  }
+  if (filters.size === 0)
+    throw invalidParameter("subscriptions: name at least one topic, such as { orders: '*' }.")
+  return filters
+}
+
+/** Where to begin without an offset, with the default time filled in. */
+export function startWishOf(options: StartOptions, clock: Clock): StartWish {
+  const consumeTimestamp = options.consumeTimestamp ?? clock.now() - DEFAULT_CONSUME_AGE_MS
+  return { consumeFromWhere: options.consumeFromWhere, consumeTimestamp }
+}

@@ -1,0 +1,54 @@
+/** Puts together what runs the listener: by mode the dispatcher, by message model what becomes of failed messages. */
+import type { Engine } from '../model/engine.ts'
+import type { MQError } from '../model/errors.ts'
+import type { EmitEvent } from '../model/events.ts'
+import { BroadcastFailures } from './broadcast-failures.ts'
+import type { ConsumeCounts } from './consume-counts.ts'
+import { HookRunner } from './consume-hooks.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import { ConcurrentDispatcher } from './dispatcher-concurrent.ts'
+import { OrderlyDispatcher } from './dispatcher-orderly.ts'
+import { GroupInPlaceFailures, MemberInPlaceFailures } from './in-place-failures.ts'
+import type { CompletePushConsumerOptions } from './push-consumer-options.ts'
+import type { Redelivery } from './redeliveries.ts'
+import { SendBack } from './send-back.ts'
+
+/** What a consumer lends to its dispatcher. */
+export interface DispatcherOwner {
+  readonly engine: Engine
+  readonly clientId: string
+  readonly counts: ConsumeCounts
+  readonly emit: EmitEvent
+  onError(error: MQError): void
+}
+
+export function createDispatcher(options: CompletePushConsumerOptions, owner: DispatcherOwner): Dispatcher {
+  const { mode, messageModel } = options
+  const { engine, emit } = owner
+  const shared = {
+    ...options,
+    ...owner,
+    clock: engine.clock,
+    hooks: hooksOf(options, owner),
+    onWarning: (event: Parameters<typeof emit<'warning'>>[1]) => emit('warning', event),
+  }
+  if (mode === 'orderly') {
+    const Failures = messageModel === 'broadcasting' ? MemberInPlaceFailures : GroupInPlaceFailures
+    return new OrderlyDispatcher({ ...shared, failures: new Failures(shared) })
+  }
+  const Failures = messageModel === 'broadcasting' ? BroadcastFailures : SendBack
+  const redeliver = (due: readonly Redelivery[]): void => dispatcher.redeliver(due)
+  const dispatcher: ConcurrentDispatcher = new ConcurrentDispatcher({
+    ...shared,
+    failures: new Failures({ ...shared, redeliver }),
+  })
+  return dispatcher
+}
+
+function hooksOf(
+  { group, consumeHooks }: CompletePushConsumerOptions,
+  { engine, clientId }: DispatcherOwner,
+): HookRunner | undefined {
+  if (consumeHooks.length === 0) return undefined
+  return new HookRunner(consumeHooks, { group, clientId, logger: engine.logger })
+}

@@ -1,0 +1,44 @@
+/**
+ * What runs the listener, in whichever mode: pull loops offer what they have fetched, and the dispatcher decides when each
+ * message is delivered and what its end means.
+ */
+import type { Clock } from '../model/clock.ts'
+import type { MQError } from '../model/errors.ts'
+import type { WarningEvent } from '../model/events.ts'
+import type { ConsumeCounts } from './consume-counts.ts'
+import type { HookRunner } from './consume-hooks.ts'
+import type { BatchMessageListener, MessageListener } from './message-listener.ts'
+import type { ProcessQueue } from './process-queue.ts'
+import type { RateLimit } from './rate-limiter.ts'
+
+/** The listener in the form that the options ask for. */
+export type Listener =
+  | { readonly kind: 'single'; readonly listen: MessageListener }
+  | { readonly kind: 'batch'; readonly listen: BatchMessageListener; readonly maxCount: number }
+
+/** What every dispatcher needs of its consumer. */
+export interface DispatcherHost {
+  readonly clock: Clock
+  readonly group: string
+  readonly listener: Listener
+  readonly concurrency: number
+  readonly consumeTimeoutMs: number
+  readonly rateLimit?: RateLimit | undefined
+  readonly counts: ConsumeCounts
+  /** Absent when the application has no hooks: then nothing is done for them. */
+  readonly hooks: HookRunner | undefined
+  onWarning(event: WarningEvent): void
+}
+
+export interface Dispatcher {
+  readonly isPaused: boolean
+  /** Calls of the listener that have not settled. */
+  readonly runningCount: number
+  /** This queue has messages to start. */
+  offer(queue: ProcessQueue): void
+  /** Starts nothing more until `resume`. */
+  pause(): void
+  resume(): void
+  /** Starts nothing more and lets no answer count from now on. */
+  abandonAll(reason: MQError): void
+}

@@ -1,0 +1,11 @@
+/** Where failed messages go when their order does not matter: each message model has its own way. */
+import type { ProcessQueue } from './process-queue.ts'
+
+export interface FailureTaker {
+  /** What becomes of a failed message, as the end of a sentence. */
+  readonly fate: string
+  /** Takes over a running message, and finishes it in its queue as soon as nothing is lost any more. */
+  fail(queue: ProcessQueue, sequence: number, delayLevel: number, reason: string): void
+  /** Nothing is delivered again after this. */
+  stop(): void
+}

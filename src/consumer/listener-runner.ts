@@ -1,0 +1,149 @@
+/**
+ * Calls the listener and learns, once for each call, how it ended: what dispatchers of all modes share.
+ *
+ * Every call costs one context and, if the listener is asynchronous, one `then`; nothing else is made for it.
+ */
+import { MQError } from '../model/errors.ts'
+import type { MessageView } from '../model/message.ts'
+import { DeliveryContext } from './consume-context.ts'
+import type { ConsumeHookOutcome } from './consume-hooks.ts'
+import { Delivery, type DeliveryEnd } from './delivery.ts'
+import type { DispatcherHost } from './dispatcher.ts'
+import { reasonOfAnswer, reasonOfError } from './failure-reason.ts'
+import { ListenerWatchdog } from './listener-watchdog.ts'
+import type { ProcessQueue } from './process-queue.ts'
+import type { TurnBudget } from './turn-budget.ts'
+
+/** What a dispatcher makes of the calls. */
+export interface DeliveryOwner {
+  /** The listener settled; without a reason it succeeded. The delivery is used again afterwards. */
+  settled(delivery: Delivery, reason: string | undefined): void
+  /** The listener did not settle within `consumeTimeoutMs`. */
+  overdue(delivery: Delivery, reason: MQError): void
+  /** A call has ended and all that it causes has begun: another one may start. */
+  goOn(): void
+}
+
+export class ListenerRunner implements DeliveryEnd {
+  readonly #host: DispatcherHost
+  readonly #owner: DeliveryOwner
+  readonly #budget: TurnBudget
+  readonly #watchdog: ListenerWatchdog
+
+  /** Every delivery in use or free, but for the abandoned. */
+  readonly #deliveries = new Set<Delivery>()
+  readonly #free: Delivery[] = []
+  #runningCount = 0
+
+  constructor(host: DispatcherHost, owner: DeliveryOwner, budget: TurnBudget) {
+    this.#host = host
+    this.#owner = owner
+    this.#budget = budget
+    this.#watchdog = new ListenerWatchdog(
+      host.clock,
+      host.consumeTimeoutMs,
+      () => this.#deliveries,
+      (delivery) => this.#expire(delivery),
+    )
+  }
+
+  /** Calls that have not settled, but for the abandoned. */
+  get runningCount(): number {
+    return this.#runningCount
+  }
+
+  /** Calls the listener with messages that were taken from a queue. */
+  run(queue: ProcessQueue, firstSequence: number, count: number): void {
+    const first = queue.messageAt(firstSequence)
+    const delivery = this.#free.pop() ?? this.#newDelivery()
+    const context = new DeliveryContext(queue.queue, first)
+    delivery.start(queue, firstSequence, count, context, this.#budget.nowMs)
+    this.#runningCount += 1
+    this.#watchdog.onStarted()
+    if (this.#host.hooks !== undefined) this.#callHooksBefore(delivery)
+    try {
+      const answer = this.#call(delivery, first)
+      if (answer instanceof Promise) answer.then(delivery.onAnswer, delivery.onError)
+      else if (isThenable(answer)) Promise.resolve(answer).then(delivery.onAnswer, delivery.onError)
+      else this.answered(delivery, answer)
+    } catch (error) {
+      this.threw(delivery, error)
+    }
+  }
+
+  answered(delivery: Delivery, answer: unknown): void {
+    if (!delivery.isRunning) return
+    const reason = reasonOfAnswer(answer)
+    this.#end(delivery, reason === undefined ? 'SUCCESS' : 'FAILED', reason)
+  }
+
+  threw(delivery: Delivery, error: unknown): void {
+    if (delivery.isRunning) this.#end(delivery, 'EXCEPTION', reasonOfError(error))
+  }
+
+  /** Lets the answer of a delivery count no more. */
+  abandon(delivery: Delivery, reason: MQError): void {
+    this.#stopCounting(delivery, 'TIME_OUT', reason.message)
+    this.#deliveries.delete(delivery)
+    delivery.context.abort(reason)
+  }
+
+  abandonAll(reason: MQError): void {
+    this.#watchdog.stop()
+    for (const delivery of this.#deliveries) if (delivery.isRunning) this.abandon(delivery, reason)
+  }
+
+  #end(delivery: Delivery, status: ConsumeHookOutcome['status'], reason: string | undefined): void {
+    this.#stopCounting(delivery, delivery.isOverdue ? 'TIME_OUT' : status, reason)
+    this.#owner.settled(delivery, reason)
+    this.#free.push(delivery)
+    this.#owner.goOn()
+  }
+
+  #stopCounting(delivery: Delivery, status: ConsumeHookOutcome['status'], reason: string | undefined): void {
+    const durationMs = Math.max(0, this.#budget.readMs() - delivery.startedMs)
+    delivery.isRunning = false
+    this.#runningCount -= 1
+    this.#host.counts.consumeDurationMs += durationMs
+    const { hookContext } = delivery
+    if (hookContext !== undefined) this.#host.hooks?.after(hookContext, { status, reason, durationMs })
+  }
+
+  #expire(delivery: Delivery): void {
+    const { group, consumeTimeoutMs, counts } = this.#host
+    const text = `A listener of '${group}' did not settle within ${consumeTimeoutMs} ms.`
+    counts.timedOutCount += delivery.count
+    this.#owner.overdue(delivery, new MQError('CONSUME_MSG_TIMEOUT', text))
+  }
+
+  #call(delivery: Delivery, first: MessageView): unknown {
+    const { listener } = this.#host
+    if (listener.kind === 'single') return listener.listen(first, delivery.context)
+    return listener.listen(messagesOf(delivery), delivery.context)
+  }
+
+  #callHooksBefore(delivery: Delivery): void {
+    delivery.hookContext = this.#host.hooks?.before(delivery.queue.queue, messagesOf(delivery))
+  }
+
+  #newDelivery(): Delivery {
+    const delivery = new Delivery(this)
+    this.#deliveries.add(delivery)
+    return delivery
+  }
+}
+
+/** How many of a batch its listener acknowledged; none when the index is nonsense. */
+export function acknowledgedCount({ context: { ackIndex }, count }: Delivery): number {
+  return ackIndex >= count - 1 ? count : Math.max(0, Math.trunc(ackIndex) + 1 || 0)
+}
+
+function messagesOf({ queue, firstSequence, count }: Delivery): readonly MessageView[] {
+  return Object.freeze(Array.from({ length: count }, (_, i) => queue.messageAt(firstSequence + i)))
+}
+
+function isThenable(answer: unknown): answer is PromiseLike<unknown> {
+  return (
+    typeof answer === 'object' && answer !== null && 'then' in answer && typeof answer.then === 'function'
+  )
+}

@@ -1,0 +1,53 @@
+/** What a push consumer lends to its pull loops: how to fetch, and whose offsets to keep. */
+import type { Engine } from '../model/engine.ts'
+import type { MQError } from '../model/errors.ts'
+import type { EmitEvent } from '../model/events.ts'
+import type { ConsumeCounts } from './consume-counts.ts'
+import { startWishOf } from './consumer-options.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import { OffsetKeeper } from './offset-keeper.ts'
+import { PullLimits } from './pull-limits.ts'
+import type { PullLoopHost } from './pull-loop.ts'
+import type { CompletePushConsumerOptions } from './push-consumer-options.ts'
+
+export interface LoopOwner {
+  readonly engine: Engine
+  readonly clientId: string
+  readonly counts: ConsumeCounts
+  readonly dispatcher: Dispatcher
+  readonly emit: EmitEvent
+  /** How many queues the consumer has now. */
+  queueCount(): number
+  onError(error: MQError): void
+}
+
+export function pushLoopHost(options: CompletePushConsumerOptions, owner: LoopOwner): PullLoopHost {
+  const { group, mode, messageModel, pullBatchSize, suspendMs, pullIntervalMs } = options
+  const { engine, clientId, counts, dispatcher, emit, onError } = owner
+  const isShared = messageModel === 'clustering'
+  const offsetOwner = isShared ? undefined : clientId
+  const keeperHost = { engine, group, offsetOwner, onError }
+  const limits = new PullLimits(options)
+  const host: PullLoopHost = {
+    engine,
+    group,
+    dispatcher,
+    startWish: { ...startWishOf(options, engine.clock), offsetOwner },
+    pullBatchSize,
+    suspendMs,
+    pullIntervalMs,
+    get limits() {
+      return limits.of(owner.queueCount())
+    },
+    createKeeper: (source, committedOffset) => new OffsetKeeper(keeperHost, source, committedOffset),
+    onPulled: (messageCount, durationMs) => counts.countPull(messageCount, durationMs),
+    onError,
+  }
+  // Offsets that are stored are watched where messages are removed; of others nobody else knows.
+  if (!isShared && options.clientId === undefined) {
+    host.onSkipped = (queue, fromOffset, toOffset) =>
+      emit('message-lost', { reason: 'retention', queue, fromOffset, toOffset, group, clientId })
+  }
+  if (mode === 'orderly' && isShared) host.queryAttempts = (queue) => engine.queryAttempts(group, queue)
+  return host
+}

@@ -1,0 +1,53 @@
+/** Messages that failed and stay where they are: set aside now, delivered again after a while, by one timer for all. */
+import type { Clock, Timer } from '../model/clock.ts'
+import { AttemptedMessage } from './attempted-message.ts'
+import type { ProcessQueue } from './process-queue.ts'
+
+/** How long a message rests until it is delivered again (RocketMQ `submitConsumeRequestLater`). */
+export const REDELIVERY_DELAY_MS = 5000
+
+/** A message that waits to be delivered again. */
+export interface Redelivery {
+  readonly queue: ProcessQueue
+  readonly sequence: number
+  /** Monotonic time. */
+  readonly dueMs: number
+}
+
+export class Redeliveries {
+  readonly #clock: Clock
+  readonly #redeliver: (due: readonly Redelivery[]) => void
+  /** In the order of their due times, since all rest equally long. */
+  readonly #resting: Redelivery[] = []
+  #timer: Timer | undefined
+
+  constructor(clock: Clock, redeliver: (due: readonly Redelivery[]) => void) {
+    this.#clock = clock
+    this.#redeliver = redeliver
+  }
+
+  /** Sets a running message aside, with one more failed attempt. Of a queue that is on its way out it is left to others. */
+  add(queue: ProcessQueue, sequence: number): void {
+    queue.replace(sequence, AttemptedMessage.failed(queue.messageAt(sequence)))
+    queue.setAside()
+    if (queue.isDropped) return
+    this.#resting.push({ queue, sequence, dueMs: this.#clock.monotonicMs() + REDELIVERY_DELAY_MS })
+    this.#timer ??= this.#clock.setTimer(REDELIVERY_DELAY_MS, this.#onTimer)
+  }
+
+  /** Nothing is delivered again after this. */
+  stop(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    this.#resting.length = 0
+  }
+
+  readonly #onTimer = (): void => {
+    const nowMs = this.#clock.monotonicMs()
+    const dueCount = this.#resting.findIndex(({ dueMs }) => dueMs > nowMs)
+    const due = this.#resting.splice(0, dueCount === -1 ? this.#resting.length : dueCount)
+    const [next] = this.#resting
+    this.#timer = next === undefined ? undefined : this.#clock.setTimer(next.dueMs - nowMs, this.#onTimer)
+    this.#redeliver(due)
+  }
+}

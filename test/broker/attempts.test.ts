@@ -1,0 +1,116 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { openHost } from '../helpers/client-host.ts'
+import { ManualClock } from '../helpers/manual-clock.ts'
+import { openBroker, openShop, type TestBroker } from './set-up.ts'
+
+const DAY = 86_400_000
+
+/** A shop whose group has failed to consume the first of three messages twice. */
+async function failedShop(place = {}): Promise<TestBroker> {
+  const shop = await openShop({}, place)
+  for (const body of ['a', 'b', 'c']) await shop.send({ body })
+  await shop.broker.updateAttempts('billing', shop.queue(), { queueOffset: 0, reconsumeTimes: 2 })
+  return shop
+}
+
+describe('The attempts of the message that a queue waits for', () => {
+  test('are known to the group that made them, until its offset has passed the message', async () => {
+    const { broker, queue, store } = await failedShop()
+    expect(await broker.queryAttempts('billing', queue())).toEqual({ queueOffset: 0, reconsumeTimes: 2 })
+    await broker.updateConsumerOffset('billing', queue(), 0)
+    expect(await broker.queryAttempts('billing', queue())).toBeDefined()
+    await broker.updateConsumerOffset('billing', queue(), 1)
+    expect(await broker.queryAttempts('billing', queue())).toBeUndefined()
+    expect(store.alarms.size).toBe(0)
+  })
+
+  test('are one number for each queue: the last one', async () => {
+    const { broker, queue, store } = await failedShop()
+    await broker.updateAttempts('billing', queue(), { queueOffset: 0, reconsumeTimes: 3 })
+    await broker.updateAttempts('billing', queue(), { queueOffset: 1, reconsumeTimes: 1 })
+    expect(await broker.queryAttempts('billing', queue())).toEqual({ queueOffset: 1, reconsumeTimes: 1 })
+    expect(store.alarms.size).toBe(1)
+  })
+
+  test('are not remembered for a message that the group has passed', async () => {
+    const { broker, queue } = await failedShop()
+    await broker.updateConsumerOffset('billing', queue(), 2)
+    await broker.updateAttempts('billing', queue(), { queueOffset: 1, reconsumeTimes: 1 })
+    expect(await broker.queryAttempts('billing', queue())).toBeUndefined()
+  })
+
+  test('of the next message survive the offset that passes the one before, whichever is stored first', async () => {
+    const { broker, queue } = await failedShop()
+    await Promise.all([
+      broker.updateAttempts('billing', queue(), { queueOffset: 1, reconsumeTimes: 1 }),
+      broker.updateConsumerOffset('billing', queue(), 1),
+    ])
+    expect(await broker.queryAttempts('billing', queue())).toEqual({ queueOffset: 1, reconsumeTimes: 1 })
+  })
+
+  test('are over when the offset is set from outside, wherever to', async () => {
+    const { broker, queue } = await failedShop()
+    await broker.resetConsumerOffset('billing', 'orders', new Map([[0, 0]]))
+    expect(await broker.queryAttempts('billing', queue())).toBeUndefined()
+  })
+
+  test('survive a restart, and damage nothing in the eyes of the check', async () => {
+    const path = await mkdtemp(join(tmpdir(), 'pocketmq-attempts-'))
+    onTestFinished(() => rm(path, { recursive: true, force: true }))
+    const clock = new ManualClock()
+    const before = await failedShop({ path, clock })
+    await before.close()
+    const { broker, queue } = await openBroker({}, { path, clock })
+    expect(await broker.queryAttempts('billing', queue())).toEqual({ queueOffset: 0, reconsumeTimes: 2 })
+    expect((await broker.check()).problems).toEqual([])
+  })
+
+  test('go with their group and with their topic, which loses nobody anything', async () => {
+    const shop = await failedShop()
+    await shop.broker.unregisterConsumer('billing', 'c1')
+    await shop.broker.deleteGroup('billing')
+    expect(shop.store.alarms.size).toBe(0)
+    const other = await failedShop()
+    await other.broker.deleteTopic('orders')
+    expect(other.store.alarms.size).toBe(0)
+    expect(other.events('message-lost')).toEqual([])
+  })
+
+  test('are no retry that waits, and never become due', async () => {
+    const { broker, store, clock } = await failedShop()
+    expect((await broker.consumerProgress('billing')).pendingRetryCount).toBe(0)
+    expect(store.alarms.nextDueTimestamp()).toBeUndefined()
+    await clock.advance(60_000)
+    expect(store.alarms.size).toBe(1)
+  })
+
+  test('do not keep retention from its work', async () => {
+    const never = Number.POSITIVE_INFINITY
+    const host = await openHost({
+      store: { retention: { maxAgeMs: DAY, maxBytes: never, intervalMs: never } },
+    })
+    await host.createTopic()
+    await host.broker.ensureGroup('billing')
+    await host.send(['a'])
+    await host.broker.updateAttempts('billing', host.queue(), { queueOffset: 0, reconsumeTimes: 1 })
+    await host.clock.advance(3 * DAY)
+    await host.send(['b'])
+    await host.clock.advance(3 * DAY)
+    await host.store.trim()
+    expect(await host.broker.minOffset(host.queue())).toBe(1)
+  })
+
+  test('are refused for groups and queues that do not exist', async () => {
+    const { broker, queue } = await failedShop()
+    const attempts = { queueOffset: 0, reconsumeTimes: 1 }
+    const noGroup = { code: 'SUBSCRIPTION_GROUP_NOT_EXIST' }
+    await expect(broker.updateAttempts('nobody', queue(), attempts)).rejects.toMatchObject(noGroup)
+    await expect(broker.queryAttempts('nobody', queue())).rejects.toMatchObject(noGroup)
+    await expect(broker.queryAttempts('billing', queue('nowhere'))).rejects.toMatchObject({
+      code: 'TOPIC_NOT_EXIST',
+    })
+  })
+})
