@@ -17,6 +17,7 @@ import { sendAwait } from './scenarios/send-await.ts'
 import { sendBatch } from './scenarios/send-batch.ts'
 import { sendConcurrent } from './scenarios/send-concurrent.ts'
 import { sendSyncFlush } from './scenarios/send-sync-flush.ts'
+import { simpleConsumer } from './scenarios/simple-consumer.ts'
 import { soakMemory } from './scenarios/soak-memory.ts'
 import { testInstance } from './scenarios/test-instance.ts'
 import { formatTable } from './table.ts'
@@ -27,6 +28,7 @@ const SCENARIOS: readonly Scenario[] = [
   sendAwait,
   sendSyncFlush,
   consumeBacklog,
+  simpleConsumer,
   idleLatency,
   openTime,
   memory,

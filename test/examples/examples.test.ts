@@ -18,6 +18,7 @@ const LAST_LINES: Readonly<Record<string, string>> = {
   'pull.ts': 'waited for: the last one',
   'query.ts': 'orders holds 2 messages in 4 queues',
   'retry-and-dead-letter.ts': 'in the dead-letter queue: broken order with key o-2',
+  'simple.ts': '5 orders are done, 0 are left',
 }
 
 /** Runs an example as a user does and answers how it ended. */
