@@ -33,7 +33,7 @@ import type { BrokerOptions } from './broker-options.ts'
 import { ConsumerOffsets } from './consumer-offsets.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { Groups } from './groups.ts'
-import { Locks } from './locks.ts'
+import { Locks, type QueueLease } from './locks.ts'
 import { Members } from './members.ts'
 import { Progress } from './progress.ts'
 import { Publish } from './publish.ts'
@@ -278,6 +278,18 @@ export class Broker implements Engine {
 
   check(): Promise<CheckReport> {
     return this.#store.check()
+  }
+
+  // ---- inspection: what no client needs ----
+
+  /** The consumers of a group as they registered, sorted by client id. */
+  registrations(group: string): readonly ConsumerRegistration[] {
+    return this.#members.registrations(group)
+  }
+
+  /** Who holds a queue of a group now. */
+  leaseOf(group: string, queue: MessageQueue): QueueLease | undefined {
+    return this.#locks.leaseOf(group, queue)
   }
 
   /** Pulls that wait may no longer be allowed after a change of settings. */

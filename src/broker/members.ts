@@ -42,6 +42,11 @@ export class Members {
     return [...(this.#consumers.get(group)?.keys() ?? [])].sort()
   }
 
+  /** The consumers of a group as they registered, in the order that allocation needs. */
+  registrations(group: string): readonly ConsumerRegistration[] {
+    return this.consumerIds(group).map((id) => this.#consumers.get(group)!.get(id)!)
+  }
+
   /** Whether any consumer of the group subscribes to the topic now. */
   subscribes(group: string, topic: string): boolean {
     const consumers = [...(this.#consumers.get(group)?.values() ?? [])]

@@ -7,6 +7,7 @@ import { MQError } from '../model/errors.ts'
 import type { EmitEvent } from '../model/events.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { ConcurrentDispatcher } from './dispatcher-concurrent.ts'
+import type { ConsumerInspection } from './inspection.ts'
 import { PullLoop } from './pull-loop.ts'
 import {
   type CompletePushConsumerOptions,
@@ -145,6 +146,25 @@ export class PushConsumer {
       runningCount: this.#dispatcher.runningCount,
       unfinishedCount: loops.reduce((sum, { unfinishedCount }) => sum + unfinishedCount, 0),
       ...this.#dispatcher.counts,
+    }
+  }
+
+  /**
+   * What it does with a queue right now, down to single messages. For tests and diagnosis: what it answers may change with
+   * every release, `stats` stays.
+   */
+  inspect(queue: MessageQueue): ConsumerInspection {
+    const { concurrency, maxReconsumeTimes, allocateStrategy } = this.#options
+    const found = this.#rebalancer.find(queue)
+    return {
+      isPaused: this.#dispatcher.isPaused,
+      runningCount: this.#dispatcher.runningCount,
+      concurrency,
+      maxReconsumeTimes,
+      allocateStrategy,
+      queue: found?.loop.inspect(),
+      isLeaving: found?.isLeaving === true,
+      redeliveryMs: (offset) => this.#sendBack.redeliveryMs(queue, offset),
     }
   }
 

@@ -57,6 +57,15 @@ export class Rebalancer {
     return this.#held.values()
   }
 
+  /** The loop of a queue that this member holds, or has to hand over once its listeners have settled. */
+  find(queue: MessageQueue): { readonly loop: PullLoop; readonly isLeaving: boolean } | undefined {
+    const key = queueKey(queue)
+    const held = this.#held.get(key)
+    if (held !== undefined) return { loop: held, isLeaving: false }
+    const settling = [...this.#settling].find((loop) => queueKey(loop.queue) === key)
+    return settling && { loop: settling, isLeaving: true }
+  }
+
   /** Members, queues or leases changed: compute the assignment again, now. Resolves when no round is left to do. */
   trigger(): Promise<void> {
     if (this.#isStopped) return Promise.resolve()

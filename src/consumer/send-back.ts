@@ -6,6 +6,7 @@ import type { Timer } from '../model/clock.ts'
 import type { Engine } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
+import { type MessageQueue, queueKey } from '../model/message-queue.ts'
 import type { ProcessQueue } from './process-queue.ts'
 
 /** How long a message that could not be sent back waits until it is delivered again (RocketMQ: 5 s). */
@@ -48,6 +49,16 @@ export class SendBack {
       return
     }
     queue.finish(sequence)
+  }
+
+  /** When a message that was set aside is delivered again, in monotonic time. */
+  redeliveryMs(messageQueue: MessageQueue, offset: number): number | undefined {
+    const key = queueKey(messageQueue)
+    const found = this.#setAside.find(
+      ({ queue, sequence }) =>
+        queueKey(queue.queue) === key && queue.messageAt(sequence)?.queueOffset === offset,
+    )
+    return found?.dueMs
   }
 
   /** Nothing is delivered again after this. */

@@ -86,6 +86,10 @@ export const MQErrorCodes = {
     description:
       'In a test with `strict`, code did what breaks on a RocketMQ cluster; the message says what.',
   },
+  EXPLORE_FAILED: {
+    description:
+      'In a test, `explore` found a seed under which the test fails; the message says how to replay it.',
+  },
   STORE_FOREIGN: {
     description: 'The directory holds something that is not a PocketMQ store; it was left untouched.',
   },

@@ -1,13 +1,17 @@
 /** Writes down what passes: sends and their outcome, calls of listeners and theirs. */
-import { ConsumeResult } from '../consumer/message-listener.ts'
+import { reasonOfAnswer, reasonOfError } from '../consumer/failure-reason.ts'
 import type { DelayVerbs, Engine, SendRequest, TransactionVerbs } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
+import type { MessageView } from '../model/message.ts'
 import { formatMessageId } from '../model/message-id.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
+import { isReservedProperty } from '../model/properties.ts'
 import type { SendReceipt } from '../model/results.ts'
 import type { PocketMQ } from '../pocketmq.ts'
 import type { CallListener, ListenerCall, TestLayer } from './layer.ts'
 import type { Ledger, SentContent } from './ledger.ts'
+
+const BEHIND_ACK_INDEX = 'It lay behind the ackIndex of its batch.'
 
 export function ledgerLayer(ledger: Ledger): TestLayer {
   return {
@@ -98,8 +102,33 @@ function contentOf({ tag, keys, properties, body }: OutgoingMessage): SentConten
   }
 }
 
+/** What the sender gave: without what retries add, and with a copy of the body, whose memory is used again. */
+function deliveredContent({ tag, keys, properties, body }: MessageView): SentContent {
+  const own = Object.entries(properties).filter(([name]) => !isReservedProperty(name))
+  return { tag, keys, properties: Object.fromEntries(own), body: Buffer.from(body) }
+}
+
 async function recordCall(ledger: Ledger, next: CallListener, call: ListenerCall) {
-  const { group, clientId, messages, context } = call
+  const settle = recordDelivery(ledger, call)
+  // When the engine no longer waits for the listener, what it answers later counts no more.
+  const { signal } = call.context
+  signal.addEventListener('abort', () => settle(() => MQError.from(signal.reason).message), { once: true })
+  try {
+    const answer = await next(call)
+    const reason = reasonOfAnswer(answer)
+    settle((index) => reason ?? (index <= call.context.ackIndex ? undefined : BEHIND_ACK_INDEX))
+    return answer
+  } catch (caught) {
+    settle(() => reasonOfError(caught))
+    throw caught
+  }
+}
+
+/** Writes down that messages reached a listener; answers how to write down what became of them, which counts once. */
+function recordDelivery(
+  ledger: Ledger,
+  { group, clientId, messages }: ListenerCall,
+): (reasonOf: (index: number) => string | undefined) => void {
   const who = messages.map(({ topic, messageId, deliveryAttempt }) => ({
     topic,
     messageId,
@@ -107,20 +136,19 @@ async function recordCall(ledger: Ledger, next: CallListener, call: ListenerCall
     clientId,
     deliveryAttempt,
   }))
-  messages.forEach(({ queue, queueOffset }, index) => {
+  messages.forEach((message, index) => {
+    const { messageId, queue, queueOffset } = message
+    ledger.noteContent(messageId, () => deliveredContent(message))
     ledger.record({ type: 'delivered', ...who[index]!, queue, queueOffset })
   })
-  try {
-    const answer = await next(call)
+  let isSettled = false
+  return (reasonOf) => {
+    if (isSettled) return
+    isSettled = true
     who.forEach((each, index) => {
-      const isDone = (answer ?? ConsumeResult.SUCCESS) === ConsumeResult.SUCCESS && index <= context.ackIndex
-      if (isDone) ledger.record({ type: 'acknowledged', ...each })
-      else ledger.record({ type: 'failed', ...each, reason: `The listener answered ${answer ?? 'nothing'}.` })
+      const reason = reasonOf(index)
+      if (reason === undefined) ledger.record({ type: 'acknowledged', ...each })
+      else ledger.record({ type: 'failed', ...each, reason })
     })
-    return answer
-  } catch (caught) {
-    const reason = MQError.from(caught).message
-    for (const each of who) ledger.record({ type: 'failed', ...each, reason })
-    throw caught
   }
 }

@@ -18,7 +18,7 @@ interface EntryBase {
   readonly topic: string
 }
 
-/** What a send carried; part of the entry, so that assertions can speak of it. */
+/** What a message carries; part of the entry of its send, so that assertions can speak of it. */
 export interface SentContent {
   readonly tag: string | undefined
   readonly keys: readonly string[]
@@ -88,6 +88,7 @@ type WithoutStamp<Entry> = Entry extends LedgerEntry ? Omit<Entry, 'number' | 't
 export class Ledger {
   readonly #now: () => number
   readonly #entries: LedgerEntry[] = []
+  readonly #contents = new Map<string, SentContent>()
   readonly #watchers = new Set<(entry: LedgerEntry) => void>()
   #count = 0
 
@@ -110,13 +111,24 @@ export class Ledger {
     return this.#entries.filter((entry) => entry.messageId === messageId)
   }
 
-  /** Forgets everything, for a test that asserts on what comes next only. */
+  /** What a message carries, if it was sent or delivered since the test began. */
+  contentOf(messageId: string): SentContent | undefined {
+    return this.#contents.get(messageId)
+  }
+
+  /** Forgets what happened, for a test that asserts on what comes next only. */
   clear(): void {
     this.#entries.length = 0
   }
 
+  /** Notes what a message carries that was sent before this ledger began: in another life, or before a fork. */
+  noteContent(messageId: string, content: () => SentContent): void {
+    if (!this.#contents.has(messageId)) this.#contents.set(messageId, content())
+  }
+
   /** Writes an entry down; tests read, the parts of the test instance write. */
   record(entry: WithoutStamp<LedgerEntry>): void {
+    if (entry.type === 'sent') this.noteContent(entry.messageId, () => entry)
     this.#count += 1
     const stamped = { ...entry, number: this.#count, timestamp: this.#now() } as LedgerEntry
     this.#entries.push(stamped)

@@ -3,10 +3,12 @@ import { z } from 'zod'
 import type { Engine } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
-import { queueKey } from '../model/message-queue.ts'
+import type { MessageQueue } from '../model/message-queue.ts'
 import { parseOptions } from '../model/parse-options.ts'
 import { realTime } from '../model/system-clock.ts'
-import { type InstanceView, whyNotDelivered } from './explain.ts'
+import { timeText } from './explain/gate.ts'
+import type { InstanceView } from './explain/instance-view.ts'
+import { isPassedBy, whyNotDelivered } from './explain.ts'
 import { type Duration, toMs } from './virtual-clock.ts'
 
 export interface SettledOptions {
@@ -32,7 +34,7 @@ const schema = z.strictObject({
   horizon: z.custom<Duration>().default(0),
   deadlineMs: z.number().min(0).default(1000),
 })
-/** Messages of one queue that are named. */
+/** Messages of one queue of a group that are named. */
 const NAMED_COUNT = 5
 const POLL_MS = 2
 
@@ -51,17 +53,33 @@ export async function settle(view: InstanceView, options: SettledOptions): Promi
     // What is due and was not done cannot be done now, and is tried again later.
     if (due > clock.now() && !(await isOpen(view))) return
     if (realTime.nowMs() >= deadlineMs) throw notSettled(await openItems(view))
+    // What failed is tried again after a while; nobody scheduled that, but time brings it.
+    if (endTimestamp > clock.now() && (await clock.runNextTimer(endTimestamp))) continue
     // At rest and open: only the application itself can change that.
     await realTime.sleep(POLL_MS)
   }
 }
 
-async function isOpen({ engine, life }: InstanceView): Promise<boolean> {
+async function isOpen(view: InstanceView): Promise<boolean> {
+  const { engine, life } = view
   if (life.calls.size > 0 || life.pendingCount('sendMessage') > 0) return true
   for (const group of await groupsWithMembers(engine)) {
-    if ((await engine.consumerProgress(group)).lag > 0) return true
+    for await (const _ of openMessages(view, group)) return true
   }
   return false
+}
+
+/** What the group has not consumed, but for what it will pass by: its offset follows a little later. */
+async function* openMessages(view: InstanceView, group: string): AsyncIterable<MessageView> {
+  const { queues } = await view.engine.consumerProgress(group)
+  for (const { queue, consumerOffset, brokerOffset, lag } of queues) {
+    if (lag === 0) continue
+    const from = Math.max(consumerOffset, await view.engine.minOffset(queue))
+    for (let offset = from; offset < brokerOffset; offset++) {
+      const message = await view.engine.viewMessage(queue, offset)
+      if (!isPassedBy(view, message, group)) yield message
+    }
+  }
 }
 
 async function groupsWithMembers(engine: Engine): Promise<string[]> {
@@ -75,37 +93,40 @@ async function openItems(view: InstanceView): Promise<OpenItem[]> {
   const sends = view.life.pendingCount('sendMessage')
   if (sends > 0) items.push({ topic: '', gate: `${sends} sends wait to be stored` })
   for (const group of await groupsWithMembers(view.engine)) items.push(...(await openItemsOf(view, group)))
-  return items
+  return [...items, ...abandonedCalls(view)]
 }
 
 async function openItemsOf(view: InstanceView, group: string): Promise<OpenItem[]> {
   const items: OpenItem[] = []
-  const { queues } = await view.engine.consumerProgress(group)
-  for (const { queue, consumerOffset, brokerOffset } of queues) {
-    const from = Math.max(consumerOffset, await view.engine.minOffset(queue))
-    const to = Math.min(brokerOffset, from + NAMED_COUNT)
-    for (let offset = from; offset < to; offset++) {
-      const message = await view.engine.viewMessage(queue, offset)
-      const { topic, messageId } = message
-      items.push({ group, topic, messageId, gate: await gateOf(view, message, group) })
-    }
-    if (brokerOffset > to) {
-      items.push({ group, topic: queue.topic, gate: `${brokerOffset - to} more in queue ${queue.queueId}` })
-    }
+  const counts = new Map<MessageQueue, number>()
+  for await (const message of openMessages(view, group)) {
+    const { topic, messageId, queue } = message
+    const count = (counts.get(queue) ?? 0) + 1
+    counts.set(queue, count)
+    if (count > NAMED_COUNT) continue
+    items.push({ group, topic, messageId, gate: await whyNotDelivered(view, message, group) })
+  }
+  for (const [{ topic, queueId }, count] of counts) {
+    const more = count - NAMED_COUNT
+    if (more > 0) items.push({ group, topic, gate: `${more} more in queue ${queueId}` })
   }
   return items
 }
 
-async function gateOf(view: InstanceView, message: MessageView, group: string): Promise<string> {
-  const { calls } = view.life
-  for (const call of calls) {
-    const isIn = call.messages.some(
-      ({ queue, queueOffset }) =>
-        queueOffset === message.queueOffset && queueKey(queue) === queueKey(message.queue),
-    )
-    if (isIn && call.group === group) return `in the listener of '${call.clientId}', which has not settled`
-  }
-  return whyNotDelivered(view, message, group)
+/** Listeners that go on although nobody waits for them any more: their time was over. */
+function abandonedCalls({ life, clock }: InstanceView): OpenItem[] {
+  return [...life.calls]
+    .filter(({ startedMs, consumeTimeoutMs }) => startedMs + consumeTimeoutMs <= clock.monotonicMs())
+    .map(({ group, clientId, messages, startedTimestamp }) => {
+      const { topic, messageId } = messages[0]!
+      const since = timeText(startedTimestamp)
+      return {
+        group,
+        topic,
+        messageId,
+        gate: `a listener of '${clientId}' goes on since ${since}, past its timeout`,
+      }
+    })
 }
 
 function notSettled(items: readonly OpenItem[]): MQError {

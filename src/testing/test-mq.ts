@@ -10,26 +10,34 @@ import type { MessageView } from '../model/message.ts'
 import { type OpenedBroker, openEngine } from '../open.ts'
 import type { CompleteOpenOptions } from '../open-options.ts'
 import { PocketMQ } from '../pocketmq.ts'
+import type { Producer } from '../producer/producer.ts'
+import type { ProducerOptions } from '../producer/producer-options.ts'
 import { DiskMedium } from '../store/disk-medium.ts'
+import type { ClockScope } from './clock-scope.ts'
 import { heldMedium } from './disk/held-medium.ts'
 import { MemoryDisk } from './disk/memory-disk.ts'
-import type { InstanceView } from './explain.ts'
+import type { Explanation } from './explain/explanation.ts'
+import type { InstanceView } from './explain/instance-view.ts'
+import { explain } from './explain.ts'
 import type { Faults } from './faults.ts'
 import { layeredCall, layeredEngine } from './layer.ts'
 import type { Ledger } from './ledger.ts'
 import { recordEvents } from './ledger-layer.ts'
 import { Life } from './life.ts'
-import type { Linter } from './linter.ts'
+import type { LintReport } from './linter.ts'
 import { type SettledOptions, settle } from './settled.ts'
 import type { TestMQOptions } from './test-options.ts'
 import { TestSession } from './test-session.ts'
-import type { ClockScope, VirtualClock } from './virtual-clock.ts'
+import type { VirtualClock } from './virtual-clock.ts'
 
 /** RocketMQ's default, which `createPushConsumer` has too. */
 const CONSUME_TIMEOUT_MS = 15 * 60_000
 
 /** Within a process a pull that waits is woken; asking again now and then would only keep an idle instance busy. */
 const SUSPEND_MS = 86_400_000
+
+/** What close answers when there is nothing to close any more. */
+const CRASHED: CloseReport = { drained: false, unfinishedCount: 0 }
 
 /** What of a virtual clock is for tests. */
 export type TestClock = Pick<
@@ -73,7 +81,7 @@ export class TestMQ extends PocketMQ {
   /** What goes wrong, as the test says. */
   readonly faults: Faults
   /** What would break on a RocketMQ cluster; empty unless `strict` asks for it. */
-  readonly lint: Linter
+  readonly lint: LintReport
   /** What the random choices of this instance were made from. */
   readonly seed: number
   readonly #life: TestLife
@@ -94,14 +102,17 @@ export class TestMQ extends PocketMQ {
     this.lint = linter
     this.seed = options.seed
     recordEvents(ledger, this)
+    life.session.instance = this
+    faults.attach({ crash: (how) => this.crash(how), watchDisk: () => life.opened.store.watchDisk() })
     this.#removeAgenda = clock.addAgenda(() => life.opened.store.alarms.nextDueTimestamp())
   }
 
   /** The first life of a session; applications call {@link createTestMQ}. */
   static begin(session: TestSession): Promise<TestMQ> {
+    const { clock, faults, path } = session
     return TestMQ.#live(
       session,
-      session.path === undefined ? new MemoryDisk(session.clock.scope()) : undefined,
+      path === undefined ? new MemoryDisk(clock.scope(true), faults.diskFaults) : undefined,
     )
   }
 
@@ -109,8 +120,17 @@ export class TestMQ extends PocketMQ {
     const scope = session.clock.scope()
     const life = new Life(session.clock)
     const options = await openOptionsOf(session, scope, disk)
-    const opened = await openEngine(options, (engine) => layeredEngine(life.guard(engine), session.layers))
+    const opened = await openEngine(options, (engine) => {
+      const disturbed = layeredEngine(life.gate(engine), session.disturbers)
+      return layeredEngine(life.guard(disturbed), session.observers)
+    })
+    session.linter.attend(opened.broker)
     return new TestMQ({ session, opened, options, disk, life, scope })
+  }
+
+  /** True when chance had a part in what happened, by a nasty schedule or by faults: then the seed replays it. */
+  get usesChance(): boolean {
+    return this.#life.session.usesChance
   }
 
   /**
@@ -123,19 +143,60 @@ export class TestMQ extends PocketMQ {
     return settle(this.#view(), options)
   }
 
+  /**
+   * Why a message did, or did not, reach a group: every gate on the way of each stored copy, with its verdict, the reason and,
+   * where that is known, when it opens. Waits until everything that can happen now has happened; changes nothing.
+   *
+   * Rejects with `INVALID_PARAMETER` for something that is no message id, `NO_MESSAGE` for an id that nobody has seen,
+   * `SUBSCRIPTION_GROUP_NOT_EXIST` for an unknown group, and `CLOSED` after a crash.
+   *
+   * @example
+   * ```ts
+   * import { createTestMQ } from 'pocketmq/testing'
+   * await using mq = await createTestMQ()
+   * const consumer = await mq.createPushConsumer({ group: 'billing', subscriptions: { orders: 'paid' }, listener: () => undefined })
+   * consumer.pause()
+   * const producer = await mq.createProducer({ group: 'shop' })
+   * const { messageId } = await producer.send({ topic: 'orders', body: 'hello', tag: 'paid' })
+   * const explanation = await mq.explain(messageId, 'billing')
+   * console.log(explanation.verdict, explanation.gate?.name) // blocked pause
+   * console.log(explanation.text())
+   * ```
+   */
+  async explain(messageId: string, group: string): Promise<Explanation> {
+    if (this.#life.life.isEnded)
+      throw new MQError('CLOSED', 'This instance has crashed; ask the one that crash() answered.')
+    return explain(this.#view(), messageId, group)
+  }
+
+  override createProducer(options: ProducerOptions): Promise<Producer> {
+    return super.createProducer(this.#life.session.linter.noteProducer(options))
+  }
+
   override async createPushConsumer(options: PushConsumerOptions): Promise<PushConsumer> {
-    const consumer = await super.createPushConsumer(this.#layered(options))
+    const layered = this.#layered(options)
+    this.#life.session.linter.noteConsumer(layered)
+    const consumer = await super.createPushConsumer(layered)
     this.#members.add(consumer)
     return consumer
   }
 
-  /** Closes as a PocketMQ does; what close waits for, such as a listener that hangs, gets the time that it takes. */
+  /**
+   * Closes as a PocketMQ does; what close waits for, such as a listener that hangs, gets the time that it takes. With
+   * `strict: 'throw'` it rejects with `LINT_FAILED`, closed all the same, if the linter has found what it could not refuse.
+   */
   override close(): Promise<CloseReport> {
     const { session, life } = this.#life
-    if (life.isEnded) return Promise.resolve({ drained: false, unfinishedCount: 0 })
-    const closing = super.close().finally(this.#removeAgenda)
-    // Who moves time already, moves it for this too.
-    return session.clock.isMoving ? closing : session.clock.runUntil(closing)
+    if (life.isEnded) return Promise.resolve(CRASHED)
+    const closing = life
+      .untilEnd('close', super.close())
+      .catch((error) => (life.isEnded ? CRASHED : Promise.reject(error)))
+      .finally(this.#removeAgenda)
+      .then((report) => {
+        if (report !== CRASHED) session.linter.checkPassed()
+        return report
+      })
+    return session.clock.runUntil(closing)
   }
 
   /**
@@ -151,9 +212,11 @@ export class TestMQ extends PocketMQ {
     life.end()
     scope.end()
     this.#removeAgenda()
-    const left = disk.copy(how)
+    const left = disk.copy(how, undefined, disk.faults)
     disk.stop()
-    return TestMQ.#live(session, left)
+    this.removeAllListeners()
+    const reopening = TestMQ.#live(session, left)
+    return disk.faults.delayMs === 0 ? reopening : session.clock.runUntil(reopening)
   }
 
   /**
@@ -167,7 +230,7 @@ export class TestMQ extends PocketMQ {
     this.#template ??= this.#prepareTemplate(disk)
     const template = await this.#template
     const forked = session.fork()
-    return TestMQ.#live(forked, template.copy('kill', forked.clock.scope()))
+    return TestMQ.#live(forked, template.copy('kill', forked.clock.scope(true), forked.faults.diskFaults))
   }
 
   /** A copy of the disk that was closed cleanly, so that nothing is left to recover. */
@@ -188,9 +251,13 @@ export class TestMQ extends PocketMQ {
     const { session, opened, life } = this.#life
     return {
       clock: session.clock,
-      engine: opened.engine,
+      // Without layers: a look changes nothing, and no fault is hit by it.
+      engine: life.gate(opened.broker),
+      broker: opened.broker,
       store: opened.store,
       life,
+      ledger: session.ledger,
+      trail: session.trail,
       consumers: this.#members,
     }
   }
@@ -205,16 +272,18 @@ export class TestMQ extends PocketMQ {
       input: unknown,
       context: unknown,
     ) => Promise<ConsumeResult | undefined>
-    const call = layeredCall(
-      async ({ messages, context }) => listen(isBatch ? messages : messages[0], context),
-      [...session.layers, life.layer()],
+    const heard = layeredCall(
+      life.listener(async ({ messages, context }) => listen(isBatch ? messages : messages[0], context)),
+      session.observers,
     )
+    const call = layeredCall(life.gateCalls(heard), session.disturbers)
     const listener = (input: MessageView | readonly MessageView[], context: Parameters<typeof listen>[1]) =>
       call({
         group,
         clientId,
         messages: [input].flat() as MessageView[],
         context: context as never,
+        isOrderly: options.mode === 'orderly',
         consumeTimeoutMs,
       })
     const { suspendMs = SUSPEND_MS } = options

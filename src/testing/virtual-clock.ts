@@ -7,10 +7,11 @@
  * {@link VirtualClockOptions.patienceMs} of real time is taken to wait for something that time or the test brings.
  */
 import TinyQueue from 'tinyqueue'
-import type { Clock, Timer } from '../model/clock.ts'
+import type { Timer } from '../model/clock.ts'
 import { parseDuration } from '../model/duration.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import { realTime } from '../model/system-clock.ts'
+import { ClockScope } from './clock-scope.ts'
 
 /** Milliseconds, or a text such as `'500ms'`, `'10s'`, `'5m'`, `'2h'` or `'3d'`. */
 export type Duration = number | string
@@ -49,7 +50,8 @@ export class VirtualClock {
   readonly #agendas = new Set<() => number | undefined>()
   readonly #jumpListeners = new Set<() => void>()
   readonly #own: ClockScope
-  #wallMs: number
+  /** Between the two times. Summing up instead would let fractions of milliseconds add up in wall time. */
+  #offsetMs: number
   #monotonicMs = 0
   #timerCount = 0
   /** Who waits for virtual time does not hold it. */
@@ -59,12 +61,13 @@ export class VirtualClock {
   #activity = 0
   #turnsAtInstant = 0
   #isMoving = false
+  #moving: Promise<void> = Promise.resolve()
   #nextOrder: () => number
 
   constructor(options: VirtualClockOptions) {
     this.#options = options
-    this.#wallMs = options.startTimestamp
-    this.#own = new ClockScope(this)
+    this.#offsetMs = options.startTimestamp
+    this.#own = this.scope()
     this.#nextOrder = () => this.#timerCount
   }
 
@@ -73,9 +76,9 @@ export class VirtualClock {
     return this.#isMoving
   }
 
-  /** Wall time in milliseconds since 1970. */
+  /** Wall time in whole milliseconds since 1970. */
   now(): number {
-    return this.#wallMs
+    return Math.floor(this.#offsetMs + this.#monotonicMs)
   }
 
   /** Milliseconds since the clock was made; a jump does not change them. */
@@ -96,10 +99,9 @@ export class VirtualClock {
   async advanceTo(date: Date | number): Promise<void> {
     const timestamp = Number(date)
     if (!Number.isFinite(timestamp)) throw invalidParameter('advanceTo: give a date that is valid.')
-    const distanceMs = timestamp - this.#wallMs
-    if (distanceMs < 0)
+    if (timestamp < this.now())
       throw invalidParameter('advanceTo: the date has passed; time moves forward, or use jump().')
-    return this.#move(() => this.#advanceTo(this.#monotonicMs + distanceMs))
+    return this.#move(() => this.#advanceTo(Math.max(this.#monotonicMs, timestamp - this.#offsetMs)))
   }
 
   /**
@@ -111,24 +113,34 @@ export class VirtualClock {
       await this.#rest()
       const due = this.nextScheduled()
       if (due === undefined) return undefined
-      await this.#advanceTo(this.#monotonicMs + Math.max(0, due - this.#wallMs))
+      await this.#advanceTo(this.#monotonicMs + Math.max(0, due - this.#offsetMs - this.#monotonicMs))
       return due
+    })
+  }
+
+  /** Moves time to the next timer, scheduled or not, if it is due by then; answers whether it was. */
+  runNextTimer(untilTimestamp: number): Promise<boolean> {
+    return this.#move(async () => {
+      await this.#rest()
+      const next = this.#next()
+      if (next === undefined || this.#offsetMs + next.dueMs > untilTimestamp) return false
+      await this.#fireNext()
+      return true
     })
   }
 
   /**
    * Moves time forward as far as it takes for a promise to settle, and answers what it answers: for calls that wait for a
-   * time, such as `close` while a listener hangs. Rejects with `CLOCK_RUNAWAY` when that is for ever.
+   * time, such as `close` while a listener hangs. If time is being moved already, that is waited for first. Rejects with
+   * `CLOCK_RUNAWAY` when it takes for ever.
    */
   async runUntil<T>(promise: Promise<T>): Promise<T> {
-    let isSettled = false
-    const note = (): void => {
-      isSettled = true
-    }
-    promise.then(note, note)
+    const outcome = outcomeOf(promise)
+    while (this.#isMoving && !outcome.isSettled) await Promise.race([outcome.settling, this.#moving])
+    if (this.#isMoving) return promise
     await this.#move(async () => {
       await this.#rest()
-      for (let left = this.#options.runawayLimit; !isSettled && this.#timers.length > 0; left--) {
+      for (let left = this.#options.runawayLimit; !outcome.isSettled && this.#timers.length > 0; left--) {
         if (left === 0) throw this.#runaway('A promise does not settle, however far time moves.')
         await this.#fireNext()
       }
@@ -139,7 +151,7 @@ export class VirtualClock {
   /** Sets the wall time forward or back, as an administrator or a time server does; no timer fires, none is moved. */
   jump(duration: number): void {
     if (!Number.isFinite(duration)) throw invalidParameter('jump: give a number of milliseconds.')
-    this.#wallMs += duration
+    this.#offsetMs += duration
     this.#activity += 1
     for (const listener of this.#jumpListeners) listener()
   }
@@ -147,7 +159,7 @@ export class VirtualClock {
   /** Waits for virtual time, in a listener for example; until the test moves it. */
   sleep(duration: Duration): Promise<void> {
     const dueMs = this.#monotonicMs + toMs(duration)
-    const agenda = (): number => this.#wallMs + dueMs - this.#monotonicMs
+    const agenda = (): number => this.#offsetMs + dueMs
     this.#agendas.add(agenda)
     this.#sleepCount += 1
     this.#activity += 1
@@ -169,6 +181,9 @@ export class VirtualClock {
   /** The next moment for which something is scheduled. */
   nextScheduled(): number | undefined {
     const dues = [...this.#agendas].map((agenda) => agenda()).filter((due) => due !== undefined)
+    for (const { dueMs, isCancelled, scope } of this.#timers.data) {
+      if (scope.isScheduled && !isCancelled && !scope.isEnded) dues.push(this.#offsetMs + dueMs)
+    }
     return dues.length === 0 ? undefined : Math.min(...dues)
   }
 
@@ -188,9 +203,12 @@ export class VirtualClock {
     this.#nextOrder = next
   }
 
-  /** A view for one engine: what it scheduled can be ended all at once. */
-  scope(): ClockScope {
-    return new ClockScope(this)
+  /**
+   * A view for one engine: what it set can be ended all at once. Its timers count as scheduled when that is asked for; by
+   * default they are the engine's own affair.
+   */
+  scope(isScheduled = false): ClockScope {
+    return new ClockScope(this, isScheduled)
   }
 
   /** Runs work that time waits for. */
@@ -240,11 +258,12 @@ export class VirtualClock {
         'The clock is being moved already; await one move before the next, outside listeners.',
       )
     this.#isMoving = true
-    try {
-      return await work()
-    } finally {
+    const done = (): void => {
       this.#isMoving = false
     }
+    const moving = work()
+    this.#moving = moving.then(done, done)
+    return moving
   }
 
   async #advanceTo(endMs: number): Promise<void> {
@@ -267,14 +286,31 @@ export class VirtualClock {
   async #fireNext(): Promise<void> {
     const next = this.#next()
     if (next === undefined) return
+    this.#fire(next)
+    await this.#rest()
+  }
+
+  /** What is due already happens too. */
+  async #rest(): Promise<void> {
+    await this.#comeToRest()
+    for (
+      let next = this.#next();
+      next !== undefined && next.dueMs <= this.#monotonicMs;
+      next = this.#next()
+    ) {
+      this.#fire(next)
+      await this.#comeToRest()
+    }
+  }
+
+  #fire(next: VirtualTimer): void {
     this.#timers.pop()
     this.#moveTo(next.dueMs)
     this.#countTurn()
     next.callback()
-    await this.#rest()
   }
 
-  async #rest(): Promise<void> {
+  async #comeToRest(): Promise<void> {
     for (let idleTurns = 0; ; ) {
       const before = this.#activity
       await (idleTurns > BUSY_TURNS ? realTime.sleep(1) : realTime.turn())
@@ -301,7 +337,7 @@ export class VirtualClock {
     if (this.#turnsAtInstant <= this.#options.runawayLimit) return
     this.#turnsAtInstant = 0
     throw this.#runaway(
-      `Since ${new Date(this.#wallMs).toISOString()} things keep happening without time moving. Does a listener send to the topic that it consumes?`,
+      `Since ${new Date(this.now()).toISOString()} things keep happening without time moving. Does a listener send to the topic that it consumes?`,
     )
   }
 
@@ -315,51 +351,18 @@ export class VirtualClock {
 
   #moveTo(monotonicMs: number): void {
     if (monotonicMs === this.#monotonicMs) return
-    this.#wallMs += monotonicMs - this.#monotonicMs
     this.#monotonicMs = monotonicMs
     this.#turnsAtInstant = 0
   }
 }
 
-/** A clock for one engine and its clients over a {@link VirtualClock}. */
-export class ClockScope implements Clock {
-  readonly #clock: VirtualClock
-  #isEnded = false
-
-  constructor(clock: VirtualClock) {
-    this.#clock = clock
+/** Tells whether a promise has settled. */
+function outcomeOf(promise: Promise<unknown>): { isSettled: boolean; readonly settling: Promise<void> } {
+  const note = (): void => {
+    outcome.isSettled = true
   }
-
-  get isEnded(): boolean {
-    return this.#isEnded
-  }
-
-  now(): number {
-    return this.#clock.now()
-  }
-
-  monotonicMs(): number {
-    return this.#clock.monotonicMs()
-  }
-
-  setTimer(delayMs: number, callback: () => void): Timer {
-    return this.#clock.schedule(this, delayMs, callback)
-  }
-
-  onJump(listener: () => void): () => void {
-    return this.#clock.onJump(() => {
-      if (!this.#isEnded) listener()
-    })
-  }
-
-  defer(callback: () => void): void {
-    this.#clock.deferIn(this, callback)
-  }
-
-  /** Nothing that was scheduled here happens any more. */
-  end(): void {
-    this.#isEnded = true
-  }
+  const outcome = { isSettled: false, settling: promise.then(note, note) }
+  return outcome
 }
 
 function compareTimers(a: VirtualTimer, b: VirtualTimer): number {

@@ -32,6 +32,40 @@ describe('A virtual clock', () => {
     expect(fired).toEqual(['a@10', 'c@30', 'd@30'])
   })
 
+  test('comes to rest when what is due already has happened too', async () => {
+    const clock = newClock()
+    const scope = clock.scope()
+    const fired: number[] = []
+    scope.setTimer(0, () => scope.setTimer(0, () => fired.push(clock.monotonicMs())))
+    const sleeping = clock.sleep(0)
+    await clock.rest()
+    await sleeping
+    expect(fired).toEqual([0])
+  })
+
+  test('waits in runUntil for the move that is under way', async () => {
+    const clock = newClock()
+    const advancing = clock.advance(1000)
+    const sleeping = clock.runUntil(clock.sleep(5000))
+    await advancing
+    expect(clock.monotonicMs()).toBe(1000)
+    await sleeping
+    expect(clock.monotonicMs()).toBe(5000)
+  })
+
+  test('counts timers as scheduled that were set to be', async () => {
+    const clock = newClock()
+    clock.scope().setTimer(10, () => undefined)
+    const scope = clock.scope(true)
+    scope.setTimer(30, () => undefined).cancel()
+    scope.setTimer(20, () => undefined)
+    expect(clock.nextScheduled()).toBe(START + 20)
+    expect(await clock.runNext()).toBe(START + 20)
+    scope.setTimer(20, () => undefined)
+    scope.end()
+    expect(clock.nextScheduled()).toBeUndefined()
+  })
+
   test('does not fire a timer before its time', async () => {
     const clock = newClock()
     const fired = vi.fn()
@@ -180,6 +214,20 @@ describe('A virtual clock', () => {
     await clock.advance(10)
     expect(called).not.toHaveBeenCalled()
     expect(clock.timerCount).toBe(0)
+  })
+
+  test('tells whole milliseconds of wall time, whatever fractions its timers have', async () => {
+    const clock = newClock()
+    const scope = clock.scope()
+    const seen: number[] = []
+    const tick = (): void => {
+      seen.push(clock.now())
+      scope.setTimer(40_000 / 3, tick)
+    }
+    tick()
+    await clock.advance('30m')
+    expect(seen.filter((timestamp) => !Number.isInteger(timestamp))).toEqual([])
+    expect(clock.now()).toBe(START + 1_800_000)
   })
 
   test('works when a test framework has replaced the timers', async () => {

@@ -1,0 +1,171 @@
+/** What became of a copy that its group is done with: a retry, a dead letter, the end, or nothing since it was passed over. */
+import type { MessageView } from '../../model/message.ts'
+import { queueKey } from '../../model/message-queue.ts'
+import { PropertyName } from '../../model/properties.ts'
+import { deadLetterTopicOf, retryTopicOf } from '../../model/topic.ts'
+import type { LedgerEntry, LedgerEntryOf } from '../ledger.ts'
+import type { CopyVerdict } from './explanation.ts'
+import { closed, type Gate, passed, timeText, unknown, waiting } from './gate.ts'
+import { filterGate } from './permission-gates.ts'
+import { callWith, type Scene } from './scene.ts'
+
+/** How a copy ended, and the gates that say so. */
+export interface Outcome {
+  readonly verdict: CopyVerdict
+  readonly gates: readonly Gate[]
+}
+
+/** `copies` are all stored copies of the message, by which a retry or a dead letter is found. */
+export function outcomeOf(scene: Scene, copies: readonly MessageView[]): Outcome {
+  return (
+    pendingRetry(scene) ??
+    laterCopy(scene, copies) ??
+    acknowledged(scene) ??
+    stillRunning(scene) ??
+    filteredOut(scene) ??
+    passedOver(scene) ??
+    untold(scene)
+  )
+}
+
+/** A dead letter is the end of the way. */
+export function deadLetterGate({ properties, storeTimestamp }: MessageView): Gate {
+  const reason = properties[PropertyName.DEAD_LETTER_REASON]
+  return closed(
+    'dead-letter',
+    `A dead letter since ${timeText(storeTimestamp)}${reason === undefined ? '.' : `, because: ${reason}`}`,
+  )
+}
+
+function pendingRetry(scene: Scene): Outcome | undefined {
+  const { view, group, address, message } = scene
+  const alarm = [...view.store.alarms.pending(group.uid)].find(
+    ({ kind, queueUid, queueOffset }) =>
+      kind === 'retry' && queueUid === address.queueUid && queueOffset === address.queueOffset,
+  )
+  if (alarm === undefined) return undefined
+  const { attempt, dueTimestamp } = alarm
+  const failed = passed('listener', `Attempt ${message.deliveryAttempt} failed: ${failureOf(scene)}`)
+  const when =
+    dueTimestamp > view.clock.now()
+      ? `is due at ${timeText(dueTimestamp)}`
+      : `was due at ${timeText(dueTimestamp)} and could not be stored so far`
+  return {
+    verdict: 'waiting',
+    gates: [behind(scene), failed, waiting('retry', `${nameOf(scene, attempt)} ${when}.`, dueTimestamp)],
+  }
+}
+
+function laterCopy(scene: Scene, copies: readonly MessageView[]): Outcome | undefined {
+  const { message, group } = scene
+  const { group: name } = group.config
+  const times = message.reconsumeTimes + 1
+  const isNext = (copy: MessageView, topic: string): boolean =>
+    copy.queue.topic === topic &&
+    copy.reconsumeTimes === times &&
+    copy.offsetMessageId !== message.offsetMessageId
+  const failed = passed('listener', `Attempt ${message.deliveryAttempt} failed: ${failureOf(scene)}`)
+  const retry = copies.find((copy) => isNext(copy, retryTopicOf(name)))
+  if (retry !== undefined) {
+    const since = timeText(retry.storeTimestamp)
+    const gate = passed('retry', `${nameOf(scene, times)} was stored at ${since} as a copy of its own.`)
+    return { verdict: 'retried', gates: [behind(scene), failed, gate] }
+  }
+  const deadLetter = copies.find((copy) => isNext(copy, deadLetterTopicOf(name)))
+  if (deadLetter === undefined) return undefined
+  return { verdict: 'dead-letter', gates: [behind(scene), failed, deadLetterGate(deadLetter)] }
+}
+
+function acknowledged(scene: Scene): Outcome | undefined {
+  const { deliveryAttempt } = scene.message
+  const entry = entriesOf(scene).findLast(
+    (each): each is LedgerEntryOf<'acknowledged'> =>
+      each.type === 'acknowledged' && each.deliveryAttempt === deliveryAttempt,
+  )
+  if (entry === undefined || lastDelivery(scene) === undefined) return undefined
+  const who = `'${entry.clientId}' consumed it at ${timeText(entry.timestamp)}, attempt ${deliveryAttempt}.`
+  return { verdict: 'consumed', gates: [behind(scene), passed('listener', who)] }
+}
+
+/** A reset took the queue away from under a listener. */
+function stillRunning(scene: Scene): Outcome | undefined {
+  const call = callWith(scene)
+  if (call === undefined) return undefined
+  const reason = `It is in the listener of '${call.clientId}' since ${timeText(call.startedTimestamp)}; its answer counts no more.`
+  return { verdict: 'delivering', gates: [behind(scene), waiting('listener', reason)] }
+}
+
+function filteredOut(scene: Scene): Outcome | undefined {
+  const gate = filterGate(scene)
+  return gate.verdict === 'closed' ? { verdict: 'filtered', gates: [gate, behind(scene)] } : undefined
+}
+
+function passedOver(scene: Scene): Outcome | undefined {
+  const { view, group, message } = scene
+  const delivery = lastDelivery(scene)
+  const move = view.trail.moveOver(group.config.group, message.queue, message.queueOffset)
+  if (move !== undefined && move.timestamp >= (delivery?.timestamp ?? 0)) {
+    const at = `at offset ${move.offset} at ${timeText(move.timestamp)}`
+    const reason =
+      move.type === 'reset'
+        ? `A reset put the group '${group.config.group}' ${at}, behind this one.`
+        : `The group '${group.config.group}' had no offset and began ${at}, as consumeFromWhere says, behind this one.`
+    return { verdict: 'skipped', gates: [closed('offset', reason)] }
+  }
+  // The ledger has seen the message come, so it would have seen it delivered.
+  const isWitnessed = view.ledger.history(message.messageId).some(({ type }) => type === 'stored')
+  if (!isWitnessed || delivery !== undefined) return undefined
+  return { verdict: 'skipped', gates: [closed('offset', `${standing(scene)} It was never delivered.`)] }
+}
+
+function untold(scene: Scene): Outcome {
+  const reason = `${standing(scene)} The ledger saw no answer of a listener, or begins later, so it cannot tell what became of it.`
+  return { verdict: 'unknown', gates: [unknown('offset', reason)] }
+}
+
+/** The group's offset, or the member's, lies behind the copy. */
+function behind(scene: Scene): Gate {
+  return passed('offset', standing(scene))
+}
+
+function standing({ storedOffset, message, group, owner }: Scene): string {
+  const { group: name } = group.config
+  if ((storedOffset ?? 0) > message.queueOffset)
+    return `The group '${name}' stands at offset ${storedOffset}, behind it.`
+  const first = owner?.queue.committableOffset
+  return `The group '${name}' is done with it, and its offset waits for offset ${first}, which is not finished.`
+}
+
+/** What the ledger knows of the message and the group. */
+function entriesOf({ view, message, group }: Scene): LedgerEntry[] {
+  const { group: name } = group.config
+  return view.ledger.history(message.messageId).filter((entry) => 'group' in entry && entry.group === name)
+}
+
+/** The last time that this copy reached a listener of the group. */
+function lastDelivery(scene: Scene): LedgerEntryOf<'delivered'> | undefined {
+  const { queue, queueOffset } = scene.message
+  return entriesOf(scene).findLast(
+    (entry): entry is LedgerEntryOf<'delivered'> =>
+      entry.type === 'delivered' &&
+      entry.queueOffset === queueOffset &&
+      queueKey(entry.queue) === queueKey(queue),
+  )
+}
+
+/** Why the attempt failed: as the event of the retry said it, or the listener. */
+function failureOf(scene: Scene): string {
+  const times = scene.message.reconsumeTimes + 1
+  const entries = entriesOf(scene)
+  const told = entries.findLast((entry) => entry.type === 'retried' && entry.reconsumeTimes === times)
+  const failed = entries.findLast(
+    (entry) => entry.type === 'failed' && entry.deliveryAttempt === scene.message.deliveryAttempt,
+  )
+  const entry = told ?? failed
+  return entry !== undefined && 'reason' in entry ? entry.reason : 'the ledger does not tell why.'
+}
+
+function nameOf({ inspections }: Scene, attempt: number): string {
+  const [member] = inspections.values()
+  return member === undefined ? `Retry ${attempt}` : `Retry ${attempt} of ${member.maxReconsumeTimes}`
+}
