@@ -55,7 +55,7 @@ export const MQErrorCodes = {
   },
   NO_MESSAGE: { description: 'No message has this id or lies at this offset.', responseCode: 208 },
   SEND_TIMEOUT: {
-    description: 'A send waited for room longer than its timeout; nothing was written.',
+    description: 'A send was not stored within its timeout; `outcome` says whether it may be stored all the same.',
     responseCode: 10002,
   },
   ABORTED: { description: 'The caller aborted the operation before it took effect.' },
