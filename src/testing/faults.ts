@@ -67,6 +67,8 @@ export class Faults {
   readonly #disk: FaultyDisk | undefined
   readonly #later: Later
   #made: readonly RuledFault[] = []
+  /** Crashes that somebody may wait for. */
+  readonly #unreached = new Map<RuledFault, (reopened: Promise<never>) => void>()
   #life: FaultyLife | undefined
 
   /** A test instance makes them. */
@@ -149,7 +151,8 @@ export class Faults {
 
   /**
    * Crashes the instance at a certain point of a send or a delivery, once; as `mq.crash()` does, which may also be called
-   * anywhere in a listener. Throws `UNSUPPORTED` on the real disk.
+   * anywhere in a listener. `reopened` rejects with `CLOSED` when the fault is removed or the instance closes before that.
+   * Throws `UNSUPPORTED` on the real disk.
    *
    * @example
    * ```ts
@@ -169,11 +172,13 @@ export class Faults {
     const once = rule.nth === undefined ? { ...rule, times: 1 } : rule
     const { promise, resolve } = settleable<TestMQ>()
     const crash = (): Promise<never> => {
+      this.#unreached.delete(fault)
       resolve(this.#life?.crash(how) ?? Promise.reject(new MQError('CLOSED', 'There is nothing to crash.')))
       // Whoever waits for an answer is dead.
       return new Promise(() => undefined)
     }
     const fault = this.#addCrash(['crash', options], once, at, crash)
+    this.#unreached.set(fault, resolve)
     return Object.assign(fault, { reopened: promise })
   }
 
@@ -213,7 +218,7 @@ export class Faults {
   }
 
   /** Whether any of them chooses by chance. */
-  get useChance(): boolean {
+  get usesChance(): boolean {
     return this.#made.some(({ usesChance }) => usesChance)
   }
 
@@ -225,6 +230,11 @@ export class Faults {
   /** A life has begun, and is the one that crashes. */
   attach(life: FaultyLife): void {
     this.#life = life
+  }
+
+  /** The instance has closed: no crash can be reached any more. */
+  end(): void {
+    for (const fault of this.#unreached.keys()) this.#giveUp(fault)
   }
 
   layer(): TestLayer {
@@ -278,7 +288,14 @@ export class Faults {
     return fault
   }
 
+  #giveUp(fault: RuledFault): void {
+    const text = `${fault.description} was never reached, so there is nothing that was reopened.`
+    this.#unreached.get(fault)?.(Promise.reject(new MQError('CLOSED', text)))
+    this.#unreached.delete(fault)
+  }
+
   #onRemoved(): void {
+    for (const fault of this.#unreached.keys()) if (fault.isRemoved) this.#giveUp(fault)
     this.#points.update()
     if (this.#disk?.update() === true) this.#watchDisk()
   }

@@ -23,7 +23,13 @@ export {
   type ConformanceReport,
   formatReport,
 } from './conformance/report.ts'
-export type { ConformanceChapter, ConformanceNeed, ConformanceRule } from './conformance/rule.ts'
+export {
+  type ConformanceChapter,
+  type ConformanceNeed,
+  type ConformanceRule,
+  rule,
+} from './conformance/rule.ts'
+export type { ConformanceWorld } from './conformance/world.ts'
 export type { EngineVerb } from './engine-verbs.ts'
 export { expectMQ, type MessageExpectation, type MQExpectation } from './expect-mq.ts'
 export type { ExplainedCopy, Explanation, ExplanationVerdict } from './explain/explanation.ts'
@@ -47,6 +53,8 @@ export type { LintSeverity } from './lint/rule.ts'
 export type { LintCode } from './lint/rules.ts'
 export type { LintReport } from './linter.ts'
 export { type CountMatcher, type DeadLetterMatcher, type MQMatchers, mqMatchers } from './matchers.ts'
+export type { SettledOptions } from './settled.ts'
 export { type EventSnapshot, type MessageSnapshot, snapshotOf } from './snapshot.ts'
-export type { TestClock } from './test-mq.ts'
-export { createTestMQ, type TestMQ } from './test-mq.ts'
+export { createTestMQ, type TestClock, type TestMQ } from './test-mq.ts'
+export type { TestMQOptions } from './test-options.ts'
+export type { Duration } from './virtual-clock.ts'

@@ -87,7 +87,7 @@ type WithoutStamp<Entry> = Entry extends LedgerEntry ? Omit<Entry, 'number' | 't
 /** The record of a test. */
 export class Ledger {
   readonly #now: () => number
-  readonly #entries: LedgerEntry[] = []
+  #entries: LedgerEntry[] = []
   readonly #contents = new Map<string, SentContent>()
   readonly #watchers = new Set<(entry: LedgerEntry) => void>()
   #count = 0
@@ -116,9 +116,9 @@ export class Ledger {
     return this.#contents.get(messageId)
   }
 
-  /** Forgets what happened, for a test that asserts on what comes next only. */
+  /** Forgets what happened, for a test that asserts on what comes next only. `explain` cannot tell of what is forgotten. */
   clear(): void {
-    this.#entries.length = 0
+    this.#entries = []
   }
 
   /** Notes what a message carries that was sent before this ledger began: in another life, or before a fork. */

@@ -6,6 +6,7 @@ import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { parseOptions } from '../model/parse-options.ts'
 import { realTime } from '../model/system-clock.ts'
+import { SEND_VERBS } from './engine-verbs.ts'
 import { timeText } from './explain/gate.ts'
 import type { InstanceView } from './explain/instance-view.ts'
 import { isPassedBy, whyNotDelivered } from './explain.ts'
@@ -17,7 +18,10 @@ export interface SettledOptions {
    * 0: only what can happen now.
    */
   readonly horizon?: Duration | undefined
-  /** Real milliseconds after which the answer is no. Default 1000. */
+  /**
+   * Real milliseconds after which the answer is no. Default: 1000 in which time has not moved, however long the way through the
+   * horizon takes.
+   */
   readonly deadlineMs?: number | undefined
 }
 
@@ -32,19 +36,27 @@ export interface OpenItem {
 
 const schema = z.strictObject({
   horizon: z.custom<Duration>().default(0),
-  deadlineMs: z.number().min(0).default(1000),
+  deadlineMs: z.number().min(0).optional(),
 })
 /** Messages of one queue of a group that are named. */
 const NAMED_COUNT = 5
 const POLL_MS = 2
+const PATIENCE_MS = 1000
 
 export async function settle(view: InstanceView, options: SettledOptions): Promise<void> {
   const { clock } = view
   const parsed = parseOptions('SettledOptions', schema, options)
   const endTimestamp = clock.now() + toMs(parsed.horizon)
-  const deadlineMs = realTime.nowMs() + parsed.deadlineMs
-  for (;;) {
+  const endMs = realTime.nowMs() + (parsed.deadlineMs ?? Number.POSITIVE_INFINITY)
+  let stillSinceMs = realTime.nowMs()
+  for (let lastTimestamp = clock.now(); ; ) {
     await clock.rest()
+    if (clock.now() !== lastTimestamp) {
+      lastTimestamp = clock.now()
+      stillSinceMs = realTime.nowMs()
+    }
+    const nowMs = realTime.nowMs()
+    if (nowMs >= endMs && (await isOpenOrDue(view, endTimestamp))) throw notSettled(await openItems(view))
     const due = clock.nextScheduled() ?? Number.POSITIVE_INFINITY
     if (due > clock.now() && due <= endTimestamp) {
       await clock.runNext()
@@ -52,7 +64,7 @@ export async function settle(view: InstanceView, options: SettledOptions): Promi
     }
     // What is due and was not done cannot be done now, and is tried again later.
     if (due > clock.now() && !(await isOpen(view))) return
-    if (realTime.nowMs() >= deadlineMs) throw notSettled(await openItems(view))
+    if (nowMs - stillSinceMs >= PATIENCE_MS) throw notSettled(await openItems(view))
     // What failed is tried again after a while; nobody scheduled that, but time brings it.
     if (endTimestamp > clock.now() && (await clock.runNextTimer(endTimestamp))) continue
     // At rest and open: only the application itself can change that.
@@ -60,9 +72,14 @@ export async function settle(view: InstanceView, options: SettledOptions): Promi
   }
 }
 
+async function isOpenOrDue(view: InstanceView, endTimestamp: number): Promise<boolean> {
+  const due = view.clock.nextScheduled() ?? Number.POSITIVE_INFINITY
+  return due <= endTimestamp || (await isOpen(view))
+}
+
 async function isOpen(view: InstanceView): Promise<boolean> {
   const { engine, life } = view
-  if (life.calls.size > 0 || life.pendingCount('sendMessage') > 0) return true
+  if (life.calls.size > 0 || isSending(view)) return true
   for (const group of await groupsWithMembers(engine)) {
     for await (const _ of openMessages(view, group)) return true
   }
@@ -89,11 +106,29 @@ async function groupsWithMembers(engine: Engine): Promise<string[]> {
 }
 
 async function openItems(view: InstanceView): Promise<OpenItem[]> {
-  const items: OpenItem[] = []
-  const sends = view.life.pendingCount('sendMessage')
-  if (sends > 0) items.push({ topic: '', gate: `${sends} sends wait to be stored` })
+  const items: OpenItem[] = isSending(view) ? unansweredSends(view) : []
+  const due = view.clock.nextScheduled()
+  if (due !== undefined) items.push({ topic: '', gate: `the next thing is due at ${timeText(due)}` })
   for (const group of await groupsWithMembers(view.engine)) items.push(...(await openItemsOf(view, group)))
   return [...items, ...abandonedCalls(view)]
+}
+
+function isSending({ life }: InstanceView): boolean {
+  return SEND_VERBS.some((verb) => life.pendingCount(verb) > 0)
+}
+
+/** Sends of which the ledger saw the beginning and not the end. */
+function unansweredSends({ ledger }: InstanceView): OpenItem[] {
+  const ended = new Set(
+    ledger.entries
+      .filter(({ type }) => type === 'stored' || type === 'send-failed')
+      .map(({ messageId }) => messageId),
+  )
+  return ledger
+    .of('sent')
+    .filter(({ messageId }) => !ended.has(messageId))
+    .slice(0, NAMED_COUNT)
+    .map(({ topic, messageId }) => ({ topic, messageId, gate: 'its send has not been answered' }))
 }
 
 async function openItemsOf(view: InstanceView, group: string): Promise<OpenItem[]> {
@@ -130,9 +165,9 @@ function abandonedCalls({ life, clock }: InstanceView): OpenItem[] {
 }
 
 function notSettled(items: readonly OpenItem[]): MQError {
-  const lines = items.map(
-    ({ group, topic, messageId, gate }) =>
-      `  ${[topic, messageId, group === undefined ? '' : `for group '${group}'`].filter(Boolean).join(' ')}: ${gate}`,
-  )
+  const lines = items.map(({ group, topic, messageId, gate }) => {
+    const subject = [topic, messageId, group === undefined ? '' : `for group '${group}'`].filter(Boolean)
+    return `  ${subject.length === 0 ? '' : `${subject.join(' ')}: `}${gate}`
+  })
   return new MQError('NOT_SETTLED', ['Not settled; still open:', ...lines].join('\n'))
 }

@@ -57,6 +57,7 @@ interface TestLife {
 
 /**
  * Opens a PocketMQ for a test, in memory and under a virtual clock. Each stands for itself; any number may live side by side.
+ * Rejects with `INVALID_PARAMETER` that names what is wrong with an option.
  *
  * @example
  * ```ts
@@ -137,7 +138,16 @@ export class TestMQ extends PocketMQ {
    * Resolves when nothing is open any more: no message undelivered to a group with members, in a listener, unacknowledged or,
    * within the horizon, waiting for its retry. For what is due within the horizon time is moved, as far as it takes.
    *
-   * Rejects with `NOT_SETTLED` when the deadline passes first; the message lists what is open and why.
+   * Rejects with `NOT_SETTLED` when the deadline passes first, by default a second of real time in which time has not moved; the
+   * message lists what is open and why. Rejects with `INVALID_PARAMETER` for wrong options, and `CLOSED` after a crash.
+   *
+   * @example
+   * ```ts
+   * import { createTestMQ } from 'pocketmq/testing'
+   * await using mq = await createTestMQ()
+   * await mq.settled() // what can happen now
+   * await mq.settled({ horizon: '5h' }) // and what is due within five hours, retries for example
+   * ```
    */
   settled(options: SettledOptions = {}): Promise<void> {
     return settle(this.#view(), options)
@@ -191,7 +201,7 @@ export class TestMQ extends PocketMQ {
     const closing = life
       .untilEnd('close', super.close())
       .catch((error) => (life.isEnded ? CRASHED : Promise.reject(error)))
-      .finally(this.#removeAgenda)
+      .finally(() => this.#end())
       .then((report) => {
         if (report !== CRASHED) session.linter.checkPassed()
         return report
@@ -199,10 +209,27 @@ export class TestMQ extends PocketMQ {
     return session.clock.runUntil(closing)
   }
 
+  #end(): void {
+    this.#removeAgenda()
+    if (!this.#life.life.isEnded) this.faults.end()
+  }
+
   /**
    * Ends this instance as `kill -9` or a power cut would, at any moment, also in the middle of a listener, and opens another one on
    * what was durable. Clock and ledger go on. The application makes its producers and consumers anew, as after a restart; the
-   * old ones reject with `CLOSED`, and what old listeners answer counts no more.
+   * old ones reject with `CLOSED`, and what old listeners answer counts no more. It works after `close()` too.
+   *
+   * Rejects with `CLOSED` when the instance has crashed already, and with `UNSUPPORTED` on the real disk.
+   *
+   * @example
+   * ```ts
+   * import { createTestMQ } from 'pocketmq/testing'
+   * const mq = await createTestMQ()
+   * const producer = await mq.createProducer({ group: 'shop' })
+   * await producer.send({ topic: 'orders', body: 'hello' })
+   * await using reopened = await mq.crash()
+   * console.log(await reopened.admin.topicStatus('orders'))
+   * ```
    */
   async crash(how: 'kill' | 'power' = 'kill'): Promise<TestMQ> {
     const { session, disk, life, scope, opened } = this.#life
@@ -221,11 +248,25 @@ export class TestMQ extends PocketMQ {
 
   /**
    * Another instance with a copy of everything stored, a clock of its own that begins at the same time, and an empty ledger.
-   * Clients are not copied. Nothing that one of them does reaches the other.
+   * Clients are not copied. Nothing that one of them does reaches the other. It works after `close()` too.
+   *
+   * Rejects with `CLOSED` after a crash, and with `UNSUPPORTED` on the real disk.
+   *
+   * @example
+   * ```ts
+   * import { createTestMQ } from 'pocketmq/testing'
+   * const seeded = await createTestMQ()
+   * const producer = await seeded.createProducer({ group: 'shop' })
+   * await producer.send({ topic: 'orders', body: 'hello' })
+   * await using mq = await seeded.fork()
+   * console.log(await mq.admin.topicStatus('orders'))
+   * ```
    */
   async fork(): Promise<TestMQ> {
-    const { session, disk } = this.#life
+    const { session, disk, life } = this.#life
     if (disk === undefined) throw unsupported('fork')
+    if (life.isEnded)
+      throw new MQError('CLOSED', 'This instance has crashed; fork the one that crash() answered.')
     await session.clock.rest()
     this.#template ??= this.#prepareTemplate(disk)
     const template = await this.#template

@@ -93,7 +93,7 @@ export class TestSession {
 
   /** Chance had a part in what happened, so that the seed is worth telling. */
   get usesChance(): boolean {
-    return this.options.schedule === 'nasty' || this.faults.useChance
+    return this.options.schedule === 'nasty' || this.faults.usesChance
   }
 
   /** The directory on the real disk, if there is one. */

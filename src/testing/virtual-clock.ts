@@ -71,11 +71,6 @@ export class VirtualClock {
     this.#nextOrder = () => this.#timerCount
   }
 
-  /** Whether somebody moves time right now. */
-  get isMoving(): boolean {
-    return this.#isMoving
-  }
-
   /** Wall time in whole milliseconds since 1970. */
   now(): number {
     return Math.floor(this.#offsetMs + this.#monotonicMs)
@@ -88,8 +83,8 @@ export class VirtualClock {
 
   /**
    * Moves time forward. All that becomes due on the way happens, in order, each with all its consequences. Rejects with
-   * `INVALID_PARAMETER` for something that is no duration, or while time is moved already (a listener cannot move it), and
-   * with `CLOCK_RUNAWAY` when things do not stop to happen.
+   * `INVALID_PARAMETER` for something that is no duration, or while time is moved already, and with `CLOCK_RUNAWAY` when
+   * things do not stop to happen. Not for listeners: time would wait for the listener, and the listener for time.
    */
   advance(duration: Duration): Promise<void> {
     return this.#move(() => this.#advanceTo(this.#monotonicMs + toMs(duration)))
@@ -149,9 +144,9 @@ export class VirtualClock {
   }
 
   /** Sets the wall time forward or back, as an administrator or a time server does; no timer fires, none is moved. */
-  jump(duration: number): void {
-    if (!Number.isFinite(duration)) throw invalidParameter('jump: give a number of milliseconds.')
-    this.#offsetMs += duration
+  jump(byMs: number): void {
+    if (!Number.isFinite(byMs)) throw invalidParameter('jump: give a number of milliseconds.')
+    this.#offsetMs += byMs
     this.#activity += 1
     for (const listener of this.#jumpListeners) listener()
   }

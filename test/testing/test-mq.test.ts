@@ -94,10 +94,11 @@ describe('A test instance', () => {
 
   test('lets neither Date nor the timers of the application notice', async () => {
     await using mq = await createTestMQ()
-    const signal = AbortSignal.timeout(60_000)
-    const before = performance.now()
+    const signal = AbortSignal.timeout(3_600_000)
+    const globals = () => [Date, Date.now, setTimeout, setImmediate, queueMicrotask, performance.now]
+    const before = globals()
     await mq.clock.advance('3d')
-    expect(performance.now() - before).toBeLessThan(60_000)
+    expect(globals()).toEqual(before)
     expect(signal.aborted).toBe(false)
   })
 

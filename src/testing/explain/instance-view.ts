@@ -10,9 +10,9 @@ import type { OffsetTrail } from './offset-trail.ts'
 
 export interface InstanceView {
   readonly clock: VirtualClock
-  /** As the application sees it, through the layers. */
+  /** Refuses once the life has ended; without layers, so that looking neither uses up a fault nor meets one. */
   readonly engine: Engine
-  /** Without the layers: looking must neither use up a fault nor meet one. */
+  /** The same, with what only the embedded engine can tell. */
   readonly broker: Broker
   readonly store: Store
   readonly life: Life

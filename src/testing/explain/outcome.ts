@@ -133,6 +133,8 @@ function standing({ storedOffset, message, group, owner }: Scene): string {
   if ((storedOffset ?? 0) > message.queueOffset)
     return `The group '${name}' stands at offset ${storedOffset}, behind it.`
   const first = owner?.queue.committableOffset
+  if (first !== undefined && first > message.queueOffset)
+    return `The group '${name}' is done with it, and its acknowledgement up to offset ${first} has not reached the engine.`
   return `The group '${name}' is done with it, and its offset waits for offset ${first}, which is not finished.`
 }
 
