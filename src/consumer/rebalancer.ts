@@ -91,8 +91,9 @@ export class Rebalancer {
   async close(): Promise<void> {
     this.#isStopped = true
     this.#retryTimer?.cancel()
-    await this.#underWay
+    // Before anything is awaited: from here on nothing is started, and `giveUp` knows of everything that runs.
     for (const [key, loop] of this.#held) this.#leave(key, loop)
+    await this.#underWay
     await Promise.all(this.#leaving.values())
     this.#renewTimer?.cancel()
   }
@@ -141,6 +142,8 @@ export class Rebalancer {
     const missing = [...wanted].filter(([key]) => !this.#held.has(key) && !this.#leaving.has(key))
     if (missing.length === 0) return
     const granted = await this.#lock(missing.map(([, { queue }]) => queue))
+    // Closed meanwhile: what was granted goes back when the member leaves the group.
+    if (this.#isStopped) return
     for (const [key, { queue, filter }] of missing) {
       if (granted.has(key)) this.#take(key, queue, filter)
     }

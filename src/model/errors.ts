@@ -55,7 +55,8 @@ export const MQErrorCodes = {
   },
   NO_MESSAGE: { description: 'No message has this id or lies at this offset.', responseCode: 208 },
   SEND_TIMEOUT: {
-    description: 'A send was not stored within its timeout; `outcome` says whether it may be stored all the same.',
+    description:
+      'A send was not stored within its timeout; `outcome` says whether it may be stored all the same.',
     responseCode: 10002,
   },
   ABORTED: { description: 'The caller aborted the operation before it took effect.' },

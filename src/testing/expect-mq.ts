@@ -1,5 +1,6 @@
 /** Assertions on what happened in a test instance, for any test framework. */
 import { AssertionError } from 'node:assert'
+import { invalidParameter } from '../model/errors.ts'
 import { checkGroup } from './assertions/check-group.ts'
 import { evidenceOf, type Failure } from './assertions/evidence.ts'
 import {
@@ -61,6 +62,7 @@ export class MQExpectation {
    * them or, with `times`, so often to all of them in sum. There must be such a message, also for what is negated.
    */
   message(of: string | MessageMatcher): MessageExpectation {
+    if (this.#isNegated) throw invalidParameter('expectMQ: write message(...).not, behind what it is about.')
     return new MessageExpectation(this.#mq, parseMatcher(of))
   }
 }

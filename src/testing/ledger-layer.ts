@@ -13,9 +13,25 @@ import type { Ledger, SentContent } from './ledger.ts'
 
 const BEHIND_ACK_INDEX = 'It lay behind the ackIndex of its batch.'
 
-export function ledgerLayer(ledger: Ledger): TestLayer {
+/** Receipts by message id, as the engine gave them: a fault may keep them from the sender. */
+export type Receipts = Map<string, SendReceipt>
+
+/** Stands next to the engine and remembers what it stored until the sender has heard of it. */
+export function receiptLayer(receipts: Receipts): TestLayer {
+  const witness = async <Receipt extends SendReceipt>(sending: Promise<Receipt>): Promise<Receipt> => {
+    const receipt = await sending
+    for (const messageId of receipt.messageIds) receipts.set(messageId, receipt)
+    return receipt
+  }
   return {
-    engine: (next) => ledgerVerbs(ledger, next),
+    engine: (next) => ({ sendMessage: (request) => witness(next.sendMessage(request)) }),
+  }
+}
+
+/** Stands next to the application. */
+export function ledgerLayer(ledger: Ledger, receipts: Receipts): TestLayer {
+  return {
+    engine: (next) => ledgerVerbs(ledger, receipts, next),
     listener: (next) => (call) => recordCall(ledger, next, call),
   }
 }
@@ -26,10 +42,10 @@ export function recordEvents(ledger: Ledger, mq: PocketMQ): void {
   mq.on('dead-letter', (event) => ledger.record({ type: 'dead-lettered', ...event }))
 }
 
-function ledgerVerbs(ledger: Ledger, next: Engine): Partial<Engine> {
+function ledgerVerbs(ledger: Ledger, receipts: Receipts, next: Engine): Partial<Engine> {
   const { delay, transactions } = next
   return {
-    sendMessage: (request) => recordSend(ledger, request, next.sendMessage(request)),
+    sendMessage: (request) => recordSend({ ledger, receipts }, request, next.sendMessage(request)),
     ...(delay && { delay: delayVerbs(ledger, delay) }),
     ...(transactions && { transactions: transactionVerbs(ledger, transactions) }),
   }
@@ -38,7 +54,7 @@ function ledgerVerbs(ledger: Ledger, next: Engine): Partial<Engine> {
 function delayVerbs(ledger: Ledger, next: DelayVerbs): DelayVerbs {
   return {
     sendDelayedMessage: (request, deliveryTimestamp) =>
-      recordSend(ledger, request, next.sendDelayedMessage(request, deliveryTimestamp)),
+      recordSend({ ledger }, request, next.sendDelayedMessage(request, deliveryTimestamp)),
     recallMessage: async (topic, recallHandle) => {
       const messageId = await next.recallMessage(topic, recallHandle)
       ledger.record({ type: 'recalled', topic, messageId })
@@ -53,7 +69,7 @@ function transactionVerbs(ledger: Ledger, next: TransactionVerbs): TransactionVe
   return {
     answerChecks: (...parameters) => next.answerChecks(...parameters),
     sendHalfMessage: async (request) => {
-      const receipt = await recordSend(ledger, request, next.sendHalfMessage(request))
+      const receipt = await recordSend({ ledger }, request, next.sendHalfMessage(request))
       halves.set(receipt.transactionId, { topic: request.queue.topic, messageId: receipt.messageId })
       return receipt
     },
@@ -67,9 +83,14 @@ function transactionVerbs(ledger: Ledger, next: TransactionVerbs): TransactionVe
   }
 }
 
+interface SendBook {
+  readonly ledger: Ledger
+  readonly receipts?: Receipts
+}
+
 /** The send is under way already: what is refused at once was recorded as sent all the same. */
 async function recordSend<Receipt extends SendReceipt>(
-  ledger: Ledger,
+  { ledger, receipts }: SendBook,
   { producerGroup, messages, queue }: SendRequest,
   sending: Promise<Receipt>,
 ): Promise<Receipt> {
@@ -79,17 +100,23 @@ async function recordSend<Receipt extends SendReceipt>(
   sent.forEach((message, index) => {
     ledger.record({ type: 'sent', topic, messageId: ids[index]!, producerGroup, ...contentOf(message) })
   })
+  const recordStored = ({ queueOffset, status }: SendReceipt): void => {
+    ids.forEach((messageId, index) => {
+      ledger.record({ type: 'stored', topic, messageId, queue, queueOffset: queueOffset + index, status })
+    })
+  }
   try {
     const receipt = await sending
-    ids.forEach((messageId, index) => {
-      const queueOffset = receipt.queueOffset + index
-      ledger.record({ type: 'stored', topic, messageId, queue, queueOffset, status: receipt.status })
-    })
+    recordStored(receipt)
     return receipt
   } catch (caught) {
+    const lost = receipts?.get(ids[0]!)
+    if (lost !== undefined) recordStored(lost)
     const error = MQError.from(caught)
     for (const messageId of ids) ledger.record({ type: 'send-failed', topic, messageId, error })
     throw caught
+  } finally {
+    for (const messageId of ids) receipts?.delete(messageId)
   }
 }
 

@@ -59,7 +59,7 @@ export async function settle(view: InstanceView, options: SettledOptions): Promi
     if (nowMs >= endMs && (await isOpenOrDue(view, endTimestamp))) throw notSettled(await openItems(view))
     const due = clock.nextScheduled() ?? Number.POSITIVE_INFINITY
     if (due > clock.now() && due <= endTimestamp) {
-      await clock.runNext()
+      await clock.runNextBy(endTimestamp)
       continue
     }
     // What is due and was not done cannot be done now, and is tried again later.
@@ -114,7 +114,7 @@ async function openItems(view: InstanceView): Promise<OpenItem[]> {
 }
 
 function isSending({ life }: InstanceView): boolean {
-  return SEND_VERBS.some((verb) => life.pendingCount(verb) > 0)
+  return ['publishRoute', ...SEND_VERBS].some((verb) => life.pendingCount(verb) > 0)
 }
 
 /** Sends of which the ledger saw the beginning and not the end. */

@@ -89,6 +89,8 @@ export class TestMQ extends PocketMQ {
   /** Retries and all else that the store has scheduled count as scheduled as long as it lives. */
   readonly #removeAgenda: () => void
   readonly #members = new Set<PushConsumer>()
+  /** After a crash, what was durable, until it is open again. */
+  #left: MemoryDisk | undefined
   #memberCount = 0
   /** What every fork begins with, until something is written. */
   #template: Promise<MemoryDisk> | undefined
@@ -139,7 +141,7 @@ export class TestMQ extends PocketMQ {
    * within the horizon, waiting for its retry. For what is due within the horizon time is moved, as far as it takes.
    *
    * Rejects with `NOT_SETTLED` when the deadline passes first, by default a second of real time in which time has not moved; the
-   * message lists what is open and why. Rejects with `INVALID_PARAMETER` for wrong options, and `CLOSED` after a crash.
+   * message lists what is open and why. Rejects with `INVALID_PARAMETER` for wrong options, and `CLOSED` after a crash or `close`.
    *
    * @example
    * ```ts
@@ -149,7 +151,8 @@ export class TestMQ extends PocketMQ {
    * await mq.settled({ horizon: '5h' }) // and what is due within five hours, retries for example
    * ```
    */
-  settled(options: SettledOptions = {}): Promise<void> {
+  async settled(options: SettledOptions = {}): Promise<void> {
+    if (this.state === 'closed') throw new MQError('CLOSED', 'The instance is closed; nothing is open in it.')
     return settle(this.#view(), options)
   }
 
@@ -219,7 +222,8 @@ export class TestMQ extends PocketMQ {
    * what was durable. Clock and ledger go on. The application makes its producers and consumers anew, as after a restart; the
    * old ones reject with `CLOSED`, and what old listeners answer counts no more. It works after `close()` too.
    *
-   * Rejects with `CLOSED` when the instance has crashed already, and with `UNSUPPORTED` on the real disk.
+   * Rejects with what keeps the store from opening, a full disk for example; then it may be called again. Rejects with
+   * `CLOSED` when the instance has crashed already, and with `UNSUPPORTED` on the real disk.
    *
    * @example
    * ```ts
@@ -232,9 +236,9 @@ export class TestMQ extends PocketMQ {
    * ```
    */
   async crash(how: 'kill' | 'power' = 'kill'): Promise<TestMQ> {
-    const { session, disk, life, scope, opened } = this.#life
+    const { disk, life, scope, opened } = this.#life
     if (disk === undefined) throw unsupported('crash')
-    if (life.isEnded) throw new MQError('CLOSED', 'This instance has crashed already.')
+    if (life.isEnded) return this.#reopenAgain()
     opened.onEvent = () => undefined
     life.end()
     scope.end()
@@ -242,8 +246,24 @@ export class TestMQ extends PocketMQ {
     const left = disk.copy(how, undefined, disk.faults)
     disk.stop()
     this.removeAllListeners()
-    const reopening = TestMQ.#live(session, left)
-    return disk.faults.delayMs === 0 ? reopening : session.clock.runUntil(reopening)
+    this.#left = left
+    return this.#reopen(left)
+  }
+
+  /** A full disk may have kept the next life from beginning; what was durable is still there. */
+  #reopenAgain(): Promise<TestMQ> {
+    if (this.#left === undefined) throw new MQError('CLOSED', 'This instance has crashed already.')
+    return this.#reopen(this.#left)
+  }
+
+  async #reopen(left: MemoryDisk): Promise<TestMQ> {
+    const { session } = this.#life
+    const { faults } = left
+    const copy = left.copy('kill', undefined, faults)
+    const reopening = TestMQ.#live(session, copy)
+    const reopened = await (faults.delayMs === 0 ? reopening : session.clock.runUntil(reopening))
+    this.#left = undefined
+    return reopened
   }
 
   /**

@@ -5,7 +5,7 @@ import { OffsetTrail } from './explain/offset-trail.ts'
 import { Faults } from './faults.ts'
 import type { TestLayer } from './layer.ts'
 import { Ledger } from './ledger.ts'
-import { ledgerLayer } from './ledger-layer.ts'
+import { ledgerLayer, type Receipts, receiptLayer } from './ledger-layer.ts'
 import { Linter } from './linter.ts'
 import { NastySchedule } from './schedule.ts'
 import { SeededRandom } from './seeded-random.ts'
@@ -67,12 +67,18 @@ export class TestSession {
       realMs: realTime.nowMs,
     })
     this.trail = new OffsetTrail(() => this.clock.now())
+    const receipts: Receipts = new Map()
     this.observers = [
-      ledgerLayer(this.ledger),
+      ledgerLayer(this.ledger, receipts),
       this.trail.layer(),
       ...(options.strict.level === 'off' ? [] : [this.linter.layer()]),
     ]
-    this.disturbers = [this.faults.layer(), ...(this.schedule?.layers() ?? []), ...nearest]
+    this.disturbers = [
+      this.faults.layer(),
+      ...(this.schedule?.layers() ?? []),
+      ...nearest,
+      receiptLayer(receipts),
+    ]
   }
 
   /**

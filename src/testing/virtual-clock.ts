@@ -23,6 +23,8 @@ export interface VirtualClockOptions {
   readonly patienceMs: number
   /** Turns of the event loop, and timers, that may pass without time moving. */
   readonly runawayLimit: number
+  /** Processor time that may pass at a stretch without a pause and without time moving. Default: no bound. */
+  readonly runawayMs?: number
 }
 
 interface VirtualTimer {
@@ -38,6 +40,8 @@ interface VirtualTimer {
 interface Hold {
   readonly sinceMs: number
   readonly patienceMs: number
+  /** It waits for virtual time itself, so that time does not wait for it. */
+  sleepCount: number
 }
 
 /** Turns without a pause before waiting for real work gives the processor away. */
@@ -54,8 +58,6 @@ export class VirtualClock {
   #offsetMs: number
   #monotonicMs = 0
   #timerCount = 0
-  /** Who waits for virtual time does not hold it. */
-  #sleepCount = 0
   #deferredCount = 0
   /** Changes whenever something happens. */
   #activity = 0
@@ -113,9 +115,20 @@ export class VirtualClock {
     })
   }
 
+  /** Moves time to the next scheduled moment, if it is not later than this; answers whether it was there. */
+  runNextBy(untilTimestamp: number): Promise<boolean> {
+    return this.#moveInTurn(async () => {
+      await this.#rest()
+      const due = this.nextScheduled()
+      if (due === undefined || due > untilTimestamp) return false
+      await this.#advanceTo(Math.max(this.#monotonicMs, due - this.#offsetMs))
+      return true
+    })
+  }
+
   /** Moves time to the next timer, scheduled or not, if it is due by then; answers whether it was. */
   runNextTimer(untilTimestamp: number): Promise<boolean> {
-    return this.#move(async () => {
+    return this.#moveInTurn(async () => {
       await this.#rest()
       const next = this.#next()
       if (next === undefined || this.#offsetMs + next.dueMs > untilTimestamp) return false
@@ -145,23 +158,27 @@ export class VirtualClock {
 
   /** Sets the wall time forward or back, as an administrator or a time server does; no timer fires, none is moved. */
   jump(byMs: number): void {
-    if (!Number.isFinite(byMs)) throw invalidParameter('jump: give a number of milliseconds.')
+    if (!Number.isSafeInteger(byMs)) throw invalidParameter('jump: give a whole number of milliseconds.')
     this.#offsetMs += byMs
     this.#activity += 1
     for (const listener of this.#jumpListeners) listener()
   }
 
   /** Waits for virtual time, in a listener for example; until the test moves it. */
-  sleep(duration: Duration): Promise<void> {
+  async sleep(duration: Duration): Promise<void> {
     const dueMs = this.#monotonicMs + toMs(duration)
     const agenda = (): number => this.#offsetMs + dueMs
     this.#agendas.add(agenda)
-    this.#sleepCount += 1
+    // Nothing tells which listener sleeps; the one that was called last and does not sleep yet is the likeliest.
+    const sleeper = [...this.#holds].findLast(
+      ({ sleepCount, patienceMs }) => sleepCount === 0 && patienceMs !== Infinity,
+    )
+    if (sleeper !== undefined) sleeper.sleepCount += 1
     this.#activity += 1
-    return new Promise((resolve) => {
+    await new Promise<void>((resolve) => {
       this.#own.setTimer(dueMs - this.#monotonicMs, () => {
         this.#agendas.delete(agenda)
-        this.#sleepCount -= 1
+        if (sleeper !== undefined) sleeper.sleepCount -= 1
         resolve()
       })
     })
@@ -208,7 +225,7 @@ export class VirtualClock {
 
   /** Runs work that time waits for. */
   async hold<T>(work: () => T | Promise<T>, patienceMs = this.#options.patienceMs): Promise<T> {
-    const hold = { sinceMs: realTime.nowMs(), patienceMs }
+    const hold = { sinceMs: realTime.nowMs(), patienceMs, sleepCount: 0 }
     this.#holds.add(hold)
     try {
       return await work()
@@ -221,7 +238,8 @@ export class VirtualClock {
   /** For {@link ClockScope}. */
   schedule(scope: ClockScope, delayMs: number, callback: () => void): Timer {
     this.#timerCount += 1
-    const dueMs = this.#monotonicMs + Math.max(0, delayMs)
+    // Rounded up, so that time stays whole: what is due is due, and not a fraction later.
+    const dueMs = this.#monotonicMs + Math.ceil(Math.max(0, delayMs))
     const timer = { dueMs, order: this.#nextOrder(), callback, scope, isCancelled: false }
     this.#timers.push(timer)
     return {
@@ -247,6 +265,12 @@ export class VirtualClock {
     })
   }
 
+  /** Waits for whoever moves time now. */
+  async #moveInTurn<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#isMoving) await this.#moving
+    return this.#move(work)
+  }
+
   async #move<T>(work: () => Promise<T>): Promise<T> {
     if (this.#isMoving)
       throw invalidParameter(
@@ -256,7 +280,8 @@ export class VirtualClock {
     const done = (): void => {
       this.#isMoving = false
     }
-    const moving = work()
+    // Also what the work throws at once ends the move.
+    const moving = Promise.resolve().then(work)
     this.#moving = moving.then(done, done)
     return moving
   }
@@ -306,14 +331,18 @@ export class VirtualClock {
   }
 
   async #comeToRest(): Promise<void> {
+    let startedMs = realTime.processorMs()
     for (let idleTurns = 0; ; ) {
       const before = this.#activity
       await (idleTurns > BUSY_TURNS ? realTime.sleep(1) : realTime.turn())
       if (before !== this.#activity || this.#deferredCount > 0) {
         idleTurns = 0
         this.#countTurn()
+        if (realTime.processorMs() - startedMs > (this.#options.runawayMs ?? Infinity))
+          throw this.#runawayAtInstant()
       } else if (this.#isHeld()) {
         idleTurns += 1
+        startedMs = realTime.processorMs()
       } else {
         return
       }
@@ -321,27 +350,32 @@ export class VirtualClock {
   }
 
   #isHeld(): boolean {
-    if (this.#holds.size <= this.#sleepCount) return false
+    if (this.#holds.size === 0) return false
     const nowMs = realTime.nowMs()
-    const patient = [...this.#holds].filter(({ sinceMs, patienceMs }) => nowMs - sinceMs < patienceMs)
-    return patient.length > this.#sleepCount
+    return [...this.#holds].some(
+      ({ sinceMs, patienceMs, sleepCount }) => sleepCount === 0 && nowMs - sinceMs < patienceMs,
+    )
   }
 
   #countTurn(): void {
     this.#turnsAtInstant += 1
     if (this.#turnsAtInstant <= this.#options.runawayLimit) return
     this.#turnsAtInstant = 0
-    throw this.#runaway(
-      `Since ${new Date(this.now()).toISOString()} things keep happening without time moving. Does a listener send to the topic that it consumes?`,
+    throw this.#runawayAtInstant()
+  }
+
+  #runawayAtInstant(): MQError {
+    const since = new Date(this.now()).toISOString()
+    return this.#runaway(
+      `Since ${since} things keep happening without time moving. Does a listener send to the topic that it consumes?`,
     )
   }
 
   #runaway(what: string): MQError {
-    const { runawayLimit } = this.#options
-    return new MQError(
-      'CLOCK_RUNAWAY',
-      `${what} Given up after ${runawayLimit} turns; raise runawayLimit if that much is meant.`,
-    )
+    const { runawayLimit, runawayMs } = this.#options
+    const bounds = `${runawayLimit} turns${runawayMs === undefined ? '' : ` or ${runawayMs} ms of work`}`
+    const advice = 'raise runawayLimit or runawayMs if that much is meant.'
+    return new MQError('CLOCK_RUNAWAY', `${what} Given up after ${bounds}; ${advice}`)
   }
 
   #moveTo(monotonicMs: number): void {
@@ -367,8 +401,8 @@ function compareTimers(a: VirtualTimer, b: VirtualTimer): number {
 /** Milliseconds of a duration; throws `INVALID_PARAMETER` for anything else. */
 export function toMs(duration: Duration): number {
   const ms = typeof duration === 'string' ? parseDuration(duration) : duration
-  if (ms !== undefined && Number.isFinite(ms) && ms >= 0) return ms
+  if (ms !== undefined && Number.isSafeInteger(ms) && ms >= 0) return ms
   throw invalidParameter(
-    `'${duration}' is no duration; give milliseconds, or a text such as 500ms, 10s, 5m, 2h, 3d.`,
+    `'${duration}' is no duration; give whole milliseconds, or a text such as 500ms, 10s, 5m, 2h, 3d.`,
   )
 }

@@ -121,7 +121,9 @@ describe('A send that is held up', () => {
     await using mq = await createTestMQ()
     mq.faults.delay('sendMessage', { byMs: 2000, times: 1 })
     const sending = sendInWords(mq, 'a')
-    await expect(mq.settled({ deadlineMs: 10 })).rejects.toEqual(mqError('NOT_SETTLED', '1 sends wait'))
+    await expect(mq.settled({ deadlineMs: 10 })).rejects.toEqual(
+      mqError('NOT_SETTLED', 'its send has not been answered'),
+    )
     await mq.settled({ horizon: '2s' })
     expect(await sending).toEqual(['SEND_OK'])
   })

@@ -298,6 +298,6 @@ function openDouble(engine: Record<string, unknown> = {}) {
   }
   const ledger = new Ledger(() => clock.now())
   const double = { sendMessage: async (sent: SendRequest) => receiptOf(sent), delay, transactions, ...engine }
-  const verbs = ledgerLayer(ledger).engine?.(double as unknown as Engine) ?? {}
+  const verbs = ledgerLayer(ledger, new Map()).engine?.(double as unknown as Engine) ?? {}
   return { ledger, verbs, request }
 }

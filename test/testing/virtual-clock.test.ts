@@ -162,7 +162,7 @@ describe('A virtual clock', () => {
   })
 
   test('does not wait for work that sleeps on it', async () => {
-    const clock = newClock({ patienceMs: Number.POSITIVE_INFINITY })
+    const clock = newClock({ patienceMs: 1_000_000 })
     let isDone = false
     void clock.hold(async () => {
       await clock.sleep('1h')
@@ -245,7 +245,7 @@ describe('A virtual clock', () => {
 
   test.each([
     [0, 0],
-    [1.5, 1.5],
+    [2, 2],
     ['500ms', 500],
     ['10s', 10_000],
     ['5m', 300_000],
@@ -255,12 +255,22 @@ describe('A virtual clock', () => {
     expect(toMs(duration)).toBe(ms)
   })
 
-  test.each(['', '2', '2 h', '-1s', '1.5h', -1, Number.NaN, Number.POSITIVE_INFINITY, undefined, null, {}])(
-    'refuses %j as a duration',
-    async (duration) => {
-      await expect(newClock().advance(duration as string)).rejects.toEqual(
-        mqError('INVALID_PARAMETER', 'no duration'),
-      )
-    },
-  )
+  test.each([
+    '',
+    1.5,
+    '2',
+    '2 h',
+    '-1s',
+    '1.5h',
+    -1,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    undefined,
+    null,
+    {},
+  ])('refuses %j as a duration', async (duration) => {
+    await expect(newClock().advance(duration as string)).rejects.toEqual(
+      mqError('INVALID_PARAMETER', 'no duration'),
+    )
+  })
 })

@@ -1,6 +1,7 @@
 /** Compares a value with what a test expects of it, and puts both into words. */
 import { isUtf8 } from 'node:buffer'
 import { inspect, isDeepStrictEqual, types } from 'node:util'
+import { invalidParameter } from '../../model/errors.ts'
 
 /** Text that a test expects: the whole text, a pattern that is found in it, or a predicate. */
 export type TextMatch = string | RegExp | ((text: string) => boolean)
@@ -29,7 +30,7 @@ export function isTextMatch(value: unknown): value is TextMatch {
 export function isMatch(expected: unknown, actual: unknown): boolean {
   // A search pays no heed to where a pattern with the flag g stopped the last time.
   if (types.isRegExp(expected)) return typeof actual === 'string' && actual.search(expected) >= 0
-  if (typeof expected === 'function') return Boolean(expected(actual))
+  if (typeof expected === 'function') return isAccepted(expected(actual))
   if (isAsymmetric(expected)) return expected.asymmetricMatch(actual)
   if (Array.isArray(expected)) {
     return (
@@ -38,7 +39,7 @@ export function isMatch(expected: unknown, actual: unknown): boolean {
       expected.every((each, index) => isMatch(each, actual[index]))
     )
   }
-  if (!isObject(expected) || !isObject(actual)) return isDeepStrictEqual(expected, actual)
+  if (!isPlain(expected) || !isObject(actual)) return isDeepStrictEqual(expected, actual)
   return Object.entries(expected).every(
     ([name, each]) => Object.hasOwn(actual, name) && isMatch(each, actual[name]),
   )
@@ -47,8 +48,15 @@ export function isMatch(expected: unknown, actual: unknown): boolean {
 /** Bytes are compared as bytes; text and patterns with the body as UTF-8; a predicate gets the bytes. */
 export function isBodyMatch(expected: unknown, body: Buffer): boolean {
   if (types.isUint8Array(expected)) return Buffer.compare(expected, body) === 0
-  if (typeof expected === 'function') return Boolean(expected(body))
+  if (typeof expected === 'function') return isAccepted(expected(body))
   return isMatch(expected, body.toString())
+}
+
+/** What a predicate answers; a promise would count as true whatever comes of it. */
+function isAccepted(answer: unknown): boolean {
+  if (types.isPromise(answer))
+    throw invalidParameter('A predicate of a matcher must answer at once, not with a promise.')
+  return Boolean(answer)
 }
 
 /** A body as text, unless it is none. */

@@ -128,7 +128,14 @@ export function eventsOf<Name extends keyof MQEvents>(
 }
 
 /** The call must throw or reject with an {@link MQError} of this code; answers it. */
-export async function refused(code: MQErrorCode, call: () => unknown): Promise<MQError> {
+export function refused(code: MQErrorCode, call: () => unknown): Promise<MQError> {
+  const refusal = expectRefusal(code, call)
+  // A rule may look at it later; what fails meanwhile must not end the process.
+  refusal.catch(() => undefined)
+  return refusal
+}
+
+async function expectRefusal(code: MQErrorCode, call: () => unknown): Promise<MQError> {
   let caught: unknown
   try {
     await call()
