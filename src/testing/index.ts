@@ -30,6 +30,7 @@ export {
   rule,
 } from './conformance/rule.ts'
 export type { ConformanceWorld } from './conformance/world.ts'
+export type { Duration } from './duration.ts'
 export type { EngineVerb } from './engine-verbs.ts'
 export { expectMQ, type MessageExpectation, type MQExpectation } from './expect-mq.ts'
 export type { ExplainedCopy, Explanation, ExplanationVerdict } from './explain/explanation.ts'
@@ -57,4 +58,3 @@ export type { SettledOptions } from './settled.ts'
 export { type EventSnapshot, type MessageSnapshot, snapshotOf } from './snapshot.ts'
 export { createTestMQ, type TestClock, type TestMQ } from './test-mq.ts'
 export type { TestMQOptions } from './test-options.ts'
-export type { Duration } from './virtual-clock.ts'

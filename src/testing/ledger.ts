@@ -26,7 +26,20 @@ export interface SentContent {
   readonly body: Buffer
 }
 
-/** One thing that happened to one message. */
+/**
+ * One thing that happened to one message:
+ *
+ * - `sent`: a producer gave it to the engine; what is refused at the producer's door is not sent.
+ * - `stored`: the engine has it, whether or not the sender was told; `send-failed`: the sender got an error.
+ * - `delivered`: a listener was called with it; retries are delivered too, with a higher `deliveryAttempt`.
+ * - `acknowledged`: the listener succeeded; `failed`: it answered otherwise, threw, or took longer than its timeout. That
+ *   the group's offset is stored comes a little later, and a crash or a fault may come between.
+ * - `retried`: after a failure it was scheduled to come again, at `dueTimestamp` (milliseconds since 1970); `reconsumeTimes`
+ *   counts the failures so far.
+ * - `dead-lettered`: it failed for good, and lies in `deadLetterTopic`.
+ * - `recalled`, `committed`, `rolled-back`: a delayed message was taken back, a half message was decided, where the
+ *   engine offers that.
+ */
 export type LedgerEntry = EntryBase &
   (
     | (SentContent & { readonly type: 'sent'; readonly producerGroup: string })

@@ -6,11 +6,11 @@ import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { parseOptions } from '../model/parse-options.ts'
 import { realTime } from '../model/system-clock.ts'
+import { type Duration, toMs } from './duration.ts'
 import { SEND_VERBS } from './engine-verbs.ts'
 import { timeText } from './explain/gate.ts'
 import type { InstanceView } from './explain/instance-view.ts'
 import { isPassedBy, whyNotDelivered } from './explain.ts'
-import { type Duration, toMs } from './virtual-clock.ts'
 
 export interface SettledOptions {
   /**

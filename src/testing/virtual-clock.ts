@@ -8,13 +8,11 @@
  */
 import TinyQueue from 'tinyqueue'
 import type { Timer } from '../model/clock.ts'
-import { parseDuration } from '../model/duration.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import { realTime } from '../model/system-clock.ts'
 import { ClockScope } from './clock-scope.ts'
-
-/** Milliseconds, or a text such as `'500ms'`, `'10s'`, `'5m'`, `'2h'` or `'3d'`. */
-export type Duration = number | string
+import { type Duration, toMs } from './duration.ts'
+import { outcomeOf } from './outcome-of.ts'
 
 export interface VirtualClockOptions {
   /** Wall time at the start, in milliseconds since 1970. */
@@ -46,6 +44,8 @@ interface Hold {
 
 /** Turns without a pause before waiting for real work gives the processor away. */
 const BUSY_TURNS = 20
+/** Turns between two looks at how much work was done. */
+const TURNS_PER_LOOK = 16
 
 export class VirtualClock {
   readonly #options: VirtualClockOptions
@@ -199,11 +199,6 @@ export class VirtualClock {
     return dues.length === 0 ? undefined : Math.min(...dues)
   }
 
-  /** How many timers wait. */
-  get timerCount(): number {
-    return this.#timers.data.filter(({ isCancelled, scope }) => !isCancelled && !scope.isEnded).length
-  }
-
   /** Another source of scheduled moments, until the returned function is called. */
   addAgenda(agenda: () => number | undefined): () => void {
     this.#agendas.add(agenda)
@@ -331,18 +326,20 @@ export class VirtualClock {
   }
 
   async #comeToRest(): Promise<void> {
-    let startedMs = realTime.processorMs()
-    for (let idleTurns = 0; ; ) {
+    let startedMs: number | undefined
+    for (let idleTurns = 0, busyTurns = 0; ; ) {
       const before = this.#activity
       await (idleTurns > BUSY_TURNS ? realTime.sleep(1) : realTime.turn())
       if (before !== this.#activity || this.#deferredCount > 0) {
         idleTurns = 0
         this.#countTurn()
-        if (realTime.processorMs() - startedMs > (this.#options.runawayMs ?? Infinity))
-          throw this.#runawayAtInstant()
+        busyTurns += 1
+        // Asking for the processor time costs as much as a quiet turn.
+        if (busyTurns % TURNS_PER_LOOK === 0) startedMs = this.#checkWork(startedMs)
       } else if (this.#isHeld()) {
         idleTurns += 1
-        startedMs = realTime.processorMs()
+        busyTurns = 0
+        startedMs = undefined
       } else {
         return
       }
@@ -355,6 +352,13 @@ export class VirtualClock {
     return [...this.#holds].some(
       ({ sinceMs, patienceMs, sleepCount }) => sleepCount === 0 && nowMs - sinceMs < patienceMs,
     )
+  }
+
+  /** Answers since when there was no pause. */
+  #checkWork(startedMs = realTime.processorMs()): number {
+    const { runawayMs = Number.POSITIVE_INFINITY } = this.#options
+    if (realTime.processorMs() - startedMs > runawayMs) throw this.#runawayAtInstant()
+    return startedMs
   }
 
   #countTurn(): void {
@@ -385,24 +389,6 @@ export class VirtualClock {
   }
 }
 
-/** Tells whether a promise has settled. */
-function outcomeOf(promise: Promise<unknown>): { isSettled: boolean; readonly settling: Promise<void> } {
-  const note = (): void => {
-    outcome.isSettled = true
-  }
-  const outcome = { isSettled: false, settling: promise.then(note, note) }
-  return outcome
-}
-
 function compareTimers(a: VirtualTimer, b: VirtualTimer): number {
   return a.dueMs - b.dueMs || a.order - b.order
-}
-
-/** Milliseconds of a duration; throws `INVALID_PARAMETER` for anything else. */
-export function toMs(duration: Duration): number {
-  const ms = typeof duration === 'string' ? parseDuration(duration) : duration
-  if (ms !== undefined && Number.isSafeInteger(ms) && ms >= 0) return ms
-  throw invalidParameter(
-    `'${duration}' is no duration; give whole milliseconds, or a text such as 500ms, 10s, 5m, 2h, 3d.`,
-  )
 }

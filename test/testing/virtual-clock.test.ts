@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, test, vi } from 'vitest'
-import { toMs, VirtualClock } from '../../src/testing/virtual-clock.ts'
+import { toMs } from '../../src/testing/duration.ts'
+import { VirtualClock } from '../../src/testing/virtual-clock.ts'
 import { mqError } from '../helpers/expect-error.ts'
 
 const START = Date.UTC(2027, 0, 1)
@@ -213,7 +214,6 @@ describe('A virtual clock', () => {
     clock.jump(1)
     await clock.advance(10)
     expect(called).not.toHaveBeenCalled()
-    expect(clock.timerCount).toBe(0)
   })
 
   test('tells whole milliseconds of wall time, whatever fractions its timers have', async () => {

@@ -7,7 +7,7 @@ import { realTime } from '../../model/system-clock.ts'
 import { parseOpenOptions } from '../../open-options.ts'
 import { PocketMQ } from '../../pocketmq.ts'
 import type { Producer } from '../../producer/producer.ts'
-import { type Duration, toMs } from '../virtual-clock.ts'
+import { type Duration, toMs } from '../duration.ts'
 import type { ConformanceEngine, ConformanceSettings } from './engine-under-test.ts'
 
 /** In virtual time nothing has to ask again, and not asking lets hours pass quickly. */

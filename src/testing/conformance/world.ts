@@ -1,5 +1,5 @@
 /** What a rule has to work with: engines of its own, with clients over them. */
-import type { Duration } from '../virtual-clock.ts'
+import type { Duration } from '../duration.ts'
 import { EngineMQ } from './engine-mq.ts'
 import type { ConformanceEngine, ConformanceSettings, OpenConformanceEngine } from './engine-under-test.ts'
 

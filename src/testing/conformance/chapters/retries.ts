@@ -1,6 +1,6 @@
 /** Retries: when they come, how many, and what they carry. */
 import { strict as assert } from 'node:assert'
-import { toMs } from '../../virtual-clock.ts'
+import { toMs } from '../../duration.ts'
 import { committed, eventsOf, failing, numbers, queueOf, refused, send, stuck, subscribe } from '../kit.ts'
 import { type ConformanceChapter, type ConformanceRule, rule } from '../rule.ts'
 
