@@ -14,7 +14,7 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['test/**/*.test.ts', 'examples/testing/*.test.ts'],
+    include: ['test/**/*.test.ts', 'examples/testing/**/*.test.ts'],
     globals: false,
     // Each file in a process of its own: a store that stays open or locked cannot disturb the next file.
     pool: 'forks',

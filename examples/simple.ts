@@ -12,7 +12,11 @@ const done = new Set<string>()
 /** Receives until every order is done. */
 async function work(name: string, consumer: SimpleConsumer): Promise<void> {
   while (done.size < bodies.length) {
-    for (const message of await consumer.receive({ maxMessages: 2, invisibleDurationMs: 500, awaitDurationMs: 100 })) {
+    for (const message of await consumer.receive({
+      maxMessages: 2,
+      invisibleDurationMs: 500,
+      awaitDurationMs: 100,
+    })) {
       const text = message.text()
       console.log(`${name} has ${text}, attempt ${message.deliveryAttempt}`)
       if (text === 'broken order' && message.deliveryAttempt < 3) await consumer.nack(message)

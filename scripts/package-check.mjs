@@ -35,8 +35,12 @@ async function roundTrip(PocketMQ) {
 `
 
 const MODULE_PROGRAM = `import { PocketMQ } from 'pocketmq'
+import { createTestMQ } from 'pocketmq/testing'
 ${ROUND_TRIP}
 await roundTrip(PocketMQ)
+const mq = await createTestMQ()
+await mq.clock.advance('2h')
+await mq.close()
 console.log('arrived')
 `
 
@@ -47,6 +51,12 @@ roundTrip(PocketMQ).then(() => console.log('arrived'))
 `
 
 const TYPES_PROGRAM = `import { MQError, PocketMQ } from 'pocketmq'
+import { createTestMQ, expectMQ } from 'pocketmq/testing'
+
+const test = await createTestMQ({ seed: 7 })
+expectMQ(test).not.sent({ topic: 't' })
+// @ts-expect-error time cannot be moved by a boolean
+await test.clock.advance(true)
 
 const mq: PocketMQ = await PocketMQ.open({ storage: 'memory' })
 const producer = await mq.createProducer({ group: 'g' })

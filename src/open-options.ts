@@ -157,6 +157,9 @@ const schema = z.strictObject({
   random: z.custom<RandomSource>(has('next'), 'must have next').default(systemRandom),
 })
 
+/** The names of all settings. */
+export const OPEN_OPTION_NAMES: readonly string[] = Object.freeze(Object.keys(schema.shape))
+
 type ParsedOptions = Readonly<z.output<typeof schema>>
 
 /** Checks and completes; throws `INVALID_PARAMETER` that names the option. */

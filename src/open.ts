@@ -20,6 +20,8 @@ export interface OpenedEngine {
 export interface OpenedBroker extends OpenedEngine {
   /** What it stands on. */
   readonly store: Store
+  /** The engine itself, without what `wrap` puts before it. */
+  readonly broker: Broker
 }
 
 /**
@@ -54,6 +56,7 @@ export async function openEngine(
   const opened: OpenedBroker = {
     engine: wrap(engine),
     store,
+    broker: engine,
     onEvent: () => undefined,
     state: () => store.state,
     close,

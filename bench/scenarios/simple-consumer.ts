@@ -78,6 +78,8 @@ async function receiveAll(mq: Instance, group: string, count: number, settle: Se
 
   const { lag, invisibleCount } = await mq.admin.consumerProgress(group)
   if (received !== count || bytes !== count * BODY_BYTES || lag + invisibleCount !== 0)
-    throw new Error(`received ${received} of ${count} messages, ${bytes} bytes; ${lag + invisibleCount} are left`)
+    throw new Error(
+      `received ${received} of ${count} messages, ${bytes} bytes; ${lag + invisibleCount} are left`,
+    )
   return rate
 }

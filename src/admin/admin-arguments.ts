@@ -196,6 +196,7 @@ export function parseGroupSettings(settings: GroupSettings, existing?: GroupConf
   const parsed = parseOptions('GroupSettings', groupSchema, settings)
   checkGroupName(parsed.group)
   const before = existing ?? defaultGroupConfig(parsed.group)
+  const groupRetryPolicy = parsed.groupRetryPolicy ?? before.groupRetryPolicy
   return Object.freeze({
     group: parsed.group,
     consumeEnable: parsed.consumeEnable ?? before.consumeEnable,
@@ -203,7 +204,7 @@ export function parseGroupSettings(settings: GroupSettings, existing?: GroupConf
     retryQueueNums: parsed.retryQueueNums ?? before.retryQueueNums,
     consumeMessageOrderly: parsed.consumeMessageOrderly ?? before.consumeMessageOrderly,
     retryMaxTimes: parsed.retryMaxTimes ?? before.retryMaxTimes,
-    groupRetryPolicy: parsed.groupRetryPolicy ?? before.groupRetryPolicy,
+    ...(groupRetryPolicy && { groupRetryPolicy }),
   })
 }
 

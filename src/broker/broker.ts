@@ -28,6 +28,7 @@ import type {
   TopicRoute,
 } from '../model/results.ts'
 import type { GroupConfig, TopicConfig } from '../model/topic.ts'
+import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
 import { Announcer } from './announcer.ts'
 import { Attempts } from './attempts.ts'
@@ -36,7 +37,7 @@ import type { BrokerOptions } from './broker-options.ts'
 import { ConsumerOffsets } from './consumer-offsets.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { Groups } from './groups.ts'
-import { Locks } from './locks.ts'
+import { Locks, type QueueLease } from './locks.ts'
 import { Members } from './members.ts'
 import { Pop } from './pop.ts'
 import { PopRetryTopics } from './pop-retry-topics.ts'
@@ -331,6 +332,23 @@ export class Broker implements Engine {
 
   check(): Promise<CheckReport> {
     return this.#store.check()
+  }
+
+  // ---- inspection: what no client needs ----
+
+  /** The consumers of a group as they registered, sorted by client id. */
+  registrations(group: string): readonly ConsumerRegistration[] {
+    return this.#members.registrations(group)
+  }
+
+  /** Where a broadcasting member stands in a queue, if it has an offset. */
+  memberOffset(group: string, clientId: string, log: QueueLog): number | undefined {
+    return this.#broadcast.offset(group, clientId, log)
+  }
+
+  /** Who holds a queue of a group now. */
+  leaseOf(group: string, queue: MessageQueue): QueueLease | undefined {
+    return this.#locks.leaseOf(group, queue)
   }
 
   /** Who waits may no longer be allowed to after a change, or may find something elsewhere, also when it failed. */

@@ -28,6 +28,11 @@ export class Deadlines<Item> {
     lane.dueMs.set(item, this.#clock.monotonicMs() + waitMs)
   }
 
+  /** When a wait ends, in monotonic time. */
+  dueMs(item: Item, waitMs: number): number | undefined {
+    return this.#lanes.get(waitMs)?.dueMs.get(item)
+  }
+
   /** Ends a wait early. The lane's timer stays: it costs less to let it fire once than to move it each time. */
   delete(item: Item, waitMs: number): void {
     this.#lanes.get(waitMs)?.dueMs.delete(item)

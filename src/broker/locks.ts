@@ -14,6 +14,12 @@ interface Lease {
   readonly clientId: string
 }
 
+/** A lease as others see it. */
+export interface QueueLease {
+  readonly clientId: string
+  readonly endsMs: number
+}
+
 export class Locks {
   readonly #leaseMs: number
   readonly #announcer: Announcer
@@ -37,6 +43,13 @@ export class Locks {
     })
   }
 
+  /** Who holds a queue, and when the lease ends unless it is renewed, in monotonic time. */
+  leaseOf(group: string, queue: MessageQueue): QueueLease | undefined {
+    const lease = this.#leases.get(leaseKey(group, queue))
+    if (lease === undefined) return undefined
+    return { clientId: lease.clientId, endsMs: this.#deadlines.dueMs(lease, this.#leaseMs) ?? 0 }
+  }
+
   /** Gives back those of the queues that the client holds. */
   unlock(group: string, clientId: string, queues: readonly MessageQueue[]): void {
     for (const queue of queues) {
@@ -47,7 +60,8 @@ export class Locks {
 
   /** Gives back all that a client of the group holds. */
   unlockAll(group: string, clientId: string): void {
-    for (const lease of this.#leases.values()) {
+    // A copy: who hears of it may take a lease again at once, which must not be given back in turn.
+    for (const lease of [...this.#leases.values()]) {
       if (lease.group === group && lease.clientId === clientId) this.#end(lease)
     }
   }

@@ -49,6 +49,11 @@ export class Members {
     return this.consumerIds(group).filter((clientId) => consumers?.get(clientId)?.consumeType !== 'pop')
   }
 
+  /** The consumers of a group as they registered, in the order that allocation needs. */
+  registrations(group: string): readonly ConsumerRegistration[] {
+    return this.consumerIds(group).map((id) => this.#consumers.get(group)!.get(id)!)
+  }
+
   /** Whether any consumer that shares the group's queues subscribes to the topic now. */
   subscribes(group: string, topic: string): boolean {
     const consumers = [...(this.#consumers.get(group)?.values() ?? [])]

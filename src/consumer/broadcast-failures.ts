@@ -4,6 +4,8 @@
  */
 import type { Clock } from '../model/clock.ts'
 import type { EmitEvent } from '../model/events.ts'
+import type { MessageQueue } from '../model/message-queue.ts'
+import { AttemptedMessage } from './attempted-message.ts'
 import type { ConsumeCounts } from './consume-counts.ts'
 import { dropMessage } from './drop-message.ts'
 import type { FailureTaker } from './failure-taker.ts'
@@ -47,7 +49,12 @@ export class BroadcastFailures implements FailureTaker {
     const reconsumeTimes = message.reconsumeTimes + 1
     const dueTimestamp = clock.now() + REDELIVERY_DELAY_MS
     emit('retry', { group, topic, messageId, reconsumeTimes, dueTimestamp, reason })
+    queue.replace(sequence, AttemptedMessage.failed(message))
     this.#redeliveries.add(queue, sequence)
+  }
+
+  redeliveryMs(queue: MessageQueue, offset: number): number | undefined {
+    return this.#redeliveries.dueMs(queue, offset)
   }
 
   stop(): void {

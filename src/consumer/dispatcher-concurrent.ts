@@ -5,6 +5,7 @@
  * Listeners that answer at once are called in a loop, never recursively, and the loop leaves turns to others.
  */
 import type { MQError } from '../model/errors.ts'
+import type { MessageQueue } from '../model/message-queue.ts'
 import type { Delivery } from './delivery.ts'
 import type { Dispatcher, DispatcherHost } from './dispatcher.ts'
 import type { FailureTaker } from './failure-taker.ts'
@@ -49,6 +50,14 @@ export class ConcurrentDispatcher implements Dispatcher, DeliveryOwner {
 
   get runningCount(): number {
     return this.#runner.runningCount
+  }
+
+  get heldUntilMs(): number | undefined {
+    return this.#limiter?.heldUntilMs
+  }
+
+  redeliveryMs(queue: MessageQueue, offset: number): number | undefined {
+    return this.#host.failures.redeliveryMs(queue, offset)
   }
 
   offer(queue: ProcessQueue): void {

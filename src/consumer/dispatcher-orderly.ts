@@ -8,6 +8,7 @@
  */
 import type { Timer } from '../model/clock.ts'
 import { MQError } from '../model/errors.ts'
+import { type MessageQueue, queueKey } from '../model/message-queue.ts'
 import { AttemptedMessage } from './attempted-message.ts'
 import type { DeliveryContext } from './consume-context.ts'
 import type { Delivery } from './delivery.ts'
@@ -35,7 +36,13 @@ interface Lane {
   /** Whether a listener runs, or its failure is being dealt with. */
   isBusy: boolean
   isReady: boolean
-  suspension: Timer | undefined
+  suspension: Suspension | undefined
+}
+
+interface Suspension {
+  readonly timer: Timer
+  /** Monotonic time. */
+  readonly endMs: number
 }
 
 /** Messages of a queue that failed: from one sequence number to another, the end exclusive. */
@@ -78,6 +85,15 @@ export class OrderlyDispatcher implements Dispatcher, DeliveryOwner {
 
   get runningCount(): number {
     return this.#runner.runningCount
+  }
+
+  get heldUntilMs(): number | undefined {
+    return this.#limiter?.heldUntilMs
+  }
+
+  redeliveryMs(queue: MessageQueue, offset: number): number | undefined {
+    const lane = this.#lanes.get(queueKey(queue))
+    return lane?.queue.unstartedOffset === offset ? lane.suspension?.endMs : undefined
   }
 
   offer(queue: ProcessQueue): void {
@@ -215,15 +231,17 @@ export class OrderlyDispatcher implements Dispatcher, DeliveryOwner {
 
   #suspend(lane: Lane, suspendMs: number): void {
     lane.isBusy = false
-    lane.suspension = this.#host.clock.setTimer(suspendMs, () => {
+    const { clock } = this.#host
+    const timer = clock.setTimer(suspendMs, () => {
       lane.suspension = undefined
       this.#makeReady(lane)
       this.#pump()
     })
+    lane.suspension = { timer, endMs: clock.monotonicMs() + suspendMs }
   }
 
   #endSuspension(lane: Lane): void {
-    lane.suspension?.cancel()
+    lane.suspension?.timer.cancel()
     lane.suspension = undefined
   }
 

@@ -5,6 +5,7 @@
 import type { Clock } from '../model/clock.ts'
 import type { MQError } from '../model/errors.ts'
 import type { WarningEvent } from '../model/events.ts'
+import type { MessageQueue } from '../model/message-queue.ts'
 import type { ConsumeCounts } from './consume-counts.ts'
 import type { HookRunner } from './consume-hooks.ts'
 import type { BatchMessageListener, MessageListener } from './message-listener.ts'
@@ -34,6 +35,10 @@ export interface Dispatcher {
   readonly isPaused: boolean
   /** Calls of the listener that have not settled. */
   readonly runningCount: number
+  /** Until when the rate limit lets nothing start, in monotonic time; `undefined` when it holds nothing back. */
+  readonly heldUntilMs: number | undefined
+  /** When a message that failed and stays where it is is delivered again, in monotonic time. */
+  redeliveryMs(queue: MessageQueue, offset: number): number | undefined
   /** This queue has messages to start. */
   offer(queue: ProcessQueue): void
   /** Starts nothing more until `resume`. */

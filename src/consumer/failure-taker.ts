@@ -1,4 +1,5 @@
 /** Where failed messages go when their order does not matter: each message model has its own way. */
+import type { MessageQueue } from '../model/message-queue.ts'
 import type { ProcessQueue } from './process-queue.ts'
 
 export interface FailureTaker {
@@ -6,6 +7,8 @@ export interface FailureTaker {
   readonly fate: string
   /** Takes over a running message, and finishes it in its queue as soon as nothing is lost any more. */
   fail(queue: ProcessQueue, sequence: number, delayLevel: number, reason: string): void
+  /** When a message that stayed where it is is delivered again, in monotonic time. */
+  redeliveryMs(queue: MessageQueue, offset: number): number | undefined
   /** Nothing is delivered again after this. */
   stop(): void
 }

@@ -8,6 +8,7 @@
  */
 import type { MessageView } from '../model/message.ts'
 import { type MessageQueue, queueKey } from '../model/message-queue.ts'
+import type { FetchState } from './inspection.ts'
 
 const FIRST_CAPACITY = 64
 
@@ -95,6 +96,21 @@ export class ProcessQueue {
   /** What becomes of its messages is decided elsewhere: they are delivered from another offset, or by another member. */
   get isDiscarded(): boolean {
     return this.#isDiscarded
+  }
+
+  /** Messages from the first unfinished to the last fetched. */
+  get span(): number {
+    return this.#tail - this.#head
+  }
+
+  /** How far an offset has got; for inspection, since it looks at every message. */
+  stateOf(offset: number): FetchState {
+    if (offset >= this.#nextOffset) return 'unfetched'
+    for (let sequence = this.#head; sequence < this.#tail; sequence++) {
+      if (this.#messages[sequence & this.#mask]?.queueOffset !== offset) continue
+      return sequence < this.#next ? 'started' : 'waiting'
+    }
+    return 'passed'
   }
 
   hasRoom({ maxCount, maxBytes, maxSpan }: ProcessQueueLimits): boolean {

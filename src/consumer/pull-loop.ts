@@ -9,6 +9,7 @@ import type { MessageQueue } from '../model/message-queue.ts'
 import type { PullResult } from '../model/results.ts'
 import type { MessageFilter } from '../model/subscription.ts'
 import { AttemptedMessage } from './attempted-message.ts'
+import type { QueueInspection } from './inspection.ts'
 import { ProcessQueue, type ProcessQueueLimits } from './process-queue.ts'
 import { findStart, type StartWish } from './start-offset.ts'
 
@@ -90,6 +91,8 @@ export class PullLoop {
   #wakeUp: (() => void) | undefined
   #pullsInTurn = 0
   #lastErrorText = ''
+  /** Monotonic time until which the loop rests after a failed pull. */
+  #restUntilMs: number | undefined
 
   /** A new queue came into being while the member was there to see it. */
   constructor(host: PullLoopHost, queue: MessageQueue, filter: MessageFilter, isNewQueue = false) {
@@ -110,6 +113,24 @@ export class PullLoop {
   /** Messages that a listener or a send-back is busy with. */
   get runningCount(): number {
     return this.#processQueues().reduce((sum, { runningCount }) => sum + runningCount, 0)
+  }
+
+  /** What the loop is doing. */
+  inspect(): QueueInspection {
+    const processQueue = this.#position?.processQueue
+    return {
+      nextOffset: processQueue?.nextOffset,
+      committableOffset: processQueue?.committableOffset,
+      unfinishedCount: processQueue?.unfinishedCount ?? 0,
+      unfinishedBytes: processQueue?.unfinishedBytes ?? 0,
+      span: processQueue?.span ?? 0,
+      limits: this.#host.limits,
+      failure:
+        this.#restUntilMs === undefined
+          ? undefined
+          : { text: this.#lastErrorText, retryMs: this.#restUntilMs },
+      stateOf: (offset) => processQueue?.stateOf(offset) ?? 'unfetched',
+    }
   }
 
   start(): void {
@@ -306,7 +327,9 @@ export class PullLoop {
     // A deleted topic is no failure: the queue is about to be taken away.
     if (error.message !== this.#lastErrorText && error.code !== 'TOPIC_NOT_EXIST') this.#host.onError(error)
     this.#lastErrorText = error.message
+    this.#restUntilMs = this.#host.engine.clock.monotonicMs() + ERROR_DELAY_MS
     await this.#restFor(ERROR_DELAY_MS)
+    this.#restUntilMs = undefined
   }
 
   async #restFor(restMs: number): Promise<void> {

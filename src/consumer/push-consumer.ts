@@ -11,6 +11,7 @@ import { ConsumeCounts, type ConsumeCountValues } from './consume-counts.ts'
 import type { ConsumerHost } from './consumer-host.ts'
 import { createDispatcher } from './create-dispatcher.ts'
 import type { Dispatcher } from './dispatcher.ts'
+import type { ConsumerInspection } from './inspection.ts'
 import { PullLoop } from './pull-loop.ts'
 import {
   type CompletePushConsumerOptions,
@@ -113,6 +114,26 @@ export class PushConsumer {
       runningCount: this.#dispatcher.runningCount,
       unfinishedCount: loops.reduce((sum, { unfinishedCount }) => sum + unfinishedCount, 0),
       ...this.#counts.snapshot(),
+    }
+  }
+
+  /**
+   * What it does with a queue right now, down to single messages. For tests and diagnosis: what it answers may change with
+   * every release, `stats` stays.
+   */
+  inspect(queue: MessageQueue): ConsumerInspection {
+    const { concurrency, maxReconsumeTimes, allocateStrategy } = this.#options
+    const found = this.#rebalancer.find(queue)
+    return {
+      isPaused: this.#dispatcher.isPaused,
+      runningCount: this.#dispatcher.runningCount,
+      concurrency,
+      maxReconsumeTimes,
+      allocateStrategy,
+      heldUntilMs: this.#dispatcher.heldUntilMs,
+      queue: found?.loop.inspect(),
+      isLeaving: found?.isLeaving === true,
+      redeliveryMs: (offset) => this.#dispatcher.redeliveryMs(queue, offset),
     }
   }
 

@@ -39,6 +39,12 @@ export class RateLimiter {
     return count
   }
 
+  /** Until when nothing may be started; `undefined` when something may. */
+  get heldUntilMs(): number | undefined {
+    const freeMs = this.#startsMs[this.#next]! + this.#limit.perMs
+    return freeMs > this.#clock.monotonicMs() ? freeMs : undefined
+  }
+
   /** So many messages are started now. */
   take(count: number): void {
     const nowMs = this.#clock.monotonicMs()

@@ -91,6 +91,15 @@ export class Rebalancer<Work extends QueueWork> {
     return this.#held.size
   }
 
+  /** The loop of a queue that this member holds, or has to hand over once its listeners have settled. */
+  find(queue: MessageQueue): { readonly loop: Work; readonly isLeaving: boolean } | undefined {
+    const key = queueKey(queue)
+    const held = this.#held.get(key)
+    if (held !== undefined) return { loop: held, isLeaving: false }
+    const settling = [...this.#settling].find((loop) => queueKey(loop.queue) === key)
+    return settling && { loop: settling, isLeaving: true }
+  }
+
   /** Members, queues or leases changed: compute the assignment again, now. Resolves when no round is left to do. */
   trigger(): Promise<void> {
     if (this.#isStopped) return Promise.resolve()
@@ -116,8 +125,9 @@ export class Rebalancer<Work extends QueueWork> {
   async close(): Promise<void> {
     this.#isStopped = true
     this.#retryTimer?.cancel()
-    await this.#underWay
+    // Before anything is awaited: from here on nothing is started, and `giveUp` knows of everything that runs.
     for (const [key, loop] of this.#held) this.#leave(key, loop)
+    await this.#underWay
     await Promise.all(this.#leaving.values())
     this.#renewTimer?.cancel()
   }
@@ -168,6 +178,8 @@ export class Rebalancer<Work extends QueueWork> {
     const missing = [...wanted].filter(([key]) => !this.#held.has(key) && !this.#leaving.has(key))
     if (missing.length === 0) return
     const granted = await this.#lock(missing.map(([, { queue }]) => queue))
+    // Closed meanwhile: what was granted goes back when the member leaves the group.
+    if (this.#isStopped) return
     for (const [key, want] of missing) if (granted.has(key)) this.#take(key, want)
   }
 

@@ -1,6 +1,6 @@
 /** Messages that failed and stay where they are: set aside now, delivered again after a while, by one timer for all. */
 import type { Clock, Timer } from '../model/clock.ts'
-import { AttemptedMessage } from './attempted-message.ts'
+import { type MessageQueue, queueKey } from '../model/message-queue.ts'
 import type { ProcessQueue } from './process-queue.ts'
 
 /** How long a message rests until it is delivered again (RocketMQ `submitConsumeRequestLater`). */
@@ -26,13 +26,21 @@ export class Redeliveries {
     this.#redeliver = redeliver
   }
 
-  /** Sets a running message aside, with one more failed attempt. Of a queue that is on its way out it is left to others. */
+  /** Sets a running message aside. Of a queue that is on its way out it is left to others. */
   add(queue: ProcessQueue, sequence: number): void {
-    queue.replace(sequence, AttemptedMessage.failed(queue.messageAt(sequence)))
     queue.setAside()
     if (queue.isDropped) return
     this.#resting.push({ queue, sequence, dueMs: this.#clock.monotonicMs() + REDELIVERY_DELAY_MS })
     this.#timer ??= this.#clock.setTimer(REDELIVERY_DELAY_MS, this.#onTimer)
+  }
+
+  /** When a message that rests is delivered again, in monotonic time. */
+  dueMs(messageQueue: MessageQueue, offset: number): number | undefined {
+    const key = queueKey(messageQueue)
+    const found = this.#resting.find(
+      ({ queue, sequence }) => queue.key === key && queue.messageAt(sequence)?.queueOffset === offset,
+    )
+    return found?.dueMs
   }
 
   /** Nothing is delivered again after this. */

@@ -1,10 +1,12 @@
 /**
  * Hands failed messages back to the engine, which retries them later or makes them dead letters (RocketMQ
- * `sendMessageBack`). A message that cannot be handed back stays where it is and is delivered again after a while.
+ * `sendMessageBack`). A message that cannot be handed back stays where it is and is delivered again after a while; what
+ * could not be stored does not count as an attempt.
  */
 import type { Engine } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
+import type { MessageQueue } from '../model/message-queue.ts'
 import type { FailureTaker } from './failure-taker.ts'
 import type { ProcessQueue } from './process-queue.ts'
 import { Redeliveries, type Redelivery } from './redeliveries.ts'
@@ -32,6 +34,10 @@ export class SendBack implements FailureTaker {
 
   fail(queue: ProcessQueue, sequence: number, delayLevel: number, reason: string): void {
     void this.#fail(queue, sequence, delayLevel, reason)
+  }
+
+  redeliveryMs(queue: MessageQueue, offset: number): number | undefined {
+    return this.#redeliveries.dueMs(queue, offset)
   }
 
   stop(): void {

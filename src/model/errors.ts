@@ -59,7 +59,8 @@ export const MQErrorCodes = {
       'A received message is not this receiver’s any more: its time was over, or its handle was replaced.',
   },
   SEND_TIMEOUT: {
-    description: 'A send waited for room longer than its timeout; nothing was written.',
+    description:
+      'A send was not stored within its timeout; `outcome` says whether it may be stored all the same.',
     responseCode: 10002,
   },
   PULL_TIMEOUT: {
@@ -93,6 +94,10 @@ export const MQErrorCodes = {
   LINT_FAILED: {
     description:
       'In a test with `strict`, code did what breaks on a RocketMQ cluster; the message says what.',
+  },
+  EXPLORE_FAILED: {
+    description:
+      'In a test, `explore` found a seed under which the test fails; the message says how to replay it.',
   },
   STORE_FOREIGN: {
     description: 'The directory holds something that is not a PocketMQ store; it was left untouched.',

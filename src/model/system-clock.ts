@@ -41,12 +41,20 @@ export const systemClock: Clock = {
 export const systemRandom: RandomSource = { next: () => Math.random() }
 
 /** Real time for those who wait for real work, whatever a test framework has put in the place of the globals since. */
-const { setImmediate: realImmediate, setTimeout: realTimeout } = globalThis
+const { setImmediate: realImmediate, setTimeout: realTimeout, queueMicrotask: realMicrotask } = globalThis
 const realNow = performance.now.bind(performance)
+
+/** Calls back when what runs now has ended. Test frameworks replace the global one too, and nothing would be written. */
+export const deferMicrotask = realMicrotask
 
 export const realTime = {
   /** Monotonic milliseconds. */
   nowMs: (): number => realNow(),
+  /** Milliseconds of processor time that the process has used: what waits costs none. */
+  processorMs: (): number => {
+    const { user, system } = process.cpuUsage()
+    return (user + system) / 1000
+  },
   /** Calls back in the next turn of the event loop. */
   defer: (callback: () => void): void => {
     realImmediate(callback)

@@ -10,6 +10,7 @@ import type { MessageIdGenerator } from '../model/message-id.ts'
 import { type MessageQueue, queueKey } from '../model/message-queue.ts'
 import { type OutgoingMessage, prepareMessage } from '../model/outgoing-message.ts'
 import type { SendReceipt } from '../model/results.ts'
+import { deferMicrotask } from '../model/system-clock.ts'
 import { prepareBatch, withOwnBody } from './outgoing-batch.ts'
 import {
   type CompleteProducerOptions,
@@ -170,7 +171,7 @@ export class Producer {
   #timeOfTurn(): number {
     if (this.#turnTimestamp === undefined) {
       this.#turnTimestamp = this.#engine.clock.now()
-      queueMicrotask(this.#forgetTurn)
+      deferMicrotask(this.#forgetTurn)
     }
     return this.#turnTimestamp
   }

@@ -53,7 +53,7 @@ export class Janitor {
   }
 
   start(): void {
-    this.#looking = this.#watchDisk()
+    this.#looking = this.watchDisk()
     this.#setTimer()
   }
 
@@ -102,7 +102,7 @@ export class Janitor {
   }
 
   async #run(): Promise<void> {
-    await this.#watchDisk()
+    await this.watchDisk()
     if (this.#stopped) return
     const { retention } = this.#host.options
     // Between two slices: while one is applied, the state is ahead of the rows.
@@ -143,7 +143,7 @@ export class Janitor {
   }
 
   /** Events tell when it became full and when there is room again, not at every look. */
-  async #watchDisk(): Promise<void> {
+  async watchDisk(): Promise<void> {
     const { files, options } = this.#host
     const freeBytes = await files?.freeBytes().catch(() => undefined)
     if (freeBytes === undefined) return

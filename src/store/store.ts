@@ -219,6 +219,11 @@ export class Store {
     await this.#janitor.run()
   }
 
+  /** Looks now whether the disk has room, not only when the next duties are due. */
+  async watchDisk(): Promise<void> {
+    await this.#janitor.watchDisk()
+  }
+
   /** Writes and applies what is staged, flushes, and gives the place back. Refuses everything that comes later. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
@@ -378,15 +383,11 @@ export class Store {
 }
 
 function topicDeleted(log: QueueLog): MQError {
-  const { topic } = log.queue
-  return new MQError('TOPIC_NOT_EXIST', `The topic '${topic}' is being deleted.`, {
-    outcome: 'not-attempted',
-  })
+  const text = `The topic '${log.queue.topic}' is being deleted.`
+  return new MQError('TOPIC_NOT_EXIST', text, { outcome: 'not-attempted' })
 }
 
 function aborted(signal: AbortSignal): MQError {
-  return new MQError('ABORTED', 'The send was aborted before it began.', {
-    cause: signal.reason,
-    outcome: 'not-attempted',
-  })
+  const text = 'The send was aborted before it began.'
+  return new MQError('ABORTED', text, { cause: signal.reason, outcome: 'not-attempted' })
 }

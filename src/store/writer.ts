@@ -16,6 +16,7 @@ import type { Clock } from '../model/clock.ts'
 import { MQError } from '../model/errors.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { Durability, SendReceipt, SendStatus } from '../model/results.ts'
+import { deferMicrotask } from '../model/system-clock.ts'
 import { CommitGroup, type IdOrder, isBatch, type PendingSend } from './commit-group.ts'
 import type { Fact } from './fact.ts'
 import type { Frame, FrameBuilder } from './frame.ts'
@@ -130,7 +131,7 @@ export class Writer {
     if (this.#scheduled || this.#open.isEmpty) return
     this.#scheduled = true
     const { clock } = this.#host
-    if (clock.monotonicMs() - this.#turnedAt < TURN_MAX_MS) queueMicrotask(this.#flush)
+    if (clock.monotonicMs() - this.#turnedAt < TURN_MAX_MS) deferMicrotask(this.#flush)
     else clock.defer(this.#flush)
     this.#noteNextTurn()
   }

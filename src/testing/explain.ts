@@ -1,25 +1,180 @@
-/** Why was this message not delivered? */
-import type { PushConsumer } from '../consumer/push-consumer.ts'
-import type { Engine } from '../model/engine.ts'
+/**
+ * Why was this message not delivered? The way from the store to the listener is walked gate by gate, with the predicates and
+ * the state that decide in earnest.
+ */
+import { invalidParameter, MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
-import type { Store } from '../store/store.ts'
-import type { Life } from './life.ts'
-import type { VirtualClock } from './virtual-clock.ts'
+import { isMessageId } from '../model/message-id.ts'
+import { realTime } from '../model/system-clock.ts'
+import { checkGroupName, deadLetterTopicOf, isDeadLetterTopic, isRetryTopic } from '../model/topic.ts'
+import type { GroupEntry } from '../store/catalog.ts'
+import { explainAbsent } from './explain/absent.ts'
+import { assignmentGate } from './explain/assignment-gate.ts'
+import { listeningGates, offsetGate, retryGate } from './explain/delivery-gates.ts'
+import {
+  type CopyVerdict,
+  type ExplainedCopy,
+  Explanation,
+  type ExplanationVerdict,
+} from './explain/explanation.ts'
+import { firstShut, type Gate, passed } from './explain/gate.ts'
+import type { InstanceView } from './explain/instance-view.ts'
+import { deadLetterGate, outcomeOf } from './explain/outcome.ts'
+import { filterGate, groupGate, storedGate, subscriptionGate, topicGate } from './explain/permission-gates.ts'
+import { askedMember, askingGate, received } from './explain/receive-gates.ts'
+import { isBroadcasting, isDone, isRetryTopicOfGroup, type Scene, sceneOf } from './explain/scene.ts'
 
-/** What is looked at: an instance as it is now. */
-export interface InstanceView {
-  readonly clock: VirtualClock
-  readonly engine: Engine
-  readonly store: Store
-  readonly life: Life
-  readonly consumers: ReadonlySet<PushConsumer>
+/** What is open goes before what is over, and of that the end before what led to it. */
+const RANK: readonly CopyVerdict[] = [
+  'delivering',
+  'waiting',
+  'blocked',
+  'dead-letter',
+  'dropped',
+  'consumed',
+  'filtered',
+  'skipped',
+  'expired',
+  'unknown',
+  'retried',
+]
+
+/** Turns of the event loop in which what was just sent gets as far as it can. */
+const TURNS = 10
+
+/** As `TestMQ.explain`. */
+export async function explain(view: InstanceView, messageId: string, group: string): Promise<Explanation> {
+  await comeToRest(view)
+  if (typeof messageId !== 'string' || !isMessageId(messageId))
+    throw invalidParameter(
+      `explain: '${messageId}' is no message id; a receipt has one, and so has a message.`,
+    )
+  const entry = groupOf(view, group)
+  const stored = await view.store.queryById(messageId)
+  const copies = stored.filter((copy) => concerns(view, copy, group))
+  if (copies.length === 0) return explainAbsent(view, messageId, group)
+  const explained = copies.flatMap((copy) =>
+    waysOf(view, group).map((clientId) => explainCopy(view, entry, copy, { copies, clientId })),
+  )
+  const deciding = explained.reduce((best, each) => (rank(each) <= rank(best) ? each : best))
+  const gate = firstShut(deciding.gates)
+  const verdict = deciding.verdict === 'retried' ? 'unknown' : deciding.verdict
+  return new Explanation({ messageId, group, verdict, gate, copies: explained })
 }
 
-/** Why a stored message does not reach a group, in a few words. */
+/** Why a stored message does not reach a group, in a few words: the first gate that is shut. */
 export async function whyNotDelivered(
-  _view: InstanceView,
-  _message: MessageView,
-  _group: string,
+  view: InstanceView,
+  message: MessageView,
+  group: string,
+  clientId?: string,
 ): Promise<string> {
-  return 'not delivered'
+  const scene = sceneOf(view, groupOf(view, group), message, clientId)
+  const gates = isDone(scene) ? outcomeOf(scene, []).gates : gatesOf(scene)
+  const gate = firstShut(gates) ?? gates.find(({ name }) => name === 'offset')
+  const reason = gate?.reason.replace(/\.$/, '') ?? ''
+  return reason.charAt(0).toLowerCase() + reason.slice(1)
+}
+
+/** The clock waits for listeners, and one of them may be who asks. */
+async function comeToRest({ clock, life }: InstanceView): Promise<void> {
+  if (life.calls.size === 0) return clock.rest()
+  for (let turn = 0; turn < TURNS; turn++) await realTime.turn()
+}
+
+/** Whether the group will pass it by: the member that has its queue, or else every member, asks for something else. */
+export function isPassedBy(
+  view: InstanceView,
+  message: MessageView,
+  group: string,
+  clientId?: string,
+): boolean {
+  return filterGate(sceneOf(view, groupOf(view, group), message, clientId)).verdict === 'closed'
+}
+
+/** A message goes one way to the members that share the queues, and one to each that is broadcasting. */
+function waysOf({ broker }: InstanceView, group: string): readonly (string | undefined)[] {
+  const members = broker.registrations(group)
+  const broadcasting = members.filter(isBroadcasting).map(({ clientId }) => clientId)
+  const isShared = broadcasting.length === 0 || broadcasting.length < members.length
+  return isShared ? [undefined, ...broadcasting] : broadcasting
+}
+
+function groupOf({ store }: InstanceView, group: string): GroupEntry {
+  checkGroupName(group)
+  const entry = store.catalog.group(group)
+  if (entry !== undefined) return entry
+  throw new MQError(
+    'SUBSCRIPTION_GROUP_NOT_EXIST',
+    `The group '${group}' does not exist; it is made when its first consumer starts, or with createGroup.`,
+  )
+}
+
+/** Retries and dead letters of other groups are their affair, unless this one consumes them. */
+function concerns({ broker }: InstanceView, { queue: { topic } }: MessageView, group: string): boolean {
+  if (!isRetryTopic(topic) && !isDeadLetterTopic(topic)) return true
+  if (isRetryTopicOfGroup(topic, group) || topic === deadLetterTopicOf(group)) return true
+  return broker.registrations(group).some(({ subscriptions }) => subscriptions.has(topic))
+}
+
+function explainCopy(
+  view: InstanceView,
+  group: GroupEntry,
+  message: MessageView,
+  { copies, clientId }: { readonly copies: readonly MessageView[]; readonly clientId: string | undefined },
+): ExplainedCopy {
+  const { queue, queueOffset, storeTimestamp, deliveryAttempt } = message
+  const kind = kindOf(message, group.config.group)
+  const whose = clientId === undefined ? {} : { clientId }
+  const place = { kind, queue, queueOffset, storeTimestamp, deliveryAttempt, ...whose }
+  const scene = sceneOf(view, group, message, clientId)
+  if (kind === 'dead-letter')
+    return { ...place, verdict: 'dead-letter', gates: [storedGate(scene), deadLetterGate(message)] }
+  if (isDone(scene)) {
+    const { verdict, gates } = outcomeOf(scene, copies)
+    return { ...place, verdict, gates: [storedGate(scene), ...gates] }
+  }
+  const atHand = received(scene)
+  if (atHand !== undefined) return { ...place, ...atHand, gates: [storedGate(scene), ...atHand.gates] }
+  const gates = gatesOf(scene)
+  return { ...place, verdict: verdictOf(scene, firstShut(gates)), gates }
+}
+
+function kindOf({ queue: { topic } }: MessageView, group: string): ExplainedCopy['kind'] {
+  if (isRetryTopicOfGroup(topic, group)) return 'retry'
+  return topic === deadLetterTopicOf(group) ? 'dead-letter' : 'original'
+}
+
+/** Every gate on the way of a copy that the group is not done with. */
+function gatesOf(scene: Scene): readonly Gate[] {
+  const asked = askedMember(scene)
+  return [
+    storedGate(scene),
+    topicGate(scene),
+    groupGate(scene),
+    subscriptionGate(scene),
+    filterGate(scene),
+    assignmentGate(scene),
+    offsetGate(scene),
+    ...(asked === undefined ? listeningGates(scene) : [askingGate(scene, asked)]),
+    retryGate(scene),
+    passed('dead-letter', 'It has not failed for good.'),
+  ]
+}
+
+function verdictOf(scene: Scene, gate: Gate | undefined): ExplanationVerdict {
+  if (gate === undefined) return 'waiting'
+  if (gate.name === 'listener' && isUnderWay(scene)) return 'delivering'
+  if (gate.name === 'stored') return 'expired'
+  if (gate.name === 'filter') return 'filtered'
+  return gate.verdict === 'waiting' ? 'waiting' : 'blocked'
+}
+
+/** What failed and stays where it is has been started, but rests. */
+function isUnderWay({ fetchState, owner, message }: Scene): boolean {
+  return fetchState === 'started' && owner?.inspection.redeliveryMs(message.queueOffset) === undefined
+}
+
+function rank({ verdict }: ExplainedCopy): number {
+  return RANK.indexOf(verdict)
 }

@@ -1,6 +1,6 @@
 /**
  * Layers between an application and the engine of a test instance. Each may stand before the engine's verbs, and around
- * the calls of listeners; the first layer of the list is the outermost.
+ * the calls of listeners. The first layer of a list is the one next to the application, the last is next to the engine.
  */
 import type { ConsumeContext } from '../consumer/consume-context.ts'
 import type { ConsumeResult } from '../consumer/message-listener.ts'
@@ -14,17 +14,19 @@ export interface ListenerCall {
   /** One message, or those of a batch listener. */
   readonly messages: readonly MessageView[]
   readonly context: ConsumeContext
+  /** The member consumes in order: a queue's next message is called for when this one is done. */
+  readonly isOrderly: boolean
   /** The member's `consumeTimeoutMs`. */
   readonly consumeTimeoutMs: number
 }
 
-/** Calls the listener, or the next layer around it. Rejects when the listener throws or rejects. */
+/** Calls the listener, or the next layer on the way to it. Rejects when the listener throws or rejects. */
 export type CallListener = (call: ListenerCall) => Promise<ConsumeResult | undefined>
 
 export interface TestLayer {
   /** Verbs that stand before those of the next layer; the others pass. */
   engine?(next: Engine): Partial<Engine>
-  /** Stands around the next layer's call. */
+  /** Stands around the call of the next layer towards the application. */
   listener?(next: CallListener): CallListener
 }
 
@@ -38,14 +40,14 @@ export function layeredEngine(engine: Engine, layers: readonly TestLayer[]): Eng
 
 /** The call of a listener as seen through the layers. */
 export function layeredCall(call: CallListener, layers: readonly TestLayer[]): CallListener {
-  return layers.reduceRight((next, layer) => layer.listener?.(next) ?? next, call)
+  return layers.reduce((next, layer) => layer.listener?.(next) ?? next, call)
 }
 
-/** An engine of which some verbs are replaced. */
-function overlay(engine: Engine, verbs: Partial<Engine>): Engine {
+/** An engine, or one of its parts, of which some verbs are replaced. */
+export function overlay<Target extends object>(target: Target, verbs: object): Target {
   const bound = new Map<string | symbol, unknown>(Object.entries(verbs))
-  return new Proxy(engine, {
-    get: (target, name) => {
+  return new Proxy(target, {
+    get: (_, name) => {
       if (!bound.has(name)) {
         const found = Reflect.get(target, name, target)
         bound.set(name, typeof found === 'function' ? found.bind(target) : found)

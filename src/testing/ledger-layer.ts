@@ -1,17 +1,37 @@
 /** Writes down what passes: sends and their outcome, calls of listeners and theirs. */
-import { ConsumeResult } from '../consumer/message-listener.ts'
+import { reasonOfAnswer, reasonOfError } from '../consumer/failure-reason.ts'
 import type { DelayVerbs, Engine, SendRequest, TransactionVerbs } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
+import type { MessageView } from '../model/message.ts'
 import { formatMessageId } from '../model/message-id.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
+import { isReservedProperty } from '../model/properties.ts'
 import type { SendReceipt } from '../model/results.ts'
 import type { PocketMQ } from '../pocketmq.ts'
 import type { CallListener, ListenerCall, TestLayer } from './layer.ts'
 import type { Ledger, SentContent } from './ledger.ts'
 
-export function ledgerLayer(ledger: Ledger): TestLayer {
+const BEHIND_ACK_INDEX = 'It lay behind the ackIndex of its batch.'
+
+/** Receipts by message id, as the engine gave them: a fault may keep them from the sender. */
+export type Receipts = Map<string, SendReceipt>
+
+/** Stands next to the engine and remembers what it stored until the sender has heard of it. */
+export function receiptLayer(receipts: Receipts): TestLayer {
+  const witness = async <Receipt extends SendReceipt>(sending: Promise<Receipt>): Promise<Receipt> => {
+    const receipt = await sending
+    for (const messageId of receipt.messageIds) receipts.set(messageId, receipt)
+    return receipt
+  }
   return {
-    engine: (next) => ledgerVerbs(ledger, next),
+    engine: (next) => ({ sendMessage: (request) => witness(next.sendMessage(request)) }),
+  }
+}
+
+/** Stands next to the application. */
+export function ledgerLayer(ledger: Ledger, receipts: Receipts): TestLayer {
+  return {
+    engine: (next) => ledgerVerbs(ledger, receipts, next),
     listener: (next) => (call) => recordCall(ledger, next, call),
   }
 }
@@ -23,10 +43,10 @@ export function recordEvents(ledger: Ledger, mq: PocketMQ): void {
   mq.on('message-dropped', (event) => ledger.record({ type: 'dropped', ...event }))
 }
 
-function ledgerVerbs(ledger: Ledger, next: Engine): Partial<Engine> {
+function ledgerVerbs(ledger: Ledger, receipts: Receipts, next: Engine): Partial<Engine> {
   const { delay, transactions } = next
   return {
-    sendMessage: (request) => recordSend(ledger, request, next.sendMessage(request)),
+    sendMessage: (request) => recordSend({ ledger, receipts }, request, next.sendMessage(request)),
     ...(delay && { delay: delayVerbs(ledger, delay) }),
     ...(transactions && { transactions: transactionVerbs(ledger, transactions) }),
   }
@@ -35,7 +55,7 @@ function ledgerVerbs(ledger: Ledger, next: Engine): Partial<Engine> {
 function delayVerbs(ledger: Ledger, next: DelayVerbs): DelayVerbs {
   return {
     sendDelayedMessage: (request, deliveryTimestamp) =>
-      recordSend(ledger, request, next.sendDelayedMessage(request, deliveryTimestamp)),
+      recordSend({ ledger }, request, next.sendDelayedMessage(request, deliveryTimestamp)),
     recallMessage: async (topic, recallHandle) => {
       const messageId = await next.recallMessage(topic, recallHandle)
       ledger.record({ type: 'recalled', topic, messageId })
@@ -50,7 +70,7 @@ function transactionVerbs(ledger: Ledger, next: TransactionVerbs): TransactionVe
   return {
     answerChecks: (...parameters) => next.answerChecks(...parameters),
     sendHalfMessage: async (request) => {
-      const receipt = await recordSend(ledger, request, next.sendHalfMessage(request))
+      const receipt = await recordSend({ ledger }, request, next.sendHalfMessage(request))
       halves.set(receipt.transactionId, { topic: request.queue.topic, messageId: receipt.messageId })
       return receipt
     },
@@ -64,9 +84,14 @@ function transactionVerbs(ledger: Ledger, next: TransactionVerbs): TransactionVe
   }
 }
 
+interface SendBook {
+  readonly ledger: Ledger
+  readonly receipts?: Receipts
+}
+
 /** The send is under way already: what is refused at once was recorded as sent all the same. */
 async function recordSend<Receipt extends SendReceipt>(
-  ledger: Ledger,
+  { ledger, receipts }: SendBook,
   { producerGroup, messages, queue }: SendRequest,
   sending: Promise<Receipt>,
 ): Promise<Receipt> {
@@ -76,17 +101,23 @@ async function recordSend<Receipt extends SendReceipt>(
   sent.forEach((message, index) => {
     ledger.record({ type: 'sent', topic, messageId: ids[index]!, producerGroup, ...contentOf(message) })
   })
+  const recordStored = ({ queueOffset, status }: SendReceipt): void => {
+    ids.forEach((messageId, index) => {
+      ledger.record({ type: 'stored', topic, messageId, queue, queueOffset: queueOffset + index, status })
+    })
+  }
   try {
     const receipt = await sending
-    ids.forEach((messageId, index) => {
-      const queueOffset = receipt.queueOffset + index
-      ledger.record({ type: 'stored', topic, messageId, queue, queueOffset, status: receipt.status })
-    })
+    recordStored(receipt)
     return receipt
   } catch (caught) {
+    const lost = receipts?.get(ids[0]!)
+    if (lost !== undefined) recordStored(lost)
     const error = MQError.from(caught)
     for (const messageId of ids) ledger.record({ type: 'send-failed', topic, messageId, error })
     throw caught
+  } finally {
+    for (const messageId of ids) receipts?.delete(messageId)
   }
 }
 
@@ -99,8 +130,38 @@ function contentOf({ tag, keys, properties, body }: OutgoingMessage): SentConten
   }
 }
 
+/** What the sender gave: without what retries add, and with a copy of the body, whose memory is used again. */
+function deliveredContent({ tag, keys, properties, body }: MessageView): SentContent {
+  const own = Object.entries(properties).filter(([name]) => !isReservedProperty(name))
+  return { tag, keys, properties: Object.fromEntries(own), body: Buffer.from(body) }
+}
+
 async function recordCall(ledger: Ledger, next: CallListener, call: ListenerCall) {
-  const { group, clientId, messages, context } = call
+  const settle = recordDelivery(ledger, call)
+  // When the engine no longer waits for the listener, what it answers later counts no more.
+  const { signal } = call.context
+  const onAbort = (): void => {
+    const reason = MQError.from(signal.reason)
+    // A queue that is consumed in order waits on, and the answer counts whenever it comes.
+    if (!call.isOrderly || reason.code !== 'CONSUME_MSG_TIMEOUT') settle(() => reason.message)
+  }
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    const answer = await next(call)
+    const reason = reasonOfAnswer(answer)
+    settle((index) => reason ?? (index <= call.context.ackIndex ? undefined : BEHIND_ACK_INDEX))
+    return answer
+  } catch (caught) {
+    settle(() => reasonOfError(caught))
+    throw caught
+  }
+}
+
+/** Writes down that messages reached a listener; answers how to write down what became of them, which counts once. */
+function recordDelivery(
+  ledger: Ledger,
+  { group, clientId, messages }: ListenerCall,
+): (reasonOf: (index: number) => string | undefined) => void {
   const who = messages.map(({ topic, messageId, deliveryAttempt }) => ({
     topic,
     messageId,
@@ -108,20 +169,19 @@ async function recordCall(ledger: Ledger, next: CallListener, call: ListenerCall
     clientId,
     deliveryAttempt,
   }))
-  messages.forEach(({ queue, queueOffset }, index) => {
+  messages.forEach((message, index) => {
+    const { messageId, queue, queueOffset } = message
+    ledger.noteContent(messageId, () => deliveredContent(message))
     ledger.record({ type: 'delivered', ...who[index]!, queue, queueOffset })
   })
-  try {
-    const answer = await next(call)
+  let isSettled = false
+  return (reasonOf) => {
+    if (isSettled) return
+    isSettled = true
     who.forEach((each, index) => {
-      const isDone = (answer ?? ConsumeResult.SUCCESS) === ConsumeResult.SUCCESS && index <= context.ackIndex
-      if (isDone) ledger.record({ type: 'acknowledged', ...each })
-      else ledger.record({ type: 'failed', ...each, reason: `The listener answered ${answer ?? 'nothing'}.` })
+      const reason = reasonOf(index)
+      if (reason === undefined) ledger.record({ type: 'acknowledged', ...each })
+      else ledger.record({ type: 'failed', ...each, reason })
     })
-    return answer
-  } catch (caught) {
-    const reason = MQError.from(caught).message
-    for (const each of who) ledger.record({ type: 'failed', ...each, reason })
-    throw caught
   }
 }

@@ -18,7 +18,7 @@ interface EntryBase {
   readonly topic: string
 }
 
-/** What a send carried; part of the entry, so that assertions can speak of it. */
+/** What a message carries; part of the entry of its send, so that assertions can speak of it. */
 export interface SentContent {
   readonly tag: string | undefined
   readonly keys: readonly string[]
@@ -26,7 +26,21 @@ export interface SentContent {
   readonly body: Buffer
 }
 
-/** One thing that happened to one message. */
+/**
+ * One thing that happened to one message:
+ *
+ * - `sent`: a producer gave it to the engine; what is refused at the producer's door is not sent.
+ * - `stored`: the engine has it, whether or not the sender was told; `send-failed`: the sender got an error.
+ * - `delivered`: a listener was called with it; retries are delivered too, with a higher `deliveryAttempt`.
+ * - `acknowledged`: the listener succeeded; `failed`: it answered otherwise, threw, or took longer than its timeout. That
+ *   the group's offset is stored comes a little later, and a crash or a fault may come between.
+ * - `retried`: after a failure it was scheduled to come again, at `dueTimestamp` (milliseconds since 1970); `reconsumeTimes`
+ *   counts the failures so far.
+ * - `dead-lettered`: it failed for good, and lies in `deadLetterTopic`.
+ * - `dropped`: a broadcasting member gave it up; a broadcasting group has no dead letters.
+ * - `recalled`, `committed`, `rolled-back`: a delayed message was taken back, a half message was decided, where the
+ *   engine offers that.
+ */
 export type LedgerEntry = EntryBase &
   (
     | (SentContent & { readonly type: 'sent'; readonly producerGroup: string })
@@ -96,7 +110,8 @@ type WithoutStamp<Entry> = Entry extends LedgerEntry ? Omit<Entry, 'number' | 't
 /** The record of a test. */
 export class Ledger {
   readonly #now: () => number
-  readonly #entries: LedgerEntry[] = []
+  #entries: LedgerEntry[] = []
+  readonly #contents = new Map<string, SentContent>()
   readonly #watchers = new Set<(entry: LedgerEntry) => void>()
   #count = 0
 
@@ -119,13 +134,24 @@ export class Ledger {
     return this.#entries.filter((entry) => entry.messageId === messageId)
   }
 
-  /** Forgets everything, for a test that asserts on what comes next only. */
+  /** What a message carries, if it was sent or delivered since the test began. */
+  contentOf(messageId: string): SentContent | undefined {
+    return this.#contents.get(messageId)
+  }
+
+  /** Forgets what happened, for a test that asserts on what comes next only. `explain` cannot tell of what is forgotten. */
   clear(): void {
-    this.#entries.length = 0
+    this.#entries = []
+  }
+
+  /** Notes what a message carries that was sent before this ledger began: in another life, or before a fork. */
+  noteContent(messageId: string, content: () => SentContent): void {
+    if (!this.#contents.has(messageId)) this.#contents.set(messageId, content())
   }
 
   /** Writes an entry down; tests read, the parts of the test instance write. */
   record(entry: WithoutStamp<LedgerEntry>): void {
+    if (entry.type === 'sent') this.noteContent(entry.messageId, () => entry)
     this.#count += 1
     const stamped = { ...entry, number: this.#count, timestamp: this.#now() } as LedgerEntry
     this.#entries.push(stamped)

@@ -3,14 +3,16 @@
  * off: verbs of a crashed life reject, and what its listeners answer reaches nobody.
  */
 import type { Engine } from '../model/engine.ts'
-import { MQError } from '../model/errors.ts'
-import type { CallListener, ListenerCall, TestLayer } from './layer.ts'
+import { MQError, type WriteOutcome } from '../model/errors.ts'
+import type { CallListener, ListenerCall } from './layer.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
 /** A call of a listener that has not settled. */
 export interface RunningCall extends ListenerCall {
   /** When it began, on the virtual clock. */
   readonly startedTimestamp: number
+  /** The same moment in monotonic time, which a jump of the wall time leaves alone. */
+  readonly startedMs: number
 }
 
 export class Life {
@@ -34,31 +36,50 @@ export class Life {
     return [...this.#pending.values()].filter((name) => name === verb).length
   }
 
-  /** The innermost layer. */
-  layer(): TestLayer {
-    return {
-      listener: (next) => (call) => this.#call(next, call),
-    }
+  /** Stands around the application's listener. */
+  listener(next: CallListener): CallListener {
+    return (call) => this.#call(next, call)
   }
 
-  /** The engine for as long as this life lasts. */
+  /** Lets no call through once this life has ended. Stands before what delays calls. */
+  gateCalls(next: CallListener): CallListener {
+    return (call) => (this.#isEnded ? never() : next(call))
+  }
+
+  /** The engine for as long as this life lasts: then what is under way is refused too. Stands around what delays calls. */
   guard(engine: Engine): Engine {
-    return this.#guard(engine)
+    return this.#guard(engine, true)
+  }
+
+  /** The engine, which takes nothing new when this life has ended. Stands behind what delays calls. */
+  gate(engine: Engine): Engine {
+    return this.#guard(engine, false)
+  }
+
+  /** What a promise answers if this life lasts so long; `CLOSED` otherwise. */
+  untilEnd<T>(verb: string, promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const refuse = (error: MQError): void => reject(error)
+      // The call itself may be what this life died of.
+      if (this.#isEnded) refuse(crashed('unknown'))
+      else this.#pending.set(refuse, verb)
+      promise.then(resolve, reject).finally(() => this.#pending.delete(refuse))
+    })
   }
 
   /** The process is dead: what is under way is refused, and nothing new is taken. */
   end(): void {
     this.#isEnded = true
-    for (const reject of this.#pending.keys()) reject(crashed())
+    for (const reject of this.#pending.keys()) reject(crashed('unknown'))
     this.#pending.clear()
     this.calls.clear()
   }
 
   async #call(next: CallListener, call: ListenerCall) {
-    const running = { ...call, startedTimestamp: this.#clock.now() }
+    const running = { ...call, startedTimestamp: this.#clock.now(), startedMs: this.#clock.monotonicMs() }
     this.calls.add(running)
     try {
-      const answer = await this.#clock.hold(() => next(call))
+      const answer = await this.#clock.hold(() => this.untilEnd('listener', next(call)))
       return await this.#unlessEnded(answer)
     } catch (caught) {
       await this.#unlessEnded(undefined)
@@ -69,43 +90,40 @@ export class Life {
   }
 
   #unlessEnded<T>(value: T): T | Promise<never> {
-    return this.#isEnded ? new Promise<never>(() => undefined) : value
+    return this.#isEnded ? never() : value
   }
 
-  #guard<Target extends object>(target: Target): Target {
+  #guard<Target extends object>(target: Target, refusesPending: boolean): Target {
     const guarded = new Map<string | symbol, unknown>()
     return new Proxy(target, {
       get: (_, name) => {
-        if (!guarded.has(name)) guarded.set(name, this.#guardMember(target, name))
+        if (!guarded.has(name)) guarded.set(name, this.#guardMember(target, name, refusesPending))
         return guarded.get(name)
       },
     })
   }
 
-  #guardMember(target: object, name: string | symbol): unknown {
+  #guardMember(target: object, name: string | symbol, refusesPending: boolean): unknown {
     const member: unknown = Reflect.get(target, name, target)
     // The optional parts hold verbs themselves.
     if (name === 'pop' || name === 'transactions' || name === 'delay')
-      return member === undefined ? undefined : this.#guard(member as object)
+      return member === undefined ? undefined : this.#guard(member as object, refusesPending)
     if (typeof member !== 'function') return member
     return (...parameters: unknown[]) => {
-      if (this.#isEnded) return Promise.reject(crashed())
+      // These two answer no promise; there is nothing to hear from the dead.
+      if (this.#isEnded && (name === 'watch' || name === 'answerChecks')) return () => undefined
+      if (this.#isEnded) return Promise.reject(crashed('not-attempted'))
       const result: unknown = Reflect.apply(member, target, parameters)
-      return result instanceof Promise ? this.#untilEnd(String(name), result) : result
+      return refusesPending && result instanceof Promise ? this.untilEnd(String(name), result) : result
     }
-  }
-
-  #untilEnd<T>(verb: string, promise: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const refuse = (error: MQError): void => reject(error)
-      this.#pending.set(refuse, verb)
-      promise.then(resolve, reject).finally(() => this.#pending.delete(refuse))
-    })
   }
 }
 
-function crashed(): MQError {
-  return new MQError('CLOSED', 'The instance crashed; go on with the one that crash() answered.', {
-    outcome: 'unknown',
-  })
+/** What is promised to somebody who is dead by then. */
+function never(): Promise<never> {
+  return new Promise(() => undefined)
+}
+
+function crashed(outcome: WriteOutcome): MQError {
+  return new MQError('CLOSED', 'The instance crashed; go on with the one that crash() answered.', { outcome })
 }

@@ -26,6 +26,11 @@ export class SeededRandom implements RandomSource {
     return this.next() < share
   }
 
+  /** Randomness of its own: how much of it is used changes nothing here. */
+  branch(): SeededRandom {
+    return new SeededRandom(this.below(2 ** 32))
+  }
+
   pick<Value>(values: readonly Value[]): Value {
     return values[this.below(values.length)]!
   }

@@ -12,26 +12,34 @@ import type { MessageView } from '../model/message.ts'
 import { type OpenedBroker, openEngine } from '../open.ts'
 import type { CompleteOpenOptions } from '../open-options.ts'
 import { PocketMQ } from '../pocketmq.ts'
+import type { Producer } from '../producer/producer.ts'
+import type { ProducerOptions } from '../producer/producer-options.ts'
 import { DiskMedium } from '../store/disk-medium.ts'
+import type { ClockScope } from './clock-scope.ts'
 import { heldMedium } from './disk/held-medium.ts'
 import { MemoryDisk } from './disk/memory-disk.ts'
-import type { InstanceView } from './explain.ts'
+import type { Explanation } from './explain/explanation.ts'
+import type { InstanceView } from './explain/instance-view.ts'
+import { explain } from './explain.ts'
 import type { Faults } from './faults.ts'
 import { layeredCall, layeredEngine } from './layer.ts'
 import type { Ledger } from './ledger.ts'
 import { recordEvents } from './ledger-layer.ts'
 import { Life } from './life.ts'
-import type { Linter } from './linter.ts'
+import type { LintReport } from './linter.ts'
 import { type SettledOptions, settle } from './settled.ts'
 import type { TestMQOptions } from './test-options.ts'
 import { TestSession } from './test-session.ts'
-import type { ClockScope, VirtualClock } from './virtual-clock.ts'
+import type { VirtualClock } from './virtual-clock.ts'
 
 /** RocketMQ's default, which `createPushConsumer` has too. */
 const CONSUME_TIMEOUT_MS = 15 * 60_000
 
 /** Within a process a pull that waits is woken; asking again now and then would only keep an idle instance busy. */
 const SUSPEND_MS = 86_400_000
+
+/** What close answers when there is nothing to close any more. */
+const CRASHED: CloseReport = { drained: false, unfinishedCount: 0 }
 
 /** What of a virtual clock is for tests. */
 export type TestClock = Pick<
@@ -51,6 +59,7 @@ interface TestLife {
 
 /**
  * Opens a PocketMQ for a test, in memory and under a virtual clock. Each stands for itself; any number may live side by side.
+ * Rejects with `INVALID_PARAMETER` that names what is wrong with an option.
  *
  * @example
  * ```ts
@@ -75,13 +84,15 @@ export class TestMQ extends PocketMQ {
   /** What goes wrong, as the test says. */
   readonly faults: Faults
   /** What would break on a RocketMQ cluster; empty unless `strict` asks for it. */
-  readonly lint: Linter
+  readonly lint: LintReport
   /** What the random choices of this instance were made from. */
   readonly seed: number
   readonly #life: TestLife
   /** Retries and all else that the store has scheduled count as scheduled as long as it lives. */
   readonly #removeAgenda: () => void
   readonly #members = new Set<PushConsumer>()
+  /** After a crash, what was durable, until it is open again. */
+  #left: MemoryDisk | undefined
   #memberCount = 0
   /** The name that the consumer being made gets. */
   #nextMemberId: string | undefined
@@ -98,14 +109,17 @@ export class TestMQ extends PocketMQ {
     this.lint = linter
     this.seed = options.seed
     recordEvents(ledger, this)
+    life.session.instance = this
+    faults.attach({ crash: (how) => this.crash(how), watchDisk: () => life.opened.store.watchDisk() })
     this.#removeAgenda = clock.addAgenda(() => life.opened.store.alarms.nextDueTimestamp())
   }
 
   /** The first life of a session; applications call {@link createTestMQ}. */
   static begin(session: TestSession): Promise<TestMQ> {
+    const { clock, faults, path } = session
     return TestMQ.#live(
       session,
-      session.path === undefined ? new MemoryDisk(session.clock.scope()) : undefined,
+      path === undefined ? new MemoryDisk(clock.scope(true), faults.diskFaults) : undefined,
     )
   }
 
@@ -113,22 +127,74 @@ export class TestMQ extends PocketMQ {
     const scope = session.clock.scope()
     const life = new Life(session.clock)
     const options = await openOptionsOf(session, scope, disk)
-    const opened = await openEngine(options, (engine) => layeredEngine(life.guard(engine), session.layers))
+    const opened = await openEngine(options, (engine) => {
+      const disturbed = layeredEngine(life.gate(engine), session.disturbers)
+      return layeredEngine(life.guard(disturbed), session.observers)
+    })
+    session.linter.attend(opened.broker)
     return new TestMQ({ session, opened, options, disk, life, scope })
+  }
+
+  /** True when chance had a part in what happened, by a nasty schedule or by faults: then the seed replays it. */
+  get usesChance(): boolean {
+    return this.#life.session.usesChance
   }
 
   /**
    * Resolves when nothing is open any more: no message undelivered to a group with members, in a listener, unacknowledged or,
-   * within the horizon, waiting for its retry. For what is due within the horizon time is moved, as far as it takes.
+   * within the horizon, waiting for its retry. For what is due within the horizon time is moved, as far as it takes. What
+   * simple and pull consumers have not asked for holds nothing up.
    *
-   * Rejects with `NOT_SETTLED` when the deadline passes first; the message lists what is open and why.
+   * Rejects with `NOT_SETTLED` when the deadline passes first, by default a second of real time in which time has not moved; the
+   * message lists what is open and why. Rejects with `INVALID_PARAMETER` for wrong options, and `CLOSED` after a crash or `close`.
+   *
+   * @example
+   * ```ts
+   * import { createTestMQ } from 'pocketmq/testing'
+   * await using mq = await createTestMQ()
+   * await mq.settled() // what can happen now
+   * await mq.settled({ horizon: '5h' }) // and what is due within five hours, retries for example
+   * ```
    */
-  settled(options: SettledOptions = {}): Promise<void> {
+  async settled(options: SettledOptions = {}): Promise<void> {
+    if (this.state === 'closed') throw new MQError('CLOSED', 'The instance is closed; nothing is open in it.')
     return settle(this.#view(), options)
   }
 
+  /**
+   * Why a message did, or did not, reach a group: every gate on the way of each stored copy, with its verdict, the reason and,
+   * where that is known, when it opens. Waits until everything that can happen now has happened; changes nothing.
+   *
+   * Rejects with `INVALID_PARAMETER` for something that is no message id, `NO_MESSAGE` for an id that nobody has seen,
+   * `SUBSCRIPTION_GROUP_NOT_EXIST` for an unknown group, and `CLOSED` after a crash.
+   *
+   * @example
+   * ```ts
+   * import { createTestMQ } from 'pocketmq/testing'
+   * await using mq = await createTestMQ()
+   * const consumer = await mq.createPushConsumer({ group: 'billing', subscriptions: { orders: 'paid' }, listener: () => undefined })
+   * consumer.pause()
+   * const producer = await mq.createProducer({ group: 'shop' })
+   * const { messageId } = await producer.send({ topic: 'orders', body: 'hello', tag: 'paid' })
+   * const explanation = await mq.explain(messageId, 'billing')
+   * console.log(explanation.verdict, explanation.gate?.name) // blocked pause
+   * console.log(explanation.text())
+   * ```
+   */
+  async explain(messageId: string, group: string): Promise<Explanation> {
+    if (this.#life.life.isEnded)
+      throw new MQError('CLOSED', 'This instance has crashed; ask the one that crash() answered.')
+    return explain(this.#view(), messageId, group)
+  }
+
+  override createProducer(options: ProducerOptions): Promise<Producer> {
+    return super.createProducer(this.#life.session.linter.noteProducer(options))
+  }
+
   override async createPushConsumer(options: PushConsumerOptions): Promise<PushConsumer> {
-    const creating = super.createPushConsumer(this.#layered(options))
+    const layered = this.#layered(options)
+    this.#life.session.linter.noteConsumer(layered, this.#nextMemberId)
+    const creating = super.createPushConsumer(layered)
     this.#nextMemberId = undefined
     const consumer = await creating
     this.#members.add(consumer)
@@ -139,45 +205,104 @@ export class TestMQ extends PocketMQ {
     return super.createLitePullConsumer({ suspendMs: SUSPEND_MS, ...options })
   }
 
-  /** Closes as a PocketMQ does; what close waits for, such as a listener that hangs, gets the time that it takes. */
+  /**
+   * Closes as a PocketMQ does; what close waits for, such as a listener that hangs, gets the time that it takes. With
+   * `strict: 'throw'` it rejects with `LINT_FAILED`, closed all the same, if the linter has found what it could not refuse.
+   */
   override close(): Promise<CloseReport> {
     const { session, life } = this.#life
-    if (life.isEnded) return Promise.resolve({ drained: false, unfinishedCount: 0 })
-    const closing = super.close().finally(this.#removeAgenda)
-    // Who moves time already, moves it for this too.
-    return session.clock.isMoving ? closing : session.clock.runUntil(closing)
+    if (life.isEnded) return Promise.resolve(CRASHED)
+    const closing = life
+      .untilEnd('close', super.close())
+      .catch((error) => (life.isEnded ? CRASHED : Promise.reject(error)))
+      .finally(() => this.#end())
+      .then((report) => {
+        if (report !== CRASHED) session.linter.checkPassed()
+        return report
+      })
+    return session.clock.runUntil(closing)
+  }
+
+  #end(): void {
+    this.#removeAgenda()
+    if (!this.#life.life.isEnded) this.faults.end()
   }
 
   /**
    * Ends this instance as `kill -9` or a power cut would, at any moment, also in the middle of a listener, and opens another one on
    * what was durable. Clock and ledger go on. The application makes its producers and consumers anew, as after a restart; the
-   * old ones reject with `CLOSED`, and what old listeners answer counts no more.
+   * old ones reject with `CLOSED`, and what old listeners answer counts no more. It works after `close()` too.
+   *
+   * Rejects with what keeps the store from opening, a full disk for example; then it may be called again. Rejects with
+   * `CLOSED` when the instance has crashed already, and with `UNSUPPORTED` on the real disk.
+   *
+   * @example
+   * ```ts
+   * import { createTestMQ } from 'pocketmq/testing'
+   * const mq = await createTestMQ()
+   * const producer = await mq.createProducer({ group: 'shop' })
+   * await producer.send({ topic: 'orders', body: 'hello' })
+   * await using reopened = await mq.crash()
+   * console.log(await reopened.admin.topicStatus('orders'))
+   * ```
    */
   async crash(how: 'kill' | 'power' = 'kill'): Promise<TestMQ> {
-    const { session, disk, life, scope, opened } = this.#life
+    const { disk, life, scope, opened } = this.#life
     if (disk === undefined) throw unsupported('crash')
-    if (life.isEnded) throw new MQError('CLOSED', 'This instance has crashed already.')
+    if (life.isEnded) return this.#reopenAgain()
     opened.onEvent = () => undefined
     life.end()
     scope.end()
     this.#removeAgenda()
-    const left = disk.copy(how)
+    const left = disk.copy(how, undefined, disk.faults)
     disk.stop()
-    return TestMQ.#live(session, left)
+    this.removeAllListeners()
+    this.#left = left
+    return this.#reopen(left)
+  }
+
+  /** A full disk may have kept the next life from beginning; what was durable is still there. */
+  #reopenAgain(): Promise<TestMQ> {
+    if (this.#left === undefined) throw new MQError('CLOSED', 'This instance has crashed already.')
+    return this.#reopen(this.#left)
+  }
+
+  async #reopen(left: MemoryDisk): Promise<TestMQ> {
+    const { session } = this.#life
+    const { faults } = left
+    const copy = left.copy('kill', undefined, faults)
+    const reopening = TestMQ.#live(session, copy)
+    const reopened = await (faults.delayMs === 0 ? reopening : session.clock.runUntil(reopening))
+    this.#left = undefined
+    return reopened
   }
 
   /**
    * Another instance with a copy of everything stored, a clock of its own that begins at the same time, and an empty ledger.
-   * Clients are not copied. Nothing that one of them does reaches the other.
+   * Clients are not copied. Nothing that one of them does reaches the other. It works after `close()` too.
+   *
+   * Rejects with `CLOSED` after a crash, and with `UNSUPPORTED` on the real disk.
+   *
+   * @example
+   * ```ts
+   * import { createTestMQ } from 'pocketmq/testing'
+   * const seeded = await createTestMQ()
+   * const producer = await seeded.createProducer({ group: 'shop' })
+   * await producer.send({ topic: 'orders', body: 'hello' })
+   * await using mq = await seeded.fork()
+   * console.log(await mq.admin.topicStatus('orders'))
+   * ```
    */
   async fork(): Promise<TestMQ> {
-    const { session, disk } = this.#life
+    const { session, disk, life } = this.#life
     if (disk === undefined) throw unsupported('fork')
+    if (life.isEnded)
+      throw new MQError('CLOSED', 'This instance has crashed; fork the one that crash() answered.')
     await session.clock.rest()
     this.#template ??= this.#prepareTemplate(disk)
     const template = await this.#template
     const forked = session.fork()
-    return TestMQ.#live(forked, template.copy('kill', forked.clock.scope()))
+    return TestMQ.#live(forked, template.copy('kill', forked.clock.scope(true), forked.faults.diskFaults))
   }
 
   /** A copy of the disk that was closed cleanly, so that nothing is left to recover. */
@@ -198,9 +323,13 @@ export class TestMQ extends PocketMQ {
     const { session, opened, life } = this.#life
     return {
       clock: session.clock,
-      engine: opened.engine,
+      // Without layers: a look changes nothing, and no fault is hit by it.
+      engine: life.gate(opened.broker),
+      broker: opened.broker,
       store: opened.store,
       life,
+      ledger: session.ledger,
+      trail: session.trail,
       consumers: this.#members,
     }
   }
@@ -215,16 +344,18 @@ export class TestMQ extends PocketMQ {
       input: unknown,
       context: unknown,
     ) => Promise<ConsumeResult | undefined>
-    const call = layeredCall(
-      async ({ messages, context }) => listen(isBatch ? messages : messages[0], context),
-      [...session.layers, life.layer()],
+    const heard = layeredCall(
+      life.listener(async ({ messages, context }) => listen(isBatch ? messages : messages[0], context)),
+      session.observers,
     )
+    const call = layeredCall(life.gateCalls(heard), session.disturbers)
     const listener = (input: MessageView | readonly MessageView[], context: Parameters<typeof listen>[1]) =>
       call({
         group,
         clientId,
         messages: [input].flat() as MessageView[],
         context: context as never,
+        isOrderly: options.mode === 'orderly',
         consumeTimeoutMs,
       })
     const { suspendMs = SUSPEND_MS } = options

@@ -2,7 +2,8 @@
 import { z } from 'zod'
 import { invalidParameter } from '../model/errors.ts'
 import { parseOptions } from '../model/parse-options.ts'
-import type { OpenOptions } from '../open-options.ts'
+import { OPEN_OPTION_NAMES, type OpenOptions } from '../open-options.ts'
+import { LINT_CODES, type LintCode } from './lint/rules.ts'
 
 /** What `createTestMQ` takes: what `PocketMQ.open` takes, without what a test instance brings, and more. */
 export interface TestMQOptions extends Omit<OpenOptions, 'storage' | 'clock' | 'random' | 'keepAlive'> {
@@ -18,25 +19,50 @@ export interface TestMQOptions extends Omit<OpenOptions, 'storage' | 'clock' | '
   /**
    * What to do about code that works here and breaks on a RocketMQ cluster: `'off'`, the default; `'warn'`: list it in
    * `mq.lint` and warn by the logger; `'throw'`: also refuse it where that is possible, and reject `close` with the list.
+   * As an object it also takes `ignore`, the codes of rules that are switched off; docs/linter.md lists them.
    */
-  readonly strict?: 'off' | 'warn' | 'throw' | undefined
+  readonly strict?:
+    | LintLevel
+    | { readonly level: LintLevel; readonly ignore?: readonly LintCode[] }
+    | undefined
   /**
    * Real milliseconds for which time stands still for a listener that waits for something real, such as a database.
    * Default 1000. Listeners that hang on purpose cost this once each.
    */
   readonly patienceMs?: number | undefined
+  /** Milliseconds of processor time without a pause and without time moving, after which it does so too. Default 3000. */
+  readonly runawayMs?: number | undefined
   /** Turns without time moving after which the clock rejects with `CLOCK_RUNAWAY`. Default 10,000. */
   readonly runawayLimit?: number | undefined
 }
 
+/** What happens with what the linter finds. */
+type LintLevel = z.output<typeof lintLevel>
+
+/** Message ids and store times have room up to the year 2100. */
+const LATEST_START = Date.UTC(2100, 0, 1)
+
+const lintLevel = z.enum(['off', 'warn', 'throw'])
+const lintSettings = z.strictObject({ level: lintLevel, ignore: z.array(z.enum(LINT_CODES)).default([]) })
+
 const schema = z.strictObject({
-  startTime: z.union([z.date(), z.int().min(0)]).default(Date.UTC(2027, 0, 1)),
+  startTime: z
+    .union([z.date().min(new Date(0)).max(new Date(LATEST_START)), z.int().min(0).max(LATEST_START)])
+    .default(Date.UTC(2027, 0, 1)),
   seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(1),
   schedule: z.enum(['calm', 'nasty']).default('calm'),
-  strict: z.enum(['off', 'warn', 'throw']).default('off'),
+  strict: lintSettings.prefault({ level: 'off' }),
   patienceMs: z.number().min(0).default(1000),
   runawayLimit: z.int().min(1).default(10_000),
+  runawayMs: z.number().min(1).default(3000),
 })
+
+/** Looked at before anything else, so that a misspelt option is held against all that there are. */
+const knownNames = z.strictObject(
+  Object.fromEntries(
+    [...Object.keys(schema.shape), ...OPEN_OPTION_NAMES].map((name) => [name, z.unknown().optional()]),
+  ),
+)
 
 /** The settings of a test instance that are not the engine's, complete. */
 export interface CompleteTestOptions extends Readonly<Omit<z.output<typeof schema>, 'startTime'>> {
@@ -51,8 +77,12 @@ export function parseTestOptions(
     throw invalidParameter('TestMQOptions: give an object, or nothing.')
   for (const name of ['storage', 'clock', 'random', 'keepAlive'])
     if (name in options) throw invalidParameter(`TestMQOptions: a test instance brings its own ${name}.`)
-  const { startTime, seed, schedule, strict, patienceMs, runawayLimit, ...open } = options
-  const own = { startTime, seed, schedule, strict, patienceMs, runawayLimit }
+  parseOptions('TestMQOptions', knownNames, options)
+  const { startTime, seed, schedule, strict, patienceMs, runawayLimit, runawayMs, ...open } = options
+  if (typeof strict === 'boolean')
+    throw invalidParameter(`TestMQOptions, strict: expected 'off', 'warn' or 'throw', not ${strict}.`)
+  const lint = typeof strict === 'string' ? { level: strict } : strict
+  const own = { startTime, seed, schedule, strict: lint, patienceMs, runawayLimit, runawayMs }
   const parsed = parseOptions('TestMQOptions', schema, own)
   return [{ ...parsed, startTimestamp: Number(parsed.startTime) }, open]
 }

@@ -1,12 +1,15 @@
 /** What the lives of a test instance have in common: they come and go with crashes, this stays. */
+import { realTime } from '../model/system-clock.ts'
 import { type CompleteOpenOptions, parseOpenOptions } from '../open-options.ts'
+import { OffsetTrail } from './explain/offset-trail.ts'
 import { Faults } from './faults.ts'
 import type { TestLayer } from './layer.ts'
 import { Ledger } from './ledger.ts'
-import { ledgerLayer } from './ledger-layer.ts'
+import { ledgerLayer, type Receipts, receiptLayer } from './ledger-layer.ts'
 import { Linter } from './linter.ts'
-import { nastySchedule } from './schedule.ts'
+import { NastySchedule } from './schedule.ts'
 import { SeededRandom } from './seeded-random.ts'
+import type { TestMQ } from './test-mq.ts'
 import { type CompleteTestOptions, parseTestOptions, type TestMQOptions } from './test-options.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
@@ -18,6 +21,9 @@ const LOCK_LEASE_MS = 86_400_000
 const RETENTION_INTERVAL_MS = 3_600_000
 const MAX_SEED = 2 ** 32
 
+/** A nasty schedule takes this many times as many turns for the same work. */
+const NASTY_TURNS = 20
+
 export class TestSession {
   readonly options: CompleteTestOptions
   /** What an instance without a test would be opened with, but for the clock. */
@@ -25,10 +31,16 @@ export class TestSession {
   readonly clock: VirtualClock
   readonly random: SeededRandom
   readonly ledger: Ledger
-  readonly faults = new Faults()
-  readonly linter = new Linter()
-  /** From the application to the engine. */
-  readonly layers: readonly TestLayer[]
+  readonly trail: OffsetTrail
+  readonly faults: Faults
+  readonly linter: Linter
+  readonly schedule: NastySchedule | undefined
+  /** The life that goes on. */
+  instance: TestMQ | undefined
+  /** Layers that look at what passes; next to the application, so that they see what it sees. */
+  readonly observers: readonly TestLayer[]
+  /** Layers that change what passes; next to the engine. */
+  readonly disturbers: readonly TestLayer[]
 
   readonly #nearest: readonly TestLayer[]
 
@@ -40,15 +52,32 @@ export class TestSession {
     this.#nearest = nearest
     this.options = options
     this.openOptions = openOptions
-    this.clock = new VirtualClock(options)
+    const patience = options.schedule === 'nasty' ? NASTY_TURNS : 1
+    this.clock = new VirtualClock({ ...options, runawayLimit: options.runawayLimit * patience })
     this.random = new SeededRandom(options.seed)
     this.ledger = new Ledger(() => this.clock.now())
-    this.layers = [
-      ledgerLayer(this.ledger),
-      ...(options.strict === 'off' ? [] : [this.linter.layer()]),
+    this.faults = new Faults(this.clock, this.random.branch(), this.path === undefined)
+    this.schedule =
+      options.schedule === 'nasty' ? new NastySchedule(this.clock, this.random.branch()) : undefined
+    this.linter = new Linter({
+      settings: options.strict,
+      logger: openOptions.store.logger,
+      now: () => this.clock.now(),
+      monotonicMs: () => this.clock.monotonicMs(),
+      realMs: realTime.nowMs,
+    })
+    this.trail = new OffsetTrail(() => this.clock.now())
+    const receipts: Receipts = new Map()
+    this.observers = [
+      ledgerLayer(this.ledger, receipts),
+      this.trail.layer(),
+      ...(options.strict.level === 'off' ? [] : [this.linter.layer()]),
+    ]
+    this.disturbers = [
       this.faults.layer(),
-      ...(options.schedule === 'nasty' ? [nastySchedule(this.clock, this.random)] : []),
+      ...(this.schedule?.layers() ?? []),
       ...nearest,
+      receiptLayer(receipts),
     ]
   }
 
@@ -66,6 +95,11 @@ export class TestSession {
       keepAlive: false,
     })
     return new TestSession(options, openOptions, nearest)
+  }
+
+  /** Chance had a part in what happened, so that the seed is worth telling. */
+  get usesChance(): boolean {
+    return this.options.schedule === 'nasty' || this.faults.usesChance
   }
 
   /** The directory on the real disk, if there is one. */

@@ -7,13 +7,12 @@
  * {@link VirtualClockOptions.patienceMs} of real time is taken to wait for something that time or the test brings.
  */
 import TinyQueue from 'tinyqueue'
-import type { Clock, Timer } from '../model/clock.ts'
-import { parseDuration } from '../model/duration.ts'
+import type { Timer } from '../model/clock.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import { realTime } from '../model/system-clock.ts'
-
-/** Milliseconds, or a text such as `'500ms'`, `'10s'`, `'5m'`, `'2h'` or `'3d'`. */
-export type Duration = number | string
+import { ClockScope } from './clock-scope.ts'
+import { type Duration, toMs } from './duration.ts'
+import { outcomeOf } from './outcome-of.ts'
 
 export interface VirtualClockOptions {
   /** Wall time at the start, in milliseconds since 1970. */
@@ -22,6 +21,8 @@ export interface VirtualClockOptions {
   readonly patienceMs: number
   /** Turns of the event loop, and timers, that may pass without time moving. */
   readonly runawayLimit: number
+  /** Processor time that may pass at a stretch without a pause and without time moving. Default: no bound. */
+  readonly runawayMs?: number
 }
 
 interface VirtualTimer {
@@ -37,10 +38,14 @@ interface VirtualTimer {
 interface Hold {
   readonly sinceMs: number
   readonly patienceMs: number
+  /** It waits for virtual time itself, so that time does not wait for it. */
+  sleepCount: number
 }
 
 /** Turns without a pause before waiting for real work gives the processor away. */
 const BUSY_TURNS = 20
+/** Turns between two looks at how much work was done. */
+const TURNS_PER_LOOK = 16
 
 export class VirtualClock {
   readonly #options: VirtualClockOptions
@@ -49,33 +54,28 @@ export class VirtualClock {
   readonly #agendas = new Set<() => number | undefined>()
   readonly #jumpListeners = new Set<() => void>()
   readonly #own: ClockScope
-  #wallMs: number
+  /** Between the two times. Summing up instead would let fractions of milliseconds add up in wall time. */
+  #offsetMs: number
   #monotonicMs = 0
   #timerCount = 0
-  /** Who waits for virtual time does not hold it. */
-  #sleepCount = 0
   #deferredCount = 0
   /** Changes whenever something happens. */
   #activity = 0
   #turnsAtInstant = 0
   #isMoving = false
+  #moving: Promise<void> = Promise.resolve()
   #nextOrder: () => number
 
   constructor(options: VirtualClockOptions) {
     this.#options = options
-    this.#wallMs = options.startTimestamp
-    this.#own = new ClockScope(this)
+    this.#offsetMs = options.startTimestamp
+    this.#own = this.scope()
     this.#nextOrder = () => this.#timerCount
   }
 
-  /** Whether somebody moves time right now. */
-  get isMoving(): boolean {
-    return this.#isMoving
-  }
-
-  /** Wall time in milliseconds since 1970. */
+  /** Wall time in whole milliseconds since 1970. */
   now(): number {
-    return this.#wallMs
+    return Math.floor(this.#offsetMs + this.#monotonicMs)
   }
 
   /** Milliseconds since the clock was made; a jump does not change them. */
@@ -85,8 +85,8 @@ export class VirtualClock {
 
   /**
    * Moves time forward. All that becomes due on the way happens, in order, each with all its consequences. Rejects with
-   * `INVALID_PARAMETER` for something that is no duration, or while time is moved already (a listener cannot move it), and
-   * with `CLOCK_RUNAWAY` when things do not stop to happen.
+   * `INVALID_PARAMETER` for something that is no duration, or while time is moved already, and with `CLOCK_RUNAWAY` when
+   * things do not stop to happen. Not for listeners: time would wait for the listener, and the listener for time.
    */
   advance(duration: Duration): Promise<void> {
     return this.#move(() => this.#advanceTo(this.#monotonicMs + toMs(duration)))
@@ -96,10 +96,9 @@ export class VirtualClock {
   async advanceTo(date: Date | number): Promise<void> {
     const timestamp = Number(date)
     if (!Number.isFinite(timestamp)) throw invalidParameter('advanceTo: give a date that is valid.')
-    const distanceMs = timestamp - this.#wallMs
-    if (distanceMs < 0)
+    if (timestamp < this.now())
       throw invalidParameter('advanceTo: the date has passed; time moves forward, or use jump().')
-    return this.#move(() => this.#advanceTo(this.#monotonicMs + distanceMs))
+    return this.#move(() => this.#advanceTo(Math.max(this.#monotonicMs, timestamp - this.#offsetMs)))
   }
 
   /**
@@ -111,24 +110,45 @@ export class VirtualClock {
       await this.#rest()
       const due = this.nextScheduled()
       if (due === undefined) return undefined
-      await this.#advanceTo(this.#monotonicMs + Math.max(0, due - this.#wallMs))
+      await this.#advanceTo(this.#monotonicMs + Math.max(0, due - this.#offsetMs - this.#monotonicMs))
       return due
+    })
+  }
+
+  /** Moves time to the next scheduled moment, if it is not later than this; answers whether it was there. */
+  runNextBy(untilTimestamp: number): Promise<boolean> {
+    return this.#moveInTurn(async () => {
+      await this.#rest()
+      const due = this.nextScheduled()
+      if (due === undefined || due > untilTimestamp) return false
+      await this.#advanceTo(Math.max(this.#monotonicMs, due - this.#offsetMs))
+      return true
+    })
+  }
+
+  /** Moves time to the next timer, scheduled or not, if it is due by then; answers whether it was. */
+  runNextTimer(untilTimestamp: number): Promise<boolean> {
+    return this.#moveInTurn(async () => {
+      await this.#rest()
+      const next = this.#next()
+      if (next === undefined || this.#offsetMs + next.dueMs > untilTimestamp) return false
+      await this.#fireNext()
+      return true
     })
   }
 
   /**
    * Moves time forward as far as it takes for a promise to settle, and answers what it answers: for calls that wait for a
-   * time, such as `close` while a listener hangs. Rejects with `CLOCK_RUNAWAY` when that is for ever.
+   * time, such as `close` while a listener hangs. If time is being moved already, that is waited for first. Rejects with
+   * `CLOCK_RUNAWAY` when it takes for ever.
    */
   async runUntil<T>(promise: Promise<T>): Promise<T> {
-    let isSettled = false
-    const note = (): void => {
-      isSettled = true
-    }
-    promise.then(note, note)
+    const outcome = outcomeOf(promise)
+    while (this.#isMoving && !outcome.isSettled) await Promise.race([outcome.settling, this.#moving])
+    if (this.#isMoving) return promise
     await this.#move(async () => {
       await this.#rest()
-      for (let left = this.#options.runawayLimit; !isSettled && this.#timers.length > 0; left--) {
+      for (let left = this.#options.runawayLimit; !outcome.isSettled && this.#timers.length > 0; left--) {
         if (left === 0) throw this.#runaway('A promise does not settle, however far time moves.')
         await this.#fireNext()
       }
@@ -137,24 +157,28 @@ export class VirtualClock {
   }
 
   /** Sets the wall time forward or back, as an administrator or a time server does; no timer fires, none is moved. */
-  jump(duration: number): void {
-    if (!Number.isFinite(duration)) throw invalidParameter('jump: give a number of milliseconds.')
-    this.#wallMs += duration
+  jump(byMs: number): void {
+    if (!Number.isSafeInteger(byMs)) throw invalidParameter('jump: give a whole number of milliseconds.')
+    this.#offsetMs += byMs
     this.#activity += 1
     for (const listener of this.#jumpListeners) listener()
   }
 
   /** Waits for virtual time, in a listener for example; until the test moves it. */
-  sleep(duration: Duration): Promise<void> {
+  async sleep(duration: Duration): Promise<void> {
     const dueMs = this.#monotonicMs + toMs(duration)
-    const agenda = (): number => this.#wallMs + dueMs - this.#monotonicMs
+    const agenda = (): number => this.#offsetMs + dueMs
     this.#agendas.add(agenda)
-    this.#sleepCount += 1
+    // Nothing tells which listener sleeps; the one that was called last and does not sleep yet is the likeliest.
+    const sleeper = [...this.#holds].findLast(
+      ({ sleepCount, patienceMs }) => sleepCount === 0 && patienceMs !== Infinity,
+    )
+    if (sleeper !== undefined) sleeper.sleepCount += 1
     this.#activity += 1
-    return new Promise((resolve) => {
+    await new Promise<void>((resolve) => {
       this.#own.setTimer(dueMs - this.#monotonicMs, () => {
         this.#agendas.delete(agenda)
-        this.#sleepCount -= 1
+        if (sleeper !== undefined) sleeper.sleepCount -= 1
         resolve()
       })
     })
@@ -169,12 +193,10 @@ export class VirtualClock {
   /** The next moment for which something is scheduled. */
   nextScheduled(): number | undefined {
     const dues = [...this.#agendas].map((agenda) => agenda()).filter((due) => due !== undefined)
+    for (const { dueMs, isCancelled, scope } of this.#timers.data) {
+      if (scope.isScheduled && !isCancelled && !scope.isEnded) dues.push(this.#offsetMs + dueMs)
+    }
     return dues.length === 0 ? undefined : Math.min(...dues)
-  }
-
-  /** How many timers wait. */
-  get timerCount(): number {
-    return this.#timers.data.filter(({ isCancelled, scope }) => !isCancelled && !scope.isEnded).length
   }
 
   /** Another source of scheduled moments, until the returned function is called. */
@@ -188,14 +210,17 @@ export class VirtualClock {
     this.#nextOrder = next
   }
 
-  /** A view for one engine: what it scheduled can be ended all at once. */
-  scope(): ClockScope {
-    return new ClockScope(this)
+  /**
+   * A view for one engine: what it set can be ended all at once. Its timers count as scheduled when that is asked for; by
+   * default they are the engine's own affair.
+   */
+  scope(isScheduled = false): ClockScope {
+    return new ClockScope(this, isScheduled)
   }
 
   /** Runs work that time waits for. */
   async hold<T>(work: () => T | Promise<T>, patienceMs = this.#options.patienceMs): Promise<T> {
-    const hold = { sinceMs: realTime.nowMs(), patienceMs }
+    const hold = { sinceMs: realTime.nowMs(), patienceMs, sleepCount: 0 }
     this.#holds.add(hold)
     try {
       return await work()
@@ -208,7 +233,8 @@ export class VirtualClock {
   /** For {@link ClockScope}. */
   schedule(scope: ClockScope, delayMs: number, callback: () => void): Timer {
     this.#timerCount += 1
-    const dueMs = this.#monotonicMs + Math.max(0, delayMs)
+    // Rounded up, so that time stays whole: what is due is due, and not a fraction later.
+    const dueMs = this.#monotonicMs + Math.ceil(Math.max(0, delayMs))
     const timer = { dueMs, order: this.#nextOrder(), callback, scope, isCancelled: false }
     this.#timers.push(timer)
     return {
@@ -234,17 +260,25 @@ export class VirtualClock {
     })
   }
 
+  /** Waits for whoever moves time now. */
+  async #moveInTurn<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#isMoving) await this.#moving
+    return this.#move(work)
+  }
+
   async #move<T>(work: () => Promise<T>): Promise<T> {
     if (this.#isMoving)
       throw invalidParameter(
         'The clock is being moved already; await one move before the next, outside listeners.',
       )
     this.#isMoving = true
-    try {
-      return await work()
-    } finally {
+    const done = (): void => {
       this.#isMoving = false
     }
+    // Also what the work throws at once ends the move.
+    const moving = Promise.resolve().then(work)
+    this.#moving = moving.then(done, done)
+    return moving
   }
 
   async #advanceTo(endMs: number): Promise<void> {
@@ -267,22 +301,45 @@ export class VirtualClock {
   async #fireNext(): Promise<void> {
     const next = this.#next()
     if (next === undefined) return
+    this.#fire(next)
+    await this.#rest()
+  }
+
+  /** What is due already happens too. */
+  async #rest(): Promise<void> {
+    await this.#comeToRest()
+    for (
+      let next = this.#next();
+      next !== undefined && next.dueMs <= this.#monotonicMs;
+      next = this.#next()
+    ) {
+      this.#fire(next)
+      await this.#comeToRest()
+    }
+  }
+
+  #fire(next: VirtualTimer): void {
     this.#timers.pop()
     this.#moveTo(next.dueMs)
     this.#countTurn()
     next.callback()
-    await this.#rest()
   }
 
-  async #rest(): Promise<void> {
-    for (let idleTurns = 0; ; ) {
+  async #comeToRest(): Promise<void> {
+    let startedMs: number | undefined
+    for (let idleTurns = 0, busyTurns = 0; ; ) {
       const before = this.#activity
       await (idleTurns > BUSY_TURNS ? realTime.sleep(1) : realTime.turn())
       if (before !== this.#activity || this.#deferredCount > 0) {
         idleTurns = 0
         this.#countTurn()
+        busyTurns += 1
+        // Asking for the processor time costs as much as a quiet turn.
+        if (busyTurns % TURNS_PER_LOOK === 0) startedMs = this.#checkWork(startedMs)
       } else if (this.#isHeld()) {
         idleTurns += 1
+        busyTurns = 0
+        startedMs = undefined
       } else {
         return
       }
@@ -290,87 +347,48 @@ export class VirtualClock {
   }
 
   #isHeld(): boolean {
-    if (this.#holds.size <= this.#sleepCount) return false
+    if (this.#holds.size === 0) return false
     const nowMs = realTime.nowMs()
-    const patient = [...this.#holds].filter(({ sinceMs, patienceMs }) => nowMs - sinceMs < patienceMs)
-    return patient.length > this.#sleepCount
+    return [...this.#holds].some(
+      ({ sinceMs, patienceMs, sleepCount }) => sleepCount === 0 && nowMs - sinceMs < patienceMs,
+    )
+  }
+
+  /** Answers since when there was no pause. */
+  #checkWork(startedMs = realTime.processorMs()): number {
+    const { runawayMs = Number.POSITIVE_INFINITY } = this.#options
+    if (realTime.processorMs() - startedMs > runawayMs) throw this.#runawayAtInstant()
+    return startedMs
   }
 
   #countTurn(): void {
     this.#turnsAtInstant += 1
     if (this.#turnsAtInstant <= this.#options.runawayLimit) return
     this.#turnsAtInstant = 0
-    throw this.#runaway(
-      `Since ${new Date(this.#wallMs).toISOString()} things keep happening without time moving. Does a listener send to the topic that it consumes?`,
+    throw this.#runawayAtInstant()
+  }
+
+  #runawayAtInstant(): MQError {
+    const since = new Date(this.now()).toISOString()
+    return this.#runaway(
+      `Since ${since} things keep happening without time moving. Does a listener send to the topic that it consumes?`,
     )
   }
 
   #runaway(what: string): MQError {
-    const { runawayLimit } = this.#options
-    return new MQError(
-      'CLOCK_RUNAWAY',
-      `${what} Given up after ${runawayLimit} turns; raise runawayLimit if that much is meant.`,
-    )
+    const { runawayLimit, runawayMs } = this.#options
+    const bounds = `${runawayLimit} turns${runawayMs === undefined ? '' : ` or ${runawayMs} ms of work`}`
+    const advice = 'raise runawayLimit or runawayMs if that much is meant.'
+    return new MQError('CLOCK_RUNAWAY', `${what} Given up after ${bounds}; ${advice}`)
   }
 
   #moveTo(monotonicMs: number): void {
     if (monotonicMs === this.#monotonicMs) return
-    this.#wallMs += monotonicMs - this.#monotonicMs
     this.#monotonicMs = monotonicMs
     this.#turnsAtInstant = 0
   }
 }
 
-/** A clock for one engine and its clients over a {@link VirtualClock}. */
-export class ClockScope implements Clock {
-  readonly #clock: VirtualClock
-  #isEnded = false
-
-  constructor(clock: VirtualClock) {
-    this.#clock = clock
-  }
-
-  get isEnded(): boolean {
-    return this.#isEnded
-  }
-
-  now(): number {
-    return this.#clock.now()
-  }
-
-  monotonicMs(): number {
-    return this.#clock.monotonicMs()
-  }
-
-  setTimer(delayMs: number, callback: () => void): Timer {
-    return this.#clock.schedule(this, delayMs, callback)
-  }
-
-  onJump(listener: () => void): () => void {
-    return this.#clock.onJump(() => {
-      if (!this.#isEnded) listener()
-    })
-  }
-
-  defer(callback: () => void): void {
-    this.#clock.deferIn(this, callback)
-  }
-
-  /** Nothing that was scheduled here happens any more. */
-  end(): void {
-    this.#isEnded = true
-  }
-}
-
 function compareTimers(a: VirtualTimer, b: VirtualTimer): number {
   return a.dueMs - b.dueMs || a.order - b.order
-}
-
-/** Milliseconds of a duration; throws `INVALID_PARAMETER` for anything else. */
-export function toMs(duration: Duration): number {
-  const ms = typeof duration === 'string' ? parseDuration(duration) : duration
-  if (ms !== undefined && Number.isFinite(ms) && ms >= 0) return ms
-  throw invalidParameter(
-    `'${duration}' is no duration; give milliseconds, or a text such as 500ms, 10s, 5m, 2h, 3d.`,
-  )
 }

@@ -7,9 +7,9 @@ import { openBroker, openShop } from './set-up.ts'
 describe('The embedded broker', () => {
   test('says which optional parts it offers, and offers no others', async () => {
     const { broker } = await openBroker()
-    const absent = { pop: false, transactions: false, delay: false }
-    expect(broker.supports).toEqual({ ...absent, durable: false, severalBrokers: false })
-    expect(['pop', 'transactions', 'delay'].filter((part) => part in broker)).toEqual([])
+    const absent = { transactions: false, delay: false, severalBrokers: false }
+    expect(broker.supports).toEqual({ ...absent, durable: false, pop: true })
+    expect(['pop', 'transactions', 'delay'].filter((part) => part in broker)).toEqual(['pop'])
   })
 
   test('hands out the clock, the randomness and the logger that it was given', async () => {

@@ -79,6 +79,18 @@ describe('The lock of a queue', () => {
     expect(told).not.toContainEqual({ type: 'queue-unlocked', group: 'billing', queue: queue1 })
     expect(await broker.lockQueues('billing', 'c2', [queue0, queue1])).toEqual([queue0, queue1])
   })
+
+  test('may be taken again by whoever hears that it ended, even by the client that left', async () => {
+    const { broker, queue0 } = await openLockShop()
+    await broker.lockQueues('billing', 'c1', [queue0])
+    let heardCount = 0
+    broker.watch((event) => {
+      heardCount += event.type === 'queue-unlocked' ? 1 : 0
+      if (heardCount < 10) void broker.lockQueues('billing', 'c1', [queue0])
+    })
+    await broker.unregisterConsumer('billing', 'c1')
+    expect(heardCount).toBe(1)
+  })
 })
 
 async function openLockShop(settings: object = {}) {

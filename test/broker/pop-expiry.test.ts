@@ -1,14 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MQError } from '../../src/model/errors.ts'
 import { Signal } from '../helpers/signal.ts'
-import {
-  INVISIBLE_MS,
-  letters,
-  onlyOne,
-  openPopShop,
-  type PopShop,
-  RETRY_TOPIC,
-} from './pop-set-up.ts'
+import { INVISIBLE_MS, letters, onlyOne, openPopShop, type PopShop, RETRY_TOPIC } from './pop-set-up.ts'
 
 /** Receives and lets the time pass, so many times. */
 async function waste(shop: PopShop, times: number): Promise<number[]> {
@@ -33,7 +26,10 @@ describe('A message that is not acknowledged in time', () => {
     expect(message.deliveryAttempt).toBe(2)
     expect(message.messageId).toBe(first.messageId)
     expect([message.text(), message.topic, message.tag]).toEqual(['a', 'orders', 'paid'])
-    expect(message.properties).toMatchObject({ RETRY_TOPIC: 'orders', ORIGIN_MESSAGE_ID: first.offsetMessageId })
+    expect(message.properties).toMatchObject({
+      RETRY_TOPIC: 'orders',
+      ORIGIN_MESSAGE_ID: first.offsetMessageId,
+    })
   })
 
   test('is told, and so is its dead letter', async () => {
@@ -43,11 +39,21 @@ describe('A message that is not acknowledged in time', () => {
     await shop.clock.advance(INVISIBLE_MS)
     const what = { group: 'billing', topic: 'orders', messageId: message.messageId }
     expect(shop.test.events('retry')).toMatchObject([
-      { ...what, reconsumeTimes: 1, dueTimestamp: shop.clock.now(), reason: expect.stringContaining('not ack') },
+      {
+        ...what,
+        reconsumeTimes: 1,
+        dueTimestamp: shop.clock.now(),
+        reason: expect.stringContaining('not ack'),
+      },
     ])
     await waste(shop, 1)
     expect(shop.test.events('dead-letter')).toMatchObject([
-      { ...what, deadLetterTopic: '%DLQ%billing', reconsumeTimes: 2, reason: expect.stringContaining('attempt 2') },
+      {
+        ...what,
+        deadLetterTopic: '%DLQ%billing',
+        reconsumeTimes: 2,
+        reason: expect.stringContaining('attempt 2'),
+      },
     ])
   })
 

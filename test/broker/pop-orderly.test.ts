@@ -388,7 +388,12 @@ describe('Whether a group is FIFO', () => {
   test('is decided by its first member, and later ones must agree or say nothing', async () => {
     const shop = await openPopShop()
     const { broker } = shop.test
-    const member = { clientId: 'a', messageModel: 'clustering', consumeType: 'pop', subscriptions: new Map() } as const
+    const member = {
+      clientId: 'a',
+      messageModel: 'clustering',
+      consumeType: 'pop',
+      subscriptions: new Map(),
+    } as const
     await broker.registerConsumer({ ...member, group: 'fifo', consumeMessageOrderly: true })
     await broker.registerConsumer({ ...member, group: 'fifo', clientId: 'b' })
     await expect(

@@ -22,7 +22,8 @@ function holdCommit({ test: { store } }: PopShop, isMeant: (change: Change) => b
 }
 
 const isReset = ({ offsets = [] }: Change): boolean => offsets.some(({ force }) => force === true)
-const isTake = ({ alarmsPut = [], offsets = [] }: Change): boolean => alarmsPut.length > 0 && offsets.length > 0
+const isTake = ({ alarmsPut = [], offsets = [] }: Change): boolean =>
+  alarmsPut.length > 0 && offsets.length > 0
 
 describe('A reset', () => {
   test('back delivers messages again; what is invisible stays so, and is retried besides', async () => {

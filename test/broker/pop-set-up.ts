@@ -34,7 +34,10 @@ export class PopShop {
   }
 
   /** Sends a message with each of these bodies, as one batch. */
-  async send(bodies: readonly string[], { tag, queueId = 0, topic = 'orders' }: SendPlace = {}): Promise<void> {
+  async send(
+    bodies: readonly string[],
+    { tag, queueId = 0, topic = 'orders' }: SendPlace = {},
+  ): Promise<void> {
     const messages = bodies.map((body) => this.test.outgoing({ topic, body, tag }))
     await this.test.sendTo(this.test.queue(topic, queueId), messages)
   }
@@ -91,7 +94,13 @@ export class PopShop {
   async restart(): Promise<PopShop> {
     await this.test.broker.close()
     const { clock, store } = this.test
-    const context = { clock, random: { next: () => 0.5 }, logger: silentLogger, emit: () => undefined, durable: true }
+    const context = {
+      clock,
+      random: { next: () => 0.5 },
+      logger: silentLogger,
+      emit: () => undefined,
+      durable: true,
+    }
     const broker = new Broker(store, parseBrokerOptions({}), context)
     onTestFinished(() => broker.close())
     const test: TestBroker = Object.create(this.test, { broker: { value: broker } })
@@ -126,7 +135,11 @@ export async function openPopShop({
   queueNums = 1,
   group = {},
   broker = {},
-}: { queueNums?: number; group?: Partial<GroupConfig>; broker?: object } = {}): Promise<PopShop> {
+}: {
+  queueNums?: number
+  group?: Partial<GroupConfig>
+  broker?: object
+} = {}): Promise<PopShop> {
   const test = await openBroker(broker)
   await test.createTopic('orders', queueNums)
   const shop = new PopShop(test)

@@ -280,7 +280,10 @@ describe('Another invisible duration', () => {
     const [first, second] = await shop.receive()
     const [acked, changed] = await Promise.allSettled([shop.ack(first!), shop.change(first!, 1000)])
     expect([acked.status, changed.status]).toEqual(['fulfilled', 'rejected'])
-    const [changedFirst, ackedLater] = await Promise.allSettled([shop.change(second!, 1000), shop.ack(second!)])
+    const [changedFirst, ackedLater] = await Promise.allSettled([
+      shop.change(second!, 1000),
+      shop.ack(second!),
+    ])
     expect([changedFirst.status, ackedLater.status]).toEqual(['fulfilled', 'rejected'])
     await shop.clock.advance(INVISIBLE_MS)
     expect(await shop.bodies()).toEqual(['b'])
@@ -348,7 +351,9 @@ describe('A message that was given back', () => {
     await shop.send(['a'])
     for (const delayMs of [3, 4, 4]) {
       const now = shop.clock.now()
-      expect(await shop.nack(onlyOne(await shop.receive()))).toMatchObject({ nextVisibleTimestamp: now + delayMs })
+      expect(await shop.nack(onlyOne(await shop.receive()))).toMatchObject({
+        nextVisibleTimestamp: now + delayMs,
+      })
       await shop.clock.advance(delayMs)
     }
   })
@@ -361,7 +366,9 @@ describe('A message that was given back', () => {
     await shop.send(['a'])
     for (const delayMs of delays) {
       const now = shop.clock.now()
-      expect(await shop.nack(onlyOne(await shop.receive()))).toMatchObject({ nextVisibleTimestamp: now + delayMs })
+      expect(await shop.nack(onlyOne(await shop.receive()))).toMatchObject({
+        nextVisibleTimestamp: now + delayMs,
+      })
       await shop.clock.advance(delayMs)
     }
   })

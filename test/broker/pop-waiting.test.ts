@@ -214,7 +214,9 @@ test('A receive that is woken and refused wakes the next', async () => {
   const entry = shop.test.store.catalog.topic.bind(shop.test.store.catalog)
   shop.test.store.catalog.topic = (name) => {
     const found = entry(name)
-    return name === 'inbox' && found !== undefined ? { ...found, config: { ...found.config, permission: 2 } } : found
+    return name === 'inbox' && found !== undefined
+      ? { ...found, config: { ...found.config, permission: 2 } }
+      : found
   }
   const refused = expect(first.receive).rejects.toEqual(mqError('NO_PERMISSION'))
   await shop.send(['a'])

@@ -258,7 +258,8 @@ describe('A receive by the same group as a push consumer', () => {
     const subscriptions = new Map()
     const member = { group: 'billing', messageModel: 'clustering', subscriptions } as const
     const kinds = order === 'push first' ? (['push', 'pop'] as const) : (['pop', 'push'] as const)
-    for (const consumeType of kinds) await broker.registerConsumer({ ...member, clientId: consumeType, consumeType })
+    for (const consumeType of kinds)
+      await broker.registerConsumer({ ...member, clientId: consumeType, consumeType })
     expect(shop.test.events('warning')).toMatchObject([{ code: 'MIXED_CONSUMPTION' }])
   })
 
@@ -270,7 +271,11 @@ describe('A receive by the same group as a push consumer', () => {
     await broker.registerConsumer({ ...member, clientId: 'a', subscriptions: orders! })
     await broker.registerConsumer({ ...member, clientId: 'b', subscriptions: returns! })
     expect(shop.test.events('warning')).toEqual([])
-    await broker.registerConsumer({ ...member, clientId: 'c', subscriptions: new Map([['orders', paidFilter]]) })
+    await broker.registerConsumer({
+      ...member,
+      clientId: 'c',
+      subscriptions: new Map([['orders', paidFilter]]),
+    })
     expect(shop.test.events('warning')).toMatchObject([{ code: 'SUBSCRIPTION_MISMATCH' }])
   })
 

@@ -23,7 +23,9 @@ describe('A receipt handle', () => {
         for (const receipt of [...all, ...order.flatMap((index) => all[index] ?? [])]) {
           const { groupUid, queueUid, alarmId: id, dueTimestamp, queueOffset, attempt } = receipt
           const alarm: Alarm = { id, kind: 'pop', groupUid, queueUid, dueTimestamp, queueOffset, attempt }
-          expect(parseReceiptHandle(receiptHandle(receiptPrefix(alarm), queueOffset, attempt))).toEqual(receipt)
+          expect(parseReceiptHandle(receiptHandle(receiptPrefix(alarm), queueOffset, attempt))).toEqual(
+            receipt,
+          )
         }
       }),
     )

@@ -61,6 +61,37 @@ describe('Closing a consumer', () => {
     expect(seen).toEqual(['b', 'c'])
   })
 
+  test('gives up in time, and starts nothing, while an answer about its queues is on its way', async () => {
+    const host = await openShop(2)
+    await host.send(['a', 'b'])
+    const seen: string[] = []
+    const consumer = await host.consumer({
+      concurrency: 1,
+      closeTimeoutMs: 3000,
+      listener: (message) => {
+        seen.push(message.text())
+        return new Promise(() => undefined)
+      },
+    })
+    const other = await host.consumer({ listener: () => undefined })
+    await host.clock.settle()
+    const gate = new Signal()
+    host.replace({
+      lockQueues: async (...parameters) => {
+        await gate.promise
+        return host.broker.lockQueues(...parameters)
+      },
+    })
+    await other.close()
+    await host.clock.settle()
+    const closing = consumer.close()
+    await host.clock.advance(3000)
+    gate.resolve()
+    expect(await closing).toEqual({ drained: false, unfinishedCount: 1 })
+    expect(consumer.stats.queues).toEqual([])
+    expect(seen).toEqual(['a'])
+  })
+
   test('waits for failures that are being sent back', async () => {
     const host = await openShop()
     const stored = new Signal()

@@ -17,7 +17,7 @@ test('A dispatcher goes on after something in it threw', () => {
     consumeTimeoutMs: 1000,
     counts: new ConsumeCounts(),
     hooks: undefined,
-    failures: { fate: '', fail: () => undefined, stop: () => undefined },
+    failures: { fate: '', fail: () => undefined, redeliveryMs: () => undefined, stop: () => undefined },
     onWarning: () => undefined,
   })
   const broken = new ProcessQueue(queue, 0, () => undefined)

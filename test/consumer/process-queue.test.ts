@@ -58,6 +58,16 @@ describe('A process queue', () => {
     expect(processQueue.take(2)).toBe(0)
   })
 
+  test('tells how far an offset has got', () => {
+    const processQueue = processQueueAt(0)
+    processQueue.append(messagesAt(1, 2, 4), 6)
+    processQueue.take(2)
+    processQueue.finish(0)
+    const states = [0, 1, 2, 3, 4, 5, 6].map((offset) => processQueue.stateOf(offset))
+    expect(states).toEqual(['passed', 'passed', 'started', 'passed', 'waiting', 'passed', 'unfetched'])
+    expect(processQueue.span).toBe(2)
+  })
+
   test('has room up to the count, the bytes and the span that it is given', () => {
     const processQueue = processQueueAt(0)
     processQueue.append(messagesAt(0, 1, 2), 3)

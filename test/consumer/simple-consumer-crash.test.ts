@@ -55,7 +55,11 @@ const ACTS: readonly (readonly [name: string, before: Act[], act: Act])[] = [
   ['an acknowledgement', [receive], (scene) => ack(scene, 1)],
   ['the acknowledgement of all', [receive], (scene) => ack(scene, 0, 1, 2, 3)],
   ['a second acknowledgement', [receive, (scene) => ack(scene, 2)], (scene) => ack(scene, 0, 3)],
-  ['a change', [receive], ({ consumer, held }) => consumer.changeInvisibleDuration(held[1]!, 5 * INVISIBLE_MS)],
+  [
+    'a change',
+    [receive],
+    ({ consumer, held }) => consumer.changeInvisibleDuration(held[1]!, 5 * INVISIBLE_MS),
+  ],
   ['a nack', [receive], ({ consumer, held }) => consumer.nack(held[2]!)],
   ['a receive of retries', [receive, ({ mq }) => mq.clock.advance(INVISIBLE_MS)], receive],
 ]
@@ -98,70 +102,76 @@ const cases = ACTS.flatMap(([name, before, act]) =>
   [false, true].map((isOrderly) => ({ name, before, act, isOrderly, kind: isOrderly ? 'FIFO' : 'ordinary' })),
 )
 
-describe.each(cases)('A process that is killed during $name of the $kind group', ({ before, act, isOrderly }) => {
-  test('loses no message, and gets no acknowledged one again', async () => {
-    for (let steps = 0; steps <= STEPS; steps++) {
-      let scene = await open(isOrderly)
-      for (const each of before) await each(scene)
-      scene = await crashDuring(scene, act, steps, 'kill')
-      const consumer = await join(scene.mq, isOrderly)
-      const came = await drain(scene.mq, consumer)
-      const lost = BODIES.filter((body) => !scene.acked.has(body) && !came.includes(body))
-      const repeated = came.filter((body) => scene.acked.has(body))
-      // Only what was being acknowledged may be gone although nobody was told.
-      const mayBeGone = act === ACTS[1]?.[2] || act === ACTS[2]?.[2] || act === ACTS[3]?.[2]
-      expect({ steps, lost: mayBeGone ? [] : lost, repeated }).toEqual({ steps, lost: [], repeated: [] })
-      expect(new Set(came).size, `twice, after ${steps} steps`).toBe(came.length)
-      if (isOrderly) expect(came).toEqual(came.toSorted())
-      expect(await scene.mq.admin.consumerProgress('billing')).toMatchObject({ lag: 0, invisibleCount: 0 })
-      expect((await scene.mq.admin.check()).problems).toEqual([])
-      await scene.mq.close()
-    }
-  })
+describe.each(cases)(
+  'A process that is killed during $name of the $kind group',
+  ({ before, act, isOrderly }) => {
+    test('loses no message, and gets no acknowledged one again', async () => {
+      for (let steps = 0; steps <= STEPS; steps++) {
+        let scene = await open(isOrderly)
+        for (const each of before) await each(scene)
+        scene = await crashDuring(scene, act, steps, 'kill')
+        const consumer = await join(scene.mq, isOrderly)
+        const came = await drain(scene.mq, consumer)
+        const lost = BODIES.filter((body) => !scene.acked.has(body) && !came.includes(body))
+        const repeated = came.filter((body) => scene.acked.has(body))
+        // Only what was being acknowledged may be gone although nobody was told.
+        const mayBeGone = act === ACTS[1]?.[2] || act === ACTS[2]?.[2] || act === ACTS[3]?.[2]
+        expect({ steps, lost: mayBeGone ? [] : lost, repeated }).toEqual({ steps, lost: [], repeated: [] })
+        expect(new Set(came).size, `twice, after ${steps} steps`).toBe(came.length)
+        if (isOrderly) expect(came).toEqual(came.toSorted())
+        expect(await scene.mq.admin.consumerProgress('billing')).toMatchObject({ lag: 0, invisibleCount: 0 })
+        expect((await scene.mq.admin.check()).problems).toEqual([])
+        await scene.mq.close()
+      }
+    })
 
-  test('loses no message either when the power fails', async () => {
-    for (let steps = 0; steps < STEPS; steps += 3) {
-      let scene = await open(isOrderly)
-      for (const each of before) await each(scene)
-      await scene.mq.admin.flush()
-      const durable = new Set(scene.acked)
-      scene = await crashDuring(scene, act, steps, 'power')
-      const consumer = await join(scene.mq, isOrderly)
-      const came = await drain(scene.mq, consumer)
-      const gone = BODIES.filter((body) => !came.includes(body) && !durable.has(body))
-      const mayBeGone = act === ACTS[1]?.[2] || act === ACTS[2]?.[2] || act === ACTS[3]?.[2]
-      expect({ steps, gone: mayBeGone ? [] : gone }).toEqual({ steps, gone: [] })
-      expect(came.filter((body) => durable.has(body))).toEqual([])
-      expect((await scene.mq.admin.check()).problems).toEqual([])
-      await scene.mq.close()
-    }
-  })
-})
+    test('loses no message either when the power fails', async () => {
+      for (let steps = 0; steps < STEPS; steps += 3) {
+        let scene = await open(isOrderly)
+        for (const each of before) await each(scene)
+        await scene.mq.admin.flush()
+        const durable = new Set(scene.acked)
+        scene = await crashDuring(scene, act, steps, 'power')
+        const consumer = await join(scene.mq, isOrderly)
+        const came = await drain(scene.mq, consumer)
+        const gone = BODIES.filter((body) => !came.includes(body) && !durable.has(body))
+        const mayBeGone = act === ACTS[1]?.[2] || act === ACTS[2]?.[2] || act === ACTS[3]?.[2]
+        expect({ steps, gone: mayBeGone ? [] : gone }).toEqual({ steps, gone: [] })
+        expect(came.filter((body) => durable.has(body))).toEqual([])
+        expect((await scene.mq.admin.check()).problems).toEqual([])
+        await scene.mq.close()
+      }
+    })
+  },
+)
 
-describe.each([false, true])('A process that is killed when the time of messages is over, FIFO: %s', (isOrderly) => {
-  test('delivers each of them again, once', async () => {
-    const wereBack = new Set<boolean>()
-    for (let turns = 0; turns < 16; turns++) {
-      const scene = await open(isOrderly)
-      await receive(scene)
-      await ack(scene, 1)
-      const moving = scene.mq.clock.advance(INVISIBLE_MS).catch(() => undefined)
-      for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
-      wereBack.add(scene.mq.ledger.of('retried').length > 0)
-      const mq = await scene.mq.crash()
-      await moving
-      const { lag, invisibleCount } = await mq.admin.consumerProgress('billing')
-      if (!isOrderly) expect(lag + invisibleCount).toBe(COUNT - 1)
-      const consumer = await join(mq, isOrderly)
-      const came = await drain(mq, consumer)
-      expect({ turns, came: came.toSorted() }).toEqual({ turns, came: ['m0', 'm2', 'm3'] })
-      expect((await mq.admin.check()).problems).toEqual([])
-      await mq.close()
-    }
-    // Some crashes came before it was done, and some behind it.
-    expect(wereBack.size).toBe(2)
-  })
-})
+describe.each([false, true])(
+  'A process that is killed when the time of messages is over, FIFO: %s',
+  (isOrderly) => {
+    test('delivers each of them again, once', async () => {
+      const wereBack = new Set<boolean>()
+      for (let turns = 0; turns < 16; turns++) {
+        const scene = await open(isOrderly)
+        await receive(scene)
+        await ack(scene, 1)
+        const moving = scene.mq.clock.advance(INVISIBLE_MS).catch(() => undefined)
+        for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
+        wereBack.add(scene.mq.ledger.of('retried').length > 0)
+        const mq = await scene.mq.crash()
+        await moving
+        const { lag, invisibleCount } = await mq.admin.consumerProgress('billing')
+        if (!isOrderly) expect(lag + invisibleCount).toBe(COUNT - 1)
+        const consumer = await join(mq, isOrderly)
+        const came = await drain(mq, consumer)
+        expect({ turns, came: came.toSorted() }).toEqual({ turns, came: ['m0', 'm2', 'm3'] })
+        expect((await mq.admin.check()).problems).toEqual([])
+        await mq.close()
+      }
+      // Some crashes came before it was done, and some behind it.
+      expect(wereBack.size).toBe(2)
+    })
+  },
+)
 
 describe('After a crash', () => {
   test('what was received is invisible as long as before', async () => {

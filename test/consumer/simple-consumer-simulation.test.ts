@@ -94,9 +94,7 @@ class Simulation {
   }
 
   async #receiveTogether(): Promise<void> {
-    const members = await Promise.all(
-      Array.from({ length: 1 + this.#random.below(3) }, () => this.#member()),
-    )
+    const members = await Promise.all(Array.from({ length: 1 + this.#random.below(3) }, () => this.#member()))
     await Promise.all(members.map((member) => this.#receive(member)))
   }
 
@@ -164,7 +162,11 @@ class Simulation {
   }
 
   /** Works if and only if the time of the delivery is not over. */
-  async #expectTimely(held: Held, settling: Promise<void>, onDone: () => void = () => undefined): Promise<void> {
+  async #expectTimely(
+    held: Held,
+    settling: Promise<void>,
+    onDone: () => void = () => undefined,
+  ): Promise<void> {
     const { message, known } = held
     const isTimely = message.nextVisibleTimestamp > this.#mq.clock.now()
     try {
@@ -241,7 +243,9 @@ describe.each([false, true])('Members that receive at random, FIFO: %s', (isOrde
     expect(simulation.crashCount).toBeGreaterThan(0)
     const letters = (await mq.admin.deadLetters('billing')).map((letter) => letter.text())
     expect(new Set(letters).size, 'dead letters twice').toBe(letters.length)
-    const done = [...known.values()].filter((each) => each.isAcked || each.mayBeAcked || letters.includes(each.body))
+    const done = [...known.values()].filter(
+      (each) => each.isAcked || each.mayBeAcked || letters.includes(each.body),
+    )
     expect(done).toHaveLength(known.size)
     const both = [...known.values()].filter((each) => each.isAcked && letters.includes(each.body))
     expect(both).toEqual([])

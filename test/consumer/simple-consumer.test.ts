@@ -316,7 +316,11 @@ describe('Settling', () => {
     const pop = { ackMessages: failing, nackMessage: failing, changeInvisibleDuration: failing }
     host.replace({ pop: pop as unknown as PopVerbs })
     const other = await start(host)
-    for (const failed of [other.ack(message), other.nack(message), other.changeInvisibleDuration(message, 1)]) {
+    for (const failed of [
+      other.ack(message),
+      other.nack(message),
+      other.changeInvisibleDuration(message, 1),
+    ]) {
       await expect(failed).rejects.toEqual(mqError('WRITE_FAILED'))
     }
     await consumer.ack(message)

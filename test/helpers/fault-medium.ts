@@ -5,7 +5,7 @@
 import { MQError } from '../../src/model/errors.ts'
 import type { Database, DatabaseName, Files, Medium } from '../../src/store/medium.ts'
 import { WorkloadRandom } from '../crash/workload-random.ts'
-import { CallGate, type DecideFate } from '../store/faults/call-gate.ts'
+import { CallGate, type DecideFate, type PauseCall } from '../store/faults/call-gate.ts'
 import { MeanDirectory, MeanFiles } from '../store/faults/mean-files.ts'
 import { MeanDatabase, MeanDatabaseImage } from '../store/faults/mean-level.ts'
 
@@ -20,6 +20,8 @@ export interface FaultMediumOptions {
   readonly decide?: DecideFate
   /** Lets calls take various numbers of turns, as these numbers say. */
   readonly jitter?: WorkloadRandom
+  /** Lets calls take time. */
+  readonly pause?: PauseCall
   readonly seed?: number
 }
 
@@ -33,7 +35,7 @@ export class FaultMedium implements Medium {
   constructor(options: FaultMediumOptions = {}, disk: Disk = emptyDisk()) {
     this.#disk = disk
     this.#random = new WorkloadRandom(options.seed ?? 1)
-    this.gate = new CallGate(options.decide ?? (() => 'works'), options.jitter)
+    this.gate = new CallGate(options.decide ?? (() => 'works'), options.jitter, options.pause)
     const folders = {
       names: () => [...disk.databases.keys()],
       removeAll: () => disk.databases.clear(),

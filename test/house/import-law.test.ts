@@ -40,6 +40,12 @@ const BUILTINS: Readonly<Record<string, readonly string[]>> = {
   root: [...PURE_BUILTINS, 'node:os', 'node:path', 'node:process', 'node:url'],
 }
 
+/** Test frameworks, each with the one file that may import it. */
+const FRAMEWORKS: Readonly<Record<string, string>> = {
+  vitest: 'src/testing/vitest.ts',
+  '@jest/globals': 'src/testing/jest.ts',
+}
+
 /** Packages that are the store's affair. */
 const DATABASES = ['level', 'classic-level', 'memory-level', 'abstract-level']
 
@@ -84,6 +90,8 @@ function packageBreach(
   }
   const name = specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/')
   if (!allowed.includes(name)) return 'it is no dependency in package.json'
+  const door = FRAMEWORKS[name]
+  if (door !== undefined && door !== source.path) return `only ${door} may import this framework`
   if (DATABASES.includes(name) && !mayUseDatabases(source.path))
     return 'only the store and its test disk may import a database'
   return

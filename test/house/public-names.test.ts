@@ -1,17 +1,22 @@
 import { describe, expect, test } from 'vitest'
 import { type Node, parse, read, walk } from './source.ts'
 
-const DOOR = 'src/index.ts'
-const LIST = 'test/house/public-names.txt'
+/** Every door of the package, and the list of the names that it promises. */
+const DOORS: readonly (readonly [door: string, list: string])[] = [
+  ['src/index.ts', 'test/house/public-names.txt'],
+  ['src/testing/index.ts', 'test/house/public-names-testing.txt'],
+  ['src/testing/vitest.ts', 'test/house/public-names-testing-vitest.txt'],
+  ['src/testing/jest.ts', 'test/house/public-names-testing-jest.txt'],
+]
 
-const HINT = `What ${DOOR} exports and what ${LIST} promises differ.
-A name that disappears breaks its users. If the change is meant, edit ${LIST} by hand:
+const hint = (door: string, list: string): string => `What ${door} exports and what ${list} promises differ.
+A name that disappears breaks its users. If the change is meant, edit ${list} by hand:
 one name per line, 'type ' before a name that is only a type, sorted, and mention it in CHANGELOG.md.`
 
 /** The exported names, `type X` for those that are only types; a star export gives no names and is refused. */
-function exportedNames(): string[] {
+function exportedNames(door: string): string[] {
   const names: string[] = []
-  walk(parse(DOOR).program, (node) => {
+  walk(parse(door).program, (node) => {
     if (node.type === 'ExportAllDeclaration') names.push('(a star export: list the names)')
     if (node.type === 'ExportDefaultDeclaration') names.push('default')
     if (node.type === 'ExportNamedDeclaration') names.push(...namesOf(node))
@@ -28,10 +33,18 @@ function namesOf(node: Node): string[] {
 }
 
 describe('The public names', () => {
-  test(`are those listed in ${LIST}`, () => {
-    const promised = read(LIST)
+  test.each(DOORS)('of %s are those listed in %s', (door, list) => {
+    const promised = read(list)
       .split('\n')
       .filter((line) => line !== '')
-    expect(exportedNames(), HINT).toEqual([...promised].sort())
+    expect(exportedNames(door), hint(door, list)).toEqual([...promised].sort())
+  })
+
+  test('have a list for every door in package.json', () => {
+    const { exports } = JSON.parse(read('package.json')) as { exports: Record<string, { default?: string }> }
+    const doors = Object.values(exports)
+      .flatMap(({ default: built }) => built ?? [])
+      .map((built) => built.replace(/^\.\/dist\/(.*)\.js$/, 'src/$1.ts'))
+    expect(DOORS.map(([door]) => door).sort()).toEqual(doors.sort())
   })
 })

@@ -31,7 +31,8 @@ describe('An offset message id', () => {
     },
   )
 
-  test('with numbers that no store has given is refused', () => {
-    expect(refusal(() => parseOffsetMessageId('F'.repeat(32))).code).toBe('INVALID_PARAMETER')
+  test('with numbers that no store has given, such as one of a RocketMQ cluster, is that of no message', () => {
+    for (const text of ['F'.repeat(32), '7F00000100002A9F00000000000F6A00'])
+      expect(refusal(() => parseOffsetMessageId(text)).code).toBe('NO_MESSAGE')
   })
 })

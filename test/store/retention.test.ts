@@ -113,7 +113,14 @@ describe('Retention by age', () => {
     await sendHourly(shop, 40)
     await shop.store.trim()
     expect(shop.log().minOffset).toBe(0)
-    const row = { id: 2, kind: 'pop-orderly', dueTimestamp: NEVER, ...place, queueOffset: 1, attempt: 1 } as const
+    const row = {
+      id: 2,
+      kind: 'pop-orderly',
+      dueTimestamp: NEVER,
+      ...place,
+      queueOffset: 1,
+      attempt: 1,
+    } as const
     await shop.store.commit({ alarmsPut: [row], alarmsCleared: [run] })
     await shop.store.trim()
     expect(shop.log().minOffset).toBeGreaterThan(2)

@@ -262,7 +262,13 @@ describe('Reopening', () => {
     await shop.createGroup()
     await shop.sendBatch(['a', 'b', 'c'])
     const place = { groupUid: shop.group().uid, queueUid: shop.log().uid, queueOffset: 0 }
-    const run = { id: shop.store.alarms.takeId(), kind: 'pop', dueTimestamp: 9000, ...place, attempt: 0b111 } as const
+    const run = {
+      id: shop.store.alarms.takeId(),
+      kind: 'pop',
+      dueTimestamp: 9000,
+      ...place,
+      attempt: 0b111,
+    } as const
     await shop.store.commit({ alarmsPut: [run] })
     await shop.store.flush()
     await shop.store.commit({ alarmsPut: [{ ...run, attempt: 0b100 }] })

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, test, vi } from 'vitest'
-import { toMs, VirtualClock } from '../../src/testing/virtual-clock.ts'
+import { toMs } from '../../src/testing/duration.ts'
+import { VirtualClock } from '../../src/testing/virtual-clock.ts'
 import { mqError } from '../helpers/expect-error.ts'
 
 const START = Date.UTC(2027, 0, 1)
@@ -30,6 +31,40 @@ describe('A virtual clock', () => {
     at(20, 'b').cancel()
     await clock.advance(30)
     expect(fired).toEqual(['a@10', 'c@30', 'd@30'])
+  })
+
+  test('comes to rest when what is due already has happened too', async () => {
+    const clock = newClock()
+    const scope = clock.scope()
+    const fired: number[] = []
+    scope.setTimer(0, () => scope.setTimer(0, () => fired.push(clock.monotonicMs())))
+    const sleeping = clock.sleep(0)
+    await clock.rest()
+    await sleeping
+    expect(fired).toEqual([0])
+  })
+
+  test('waits in runUntil for the move that is under way', async () => {
+    const clock = newClock()
+    const advancing = clock.advance(1000)
+    const sleeping = clock.runUntil(clock.sleep(5000))
+    await advancing
+    expect(clock.monotonicMs()).toBe(1000)
+    await sleeping
+    expect(clock.monotonicMs()).toBe(5000)
+  })
+
+  test('counts timers as scheduled that were set to be', async () => {
+    const clock = newClock()
+    clock.scope().setTimer(10, () => undefined)
+    const scope = clock.scope(true)
+    scope.setTimer(30, () => undefined).cancel()
+    scope.setTimer(20, () => undefined)
+    expect(clock.nextScheduled()).toBe(START + 20)
+    expect(await clock.runNext()).toBe(START + 20)
+    scope.setTimer(20, () => undefined)
+    scope.end()
+    expect(clock.nextScheduled()).toBeUndefined()
   })
 
   test('does not fire a timer before its time', async () => {
@@ -128,7 +163,7 @@ describe('A virtual clock', () => {
   })
 
   test('does not wait for work that sleeps on it', async () => {
-    const clock = newClock({ patienceMs: Number.POSITIVE_INFINITY })
+    const clock = newClock({ patienceMs: 1_000_000 })
     let isDone = false
     void clock.hold(async () => {
       await clock.sleep('1h')
@@ -179,7 +214,20 @@ describe('A virtual clock', () => {
     clock.jump(1)
     await clock.advance(10)
     expect(called).not.toHaveBeenCalled()
-    expect(clock.timerCount).toBe(0)
+  })
+
+  test('tells whole milliseconds of wall time, whatever fractions its timers have', async () => {
+    const clock = newClock()
+    const scope = clock.scope()
+    const seen: number[] = []
+    const tick = (): void => {
+      seen.push(clock.now())
+      scope.setTimer(40_000 / 3, tick)
+    }
+    tick()
+    await clock.advance('30m')
+    expect(seen.filter((timestamp) => !Number.isInteger(timestamp))).toEqual([])
+    expect(clock.now()).toBe(START + 1_800_000)
   })
 
   test('works when a test framework has replaced the timers', async () => {
@@ -197,7 +245,7 @@ describe('A virtual clock', () => {
 
   test.each([
     [0, 0],
-    [1.5, 1.5],
+    [2, 2],
     ['500ms', 500],
     ['10s', 10_000],
     ['5m', 300_000],
@@ -207,12 +255,22 @@ describe('A virtual clock', () => {
     expect(toMs(duration)).toBe(ms)
   })
 
-  test.each(['', '2', '2 h', '-1s', '1.5h', -1, Number.NaN, Number.POSITIVE_INFINITY, undefined, null, {}])(
-    'refuses %j as a duration',
-    async (duration) => {
-      await expect(newClock().advance(duration as string)).rejects.toEqual(
-        mqError('INVALID_PARAMETER', 'no duration'),
-      )
-    },
-  )
+  test.each([
+    '',
+    1.5,
+    '2',
+    '2 h',
+    '-1s',
+    '1.5h',
+    -1,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    undefined,
+    null,
+    {},
+  ])('refuses %j as a duration', async (duration) => {
+    await expect(newClock().advance(duration as string)).rejects.toEqual(
+      mqError('INVALID_PARAMETER', 'no duration'),
+    )
+  })
 })

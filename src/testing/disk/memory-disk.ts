@@ -2,14 +2,15 @@
  * A store directory in memory: the code for disks runs over it, journal and recovery included. What a killed process or a
  * power cut would leave can be taken from it at any moment, and a copy of all of it costs next to nothing.
  */
-import type { Clock } from '../../model/clock.ts'
+import type { Clock, Timer } from '../../model/clock.ts'
 import { MQError } from '../../model/errors.ts'
 import type { Database, DatabaseName, Files, JournalFile, Medium } from '../../store/medium.ts'
 import { MemoryFile } from './memory-file.ts'
 import { type DiskPace, RowsLevel } from './rows-level.ts'
 import { SortedRows } from './sorted-rows.ts'
 
-const FREE_BYTES = 2 ** 40
+/** What is free on a disk that has room. */
+export const FREE_BYTES = 2 ** 40
 
 /** The rows of a database, and those of them that a power cut leaves. */
 interface DatabaseImage {
@@ -26,30 +27,41 @@ interface Content {
 export interface DiskFaults {
   /** How long each call takes that is not synchronous, on the clock. */
   delayMs: number
+  /** What is free, as far as anybody asks. */
+  freeBytes: number
   /** Nothing more can be written, and nothing is free. */
   isFull: boolean
+  /** Called when a call is made slow, or refused. */
+  onHit?: ((what: 'slow' | 'full') => void) | undefined
 }
 
 export class MemoryDisk implements Medium {
   readonly files: Files
-  readonly faults: DiskFaults = { delayMs: 0, isFull: false }
+  readonly faults: DiskFaults
   /** Called before each write. */
   onWrite: (() => void) | undefined
   readonly #clock: Clock
   readonly #content: Content
   readonly #pace: DiskPace
+  /** Calls that are being made slow. */
+  readonly #waiting = new Set<Timer>()
   #isClaimed = false
   #isStopped = false
 
-  constructor(clock: Clock, content: Content = { files: new Map(), databases: new Map() }) {
+  constructor(
+    clock: Clock,
+    faults: DiskFaults = { delayMs: 0, freeBytes: FREE_BYTES, isFull: false },
+    content: Content = { files: new Map(), databases: new Map() },
+  ) {
     this.#clock = clock
+    this.faults = faults
     this.#content = content
     this.#pace = {
       read: () => this.#wait(),
       write: () => this.#waitToWrite(),
       writeSync: () => this.#beforeWrite(),
     }
-    this.files = new MemoryFiles(content, this.#pace, () => (this.faults.isFull ? 0 : FREE_BYTES))
+    this.files = new MemoryFiles(content, this.#pace, () => (faults.isFull ? 0 : faults.freeBytes))
   }
 
   async openDatabase(name: DatabaseName, create: boolean): Promise<Database> {
@@ -77,10 +89,15 @@ export class MemoryDisk implements Medium {
   /** From now on nothing reaches the disk: calls that can wait never end, the others fail. */
   stop(): void {
     this.#isStopped = true
+    for (const timer of this.#waiting) timer.cancel()
+    this.#waiting.clear()
   }
 
-  /** What is there after a process was killed, or after the power was cut and only what was flushed is left. */
-  copy(after: 'kill' | 'power', clock: Clock = this.#clock): MemoryDisk {
+  /**
+   * What is there after a process was killed, or after the power was cut and only what was flushed is left. It misbehaves
+   * only if it is told to.
+   */
+  copy(after: 'kill' | 'power', clock: Clock = this.#clock, faults?: DiskFaults): MemoryDisk {
     const files = [...this.#content.files].map(
       ([name, file]) => [name, after === 'kill' ? file.copy() : file.copyFlushed()] as const,
     )
@@ -88,23 +105,34 @@ export class MemoryDisk implements Medium {
       const left = after === 'kill' ? rows : durable
       return [name, { rows: left.share(), durable: durable.share() }] as const
     })
-    return new MemoryDisk(clock, { files: new Map(files), databases: new Map(databases) })
+    return new MemoryDisk(clock, faults, { files: new Map(files), databases: new Map(databases) })
   }
 
   #wait(): Promise<void> | undefined {
     if (this.#isStopped) return new Promise(() => undefined)
     const { delayMs } = this.faults
-    return delayMs === 0 ? undefined : new Promise((resolve) => this.#clock.setTimer(delayMs, resolve))
+    if (delayMs === 0) return undefined
+    this.faults.onHit?.('slow')
+    return new Promise((resolve) => {
+      const timer = this.#clock.setTimer(delayMs, () => {
+        this.#waiting.delete(timer)
+        resolve()
+      })
+      this.#waiting.add(timer)
+    })
   }
 
   #waitToWrite(): Promise<void> | undefined {
-    this.#beforeWrite()
+    if (!this.#isStopped) this.#beforeWrite()
     return this.#wait()
   }
 
   #beforeWrite(): void {
+    if (this.#isStopped) throw Object.assign(new Error('EIO: the disk was stopped'), { code: 'EIO' })
     this.onWrite?.()
-    if (this.faults.isFull) throw diskFull()
+    if (!this.faults.isFull) return
+    this.faults.onHit?.('full')
+    throw diskFull()
   }
 }
 

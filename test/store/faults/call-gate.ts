@@ -24,6 +24,9 @@ export interface Call {
 
 export type DecideFate = (call: Call) => Fate
 
+/** Ends when a call of this kind may take effect; `undefined` for at once. */
+export type PauseCall = (kind: string) => Promise<void> | undefined
+
 /** What a call does, and what else may become of it. */
 export interface Act<Result> {
   run(): Result
@@ -37,6 +40,8 @@ export class CallGate {
   readonly #decide: DecideFate
   /** Delays calls, so that they overlap in many ways. */
   readonly #jitter: WorkloadRandom | undefined
+  /** How long a call takes, on a clock. */
+  readonly #pause: PauseCall | undefined
   readonly #waiting: (() => void)[] = []
   #callCount = 0
   #isReleased = false
@@ -47,9 +52,10 @@ export class CallGate {
     this.#resolveStopped = resolve
   })
 
-  constructor(decide: DecideFate, jitter?: WorkloadRandom) {
+  constructor(decide: DecideFate, jitter?: WorkloadRandom, pause?: PauseCall) {
     this.#decide = decide
     this.#jitter = jitter
+    this.#pause = pause
   }
 
   get callCount(): number {
@@ -80,6 +86,7 @@ export class CallGate {
   async pass<Result>(kind: string, act: Act<Result>): Promise<Result> {
     const fate = this.#fateOf(kind)
     await this.#delay()
+    await this.#pause?.(kind)
     if (fate === 'hangs') await new Promise<void>((resolve) => this.#waiting.push(resolve))
     if (!this.#isStopped) {
       const result = this.#meet(kind, fate, act)

@@ -1,0 +1,16 @@
+/** Planted bugs are noticed by the checkers that are there for them: a checker that cannot fail proves nothing. */
+import { expect, test } from 'vitest'
+import { BUGS, catchBug } from './bugs/catch.ts'
+
+const TIMEOUT_MS = 600_000
+/** Those that need more seeds are for `npm run sim`. */
+const MOST_SEEDS = 40
+/** They keep a run from ending, instead of being noticed; see docs/simulation.md. */
+const OPEN = new Set(['send-forgotten', 'retention-eager'])
+
+const quick = BUGS.filter(({ name, withinSeeds }) => withinSeeds <= MOST_SEEDS && !OPEN.has(name))
+
+test.each(quick)('$checker notices $name: $story', { timeout: TIMEOUT_MS }, async (bug) => {
+  const { violation, seedCount } = await catchBug(bug)
+  expect(violation, `not noticed within ${seedCount} seeds`).toMatchObject({ checker: bug.checker })
+})

@@ -1,0 +1,58 @@
+/**
+ * 23. After a failure no acknowledgement: once a flush of the journal failed, nothing that is asked for afterwards is
+ * acknowledged before the store is opened again.
+ */
+import type { SimEvent, Stamp } from '../events.ts'
+import type { Checker, CheckerHost } from './checker.ts'
+
+export class Failure implements Checker {
+  readonly #host: CheckerHost
+  #failed: Stamp | undefined
+  /** What was asked for after the failure. */
+  readonly #late = new Set<string>()
+
+  constructor(host: CheckerHost) {
+    this.#host = host
+  }
+
+  observe(event: SimEvent, stamp: Stamp): void {
+    switch (event.type) {
+      case 'opened':
+        this.#failed = undefined
+        this.#late.clear()
+        return
+      case 'flush-failed':
+        // One of a store that is being opened fails the opening.
+        if (stamp.life === this.#host.model.lives.current.life) this.#failed ??= stamp
+        return
+      case 'sending':
+        this.#ask(`send ${event.send.id}`, stamp)
+        return
+      case 'committing':
+        this.#ask(`commit ${event.id}`, stamp)
+        return
+      case 'sending-back':
+        this.#ask(`send-back ${event.back.id}`, stamp)
+        return
+      case 'stored':
+        this.#checkAnswer(`send ${event.send.id}`)
+        return
+      case 'committed':
+        this.#checkAnswer(`commit ${event.id}`)
+        return
+      case 'sent-back':
+        this.#checkAnswer(`send-back ${event.back.id}`)
+        return
+    }
+  }
+
+  #ask(what: string, { step, elapsedMs }: Stamp): void {
+    if (this.#failed === undefined) return
+    // In the very turn of the failure the store may not have heard of it.
+    if (elapsedMs > this.#failed.elapsedMs || step > this.#failed.step + 1) this.#late.add(what)
+  }
+
+  #checkAnswer(what: string): void {
+    if (this.#late.has(what)) this.#host.violate(23, `${what} was acknowledged after a flush had failed`)
+  }
+}

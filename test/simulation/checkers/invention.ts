@@ -1,0 +1,87 @@
+/**
+ * 2. No invention: every message that anybody gets to see was sent, and is as it was sent: body, tag, keys, properties,
+ * born time, and one id for all its copies. Retries and dead letters add properties of their own, and only those.
+ */
+import { deadLetterTopicOf, retryTopicOf } from '../../../src/model/topic.ts'
+import { type Copy, placeOf, type SimEvent } from '../events.ts'
+import type { SentMessage } from '../model/sends.ts'
+import type { Checker, CheckerHost } from './checker.ts'
+
+const ADDED_PROPERTIES = ['RETRY_TOPIC', 'ORIGIN_MESSAGE_ID', 'DLQ_REASON']
+
+export class Invention implements Checker {
+  readonly #host: CheckerHost
+  readonly #ids = new Map<number, string>()
+  readonly #numbers = new Map<string, number>()
+  readonly #retryTopics: ReadonlySet<string>
+  readonly #deadLetterTopics: ReadonlySet<string>
+
+  constructor(host: CheckerHost) {
+    this.#host = host
+    const names = host.profile.groups.map(({ name }) => name)
+    this.#retryTopics = new Set(names.map(retryTopicOf))
+    this.#deadLetterTopics = new Set(names.map(deadLetterTopicOf))
+  }
+
+  observe(event: SimEvent): void {
+    switch (event.type) {
+      case 'calling':
+        for (const copy of event.call.copies) this.#check(copy)
+        return
+      case 'scanned':
+        for (const { copies } of event.scan.queues) for (const copy of copies) this.#check(copy)
+        return
+      case 'stored':
+        event.send.numbers.forEach((number, index) => {
+          this.#checkId(number, event.receipt.messageIds[index] ?? 'none', `receipt ${event.send.id}`)
+        })
+    }
+  }
+
+  #check(copy: Copy): void {
+    const message = this.#host.model.message(copy.number)
+    const place = placeOf(copy)
+    if (message === undefined) {
+      this.#host.violate(2, `${place} has the body '${copy.body.slice(0, 40)}', which nobody sent`)
+      return
+    }
+    const difference = this.#differenceOf(copy, message)
+    if (difference !== undefined)
+      this.#host.violate(2, `${place} is message ${copy.number} with another ${difference}`)
+    this.#checkId(copy.number, copy.messageId, place)
+  }
+
+  #differenceOf(copy: Copy, message: SentMessage): string | undefined {
+    if (copy.body !== message.body) return 'body'
+    if (copy.tag !== message.tag) return 'tag'
+    if (copy.keys.join(' ') !== message.keys.join(' ')) return 'keys'
+    if (copy.bornTimestamp !== message.bornTimestamp) return 'born time'
+    if (this.#originOf(copy) !== message.topic) return 'topic'
+    return sameProperties(copy, message, copy.queue.topic !== message.topic) ? undefined : 'properties'
+  }
+
+  /** Where it was first sent to, as the copy tells. */
+  #originOf({ queue, topic, properties }: Copy): string | undefined {
+    if (this.#deadLetterTopics.has(queue.topic)) return properties.RETRY_TOPIC
+    return this.#retryTopics.has(queue.topic) || queue.topic === topic ? topic : undefined
+  }
+
+  #checkId(number: number, messageId: string, where: string): void {
+    const known = this.#ids.get(number) ?? messageId
+    const owner = this.#numbers.get(messageId) ?? number
+    this.#ids.set(number, known)
+    this.#numbers.set(messageId, owner)
+    if (known !== messageId)
+      this.#host.violate(2, `message ${number} has the ids ${known} and ${messageId} (${where})`)
+    if (owner !== number) this.#host.violate(2, `messages ${owner} and ${number} have one id (${where})`)
+  }
+}
+
+function sameProperties({ properties }: Copy, message: SentMessage, isDerived: boolean): boolean {
+  const names = Object.keys(properties)
+  const added = isDerived ? names.filter((name) => ADDED_PROPERTIES.includes(name)) : []
+  const sent = Object.entries(message.properties)
+  return (
+    names.length === sent.length + added.length && sent.every(([name, value]) => properties[name] === value)
+  )
+}

@@ -1,0 +1,149 @@
+/**
+ * 22. The shape of a power cut: what survives is a prefix of what was acknowledged. In SYNC_FLUSH nothing is missing
+ * that was answered with SEND_OK, which is answered only behind a flush; in ASYNC_FLUSH only what was acknowledged
+ * within the flush interval and the time of a flush may be missing (docs/recovery.md).
+ */
+import { nameOf, type QueueName, type SimEvent, type SimEventOf, type Stamp } from '../events.ts'
+import type { LifeRecord } from '../model/life-book.ts'
+import type { Send } from '../model/sends.ts'
+import type { Checker, CheckerHost } from './checker.ts'
+
+/** Something that was acknowledged. */
+interface Fact {
+  readonly what: string
+  readonly ackedMs: number
+  /** The disk flushed between the question and the answer. */
+  readonly isFlushed: boolean
+  readonly send?: Send
+  readonly commit?: { readonly group: string; readonly queue: QueueName; readonly offset: number }
+}
+
+export class PowerCut implements Checker {
+  readonly #host: CheckerHost
+  /** Of the life that runs. */
+  #facts: Fact[] = []
+  /** Of the life before, until the store is looked at. */
+  #former: Fact[] = []
+  readonly #committing = new Map<number, number>()
+
+  constructor(host: CheckerHost) {
+    this.#host = host
+  }
+
+  observe(event: SimEvent, { elapsedMs }: Stamp): void {
+    switch (event.type) {
+      case 'opened':
+        this.#former = this.#facts
+        this.#facts = []
+        return
+      case 'stored':
+        this.#noteStored(event, elapsedMs)
+        return
+      case 'committing':
+        this.#committing.set(event.id, this.#host.model.lives.flushCount)
+        return
+      case 'committed':
+        this.#noteCommitted(event, elapsedMs)
+        return
+      case 'topic-changing':
+        // Offsets go with their topic.
+        if (event.change === 'delete')
+          this.#facts = this.#facts.filter(({ commit }) => commit?.queue.topic !== event.topic)
+        return
+      case 'scanned':
+        this.#checkCut()
+        this.#former = []
+    }
+  }
+
+  #noteStored({ send: { id }, receipt }: SimEventOf<'stored'>, ackedMs: number): void {
+    const { model, profile } = this.#host
+    const send = model.sends.get(id)
+    const isFlushed = this.#isFlushedSince(send.flushesBefore)
+    const isPromised = profile.flushDiskType === 'SYNC_FLUSH' && receipt.status === 'SEND_OK'
+    if (isPromised && !isFlushed)
+      this.#host.violate(22, `send ${id} was answered with SEND_OK before it was flushed`)
+    this.#facts.push({ what: `send ${id}`, ackedMs, isFlushed: isPromised, send })
+  }
+
+  #noteCommitted({ id, group, queue, offset }: SimEventOf<'committed'>, ackedMs: number): void {
+    const isSync = this.#host.profile.flushDiskType === 'SYNC_FLUSH'
+    const isFlushed = isSync && this.#isFlushedSince(this.#committing.get(id) ?? Infinity)
+    const what = `offset ${offset} of ${group} in ${nameOf(queue)}`
+    this.#facts.push({ what, ackedMs, isFlushed, commit: { group, queue, offset } })
+  }
+
+  #isFlushedSince(flush: number): boolean {
+    const { flushes } = this.#host.model.lives.current
+    return flushes.some((span) => span.flush > flush && span.endedMs !== undefined)
+  }
+
+  #checkCut(): void {
+    const cutLife = this.#host.model.comparison?.cutLife
+    if (cutLife === undefined) return
+    const lost = this.#former.filter((fact) => this.#isLost(fact))
+    const oldestAllowedMs = (cutLife.endedMs ?? 0) - this.#windowMs(cutLife)
+    for (const { what, ackedMs, isFlushed } of lost) {
+      if (isFlushed) this.#host.violate(22, `the power cut took ${what}, which was flushed`)
+      const isAsync = this.#host.profile.flushDiskType === 'ASYNC_FLUSH'
+      if (isAsync && ackedMs < oldestAllowedMs)
+        this.#host.violate(22, `the power cut took ${what}, ${oldestAllowedMs - ackedMs} ms too old`)
+    }
+    this.#checkPrefix(lost)
+  }
+
+  /** How far back a power cut may reach: the longest wait for a flush, and the flush. */
+  #windowMs({ flushes, endedMs = 0 }: LifeRecord): number {
+    const longestMs = Math.max(0, ...flushes.map((span) => (span.endedMs ?? endedMs) - span.beganMs))
+    return Math.max(this.#host.profile.flushIntervalMs, longestMs) + longestMs
+  }
+
+  #checkPrefix(lost: readonly Fact[]): void {
+    // Answers that the test made late say nothing about the order.
+    if (this.#host.profile.troubles.verbFaults > 0 || lost.length === 0) return
+    const firstLostMs = Math.min(...lost.map(({ ackedMs }) => ackedMs))
+    const isGone = new Set(lost)
+    const survivor = this.#former.find(
+      (fact) => fact.ackedMs > firstLostMs && !isGone.has(fact) && this.#isThere(fact),
+    )
+    if (survivor !== undefined)
+      this.#host.violate(
+        22,
+        `the power cut took ${lost[0]?.what} and left ${survivor.what}, which came later`,
+      )
+    const sends = this.#former.filter(({ send }) => send !== undefined)
+    const firstLost = sends.findIndex((fact) => isGone.has(fact))
+    const later = sends
+      .slice(firstLost + 1)
+      .find((fact) => firstLost >= 0 && !isGone.has(fact) && this.#isThere(fact))
+    if (later !== undefined)
+      this.#host.violate(
+        22,
+        `the power cut took ${sends[firstLost]?.what} and left ${later.what}, which came later`,
+      )
+  }
+
+  #isLost(fact: Fact): boolean {
+    if (fact.send !== undefined) return fact.send.state === 'cut'
+    const found = this.#foundOffset(fact)
+    return found !== 'unclear' && found < fact.commit!.offset
+  }
+
+  #isThere(fact: Fact): boolean {
+    if (fact.send !== undefined) {
+      const queue = this.#host.model.queues.byLabel(fact.send.receipt?.label ?? '')
+      // What became of messages of a deleted topic, or of a hidden queue, nobody can tell.
+      return fact.send.state === 'stored' && queue?.isDeleted === false && !queue.isUnclear
+    }
+    const found = this.#foundOffset(fact)
+    return found !== 'unclear' && found >= fact.commit!.offset
+  }
+
+  /** Where the group stands now; unclear after a reset, and when the topic was deleted. */
+  #foundOffset({ commit }: Fact): number | 'unclear' {
+    const found = this.#host.model.comparison?.offsets.find(
+      ({ before }) => before.group === commit?.group && nameOf(before.queue) === nameOf(commit.queue),
+    )
+    return found === undefined || found.before.isReset ? 'unclear' : (found.found ?? -1)
+  }
+}

@@ -1,0 +1,319 @@
+/**
+ * An account of a run that is kept from events alone, beside the code under test: what was sent and acknowledged, what
+ * lies where, how far groups are. A look at the store is compared with it, and then believed, so that one loss is told
+ * once; whether the difference was allowed is for the checkers.
+ */
+import {
+  type FoundTopic,
+  nameOf,
+  type QueueName,
+  type Refusal,
+  type Scan,
+  type SimEvent,
+  type Stamp,
+} from '../events.ts'
+import { LifeBook, type LifeRecord } from './life-book.ts'
+import { OffsetBook, type OffsetEntry } from './offsets.ts'
+import type { GroupProfile, Profile } from './profile.ts'
+import { QueueBook, type QueueModel, type Slot } from './queues.ts'
+import { type Send, SendBook, type SentMessage } from './sends.ts'
+
+export interface GoneSlot {
+  readonly queue: QueueModel
+  readonly slot: Slot
+}
+
+export interface FoundOffset {
+  readonly before: Readonly<OffsetEntry>
+  /** Its topic was deleted, and a power cut took that back: nobody kept what was known of it. */
+  readonly isUnclear: boolean
+  readonly found: number | undefined
+  /** The end of the queue. */
+  readonly maxOffset: number
+}
+
+export interface Trimmed {
+  readonly queue: QueueModel
+  readonly from: number
+  readonly to: number
+  readonly slots: readonly Slot[]
+}
+
+/** How the store differs from what was known. */
+export interface Comparison {
+  /** It is the first look since it was opened. */
+  readonly isOpening: boolean
+  /** The life that a power cut may have taken something from. */
+  readonly cutLife: LifeRecord | undefined
+  /** Known, neither trimmed nor deleted, and not there. */
+  readonly gone: readonly GoneSlot[]
+  readonly trimmed: readonly Trimmed[]
+  readonly offsets: readonly FoundOffset[]
+  /** Sends of which it was unknown whether they are stored. */
+  readonly decided: readonly Send[]
+}
+
+export class Model {
+  readonly profile: Profile
+  readonly sends = new SendBook()
+  readonly queues = new QueueBook()
+  readonly offsets = new OffsetBook()
+  readonly lives = new LifeBook()
+  /** As they were last found or set. */
+  readonly topics = new Map<string, FoundTopic>()
+  /** Topics whose deletion is on its way, or of which nobody knows whether they are deleted. */
+  readonly limbo = new Set<string>()
+  readonly groups: ReadonlyMap<string, GroupProfile>
+  /** How the last look differed from what was known before it. */
+  comparison: Comparison | undefined
+  isCalmed = false
+  #lookedAtLife = -1
+
+  constructor(profile: Profile) {
+    this.profile = profile
+    this.groups = new Map(profile.groups.map((group) => [group.name, group]))
+  }
+
+  message(number: number): SentMessage | undefined {
+    return this.sends.messages.get(number)
+  }
+
+  /** Whether a group wants a message: the reference for filters. */
+  wants(group: string, topic: string, tag: string | undefined): boolean {
+    const subscriptions = this.groups.get(group)?.subscriptions
+    if (subscriptions === undefined || !subscriptions.has(topic)) return false
+    const tags = subscriptions.get(topic)
+    return tags === undefined || (tag !== undefined && tags.includes(tag))
+  }
+
+  apply(event: SimEvent, stamp: Stamp): void {
+    this.lives.observe(event, stamp)
+    this.#applySend(event, stamp)
+    this.#applyOffset(event, stamp)
+    switch (event.type) {
+      case 'calmed':
+        this.isCalmed = true
+        return
+      case 'calling':
+        for (const copy of event.call.copies) this.queues.learn(copy)
+        return
+      case 'measured':
+      case 'pulled':
+        this.queues.current(event.queue)?.trimTo(event.minOffset)
+        return
+      case 'topic-changing':
+        if (event.change === 'delete') this.limbo.add(event.topic)
+        return
+      case 'topic-change-failed':
+        this.limbo.delete(event.topic)
+        return
+      case 'topic-changed':
+        this.#changeTopic(event.topic, event.change, event.config, stamp.life)
+        return
+      case 'scanned':
+        this.#compare(event.scan, stamp)
+    }
+  }
+
+  #applySend(event: SimEvent, { elapsedMs, life }: Stamp): void {
+    switch (event.type) {
+      case 'sending':
+        this.sends.begin({
+          call: event.send,
+          life,
+          calledMs: elapsedMs,
+          flushesBefore: this.lives.flushCount,
+          state: 'pending',
+        })
+        return
+      case 'stored': {
+        const { receipt } = event
+        const send = this.sends.get(event.send.id)
+        send.state = 'stored'
+        send.receipt = receipt
+        send.storedMs = elapsedMs
+        const queue = this.queues.at(receipt.label, receipt.queue)
+        const { storeTimestamp } = receipt
+        event.send.numbers.forEach((number, index) => {
+          queue.learn({ offset: receipt.offset + index, number, reconsumeTimes: 0, storeTimestamp })
+        })
+        return
+      }
+      case 'refused':
+        this.sends.get(event.send.id).state = event.refusal.outcome === 'unknown' ? 'unknown' : 'absent'
+        return
+      case 'crashed':
+        this.sends.loseAnswers()
+    }
+  }
+
+  #applyOffset(event: SimEvent, { elapsedMs }: Stamp): void {
+    switch (event.type) {
+      case 'committing':
+        this.offsets.committing(event.group, event.queue, event.offset)
+        return
+      case 'committed':
+        this.offsets.committed(event.group, event.queue, event.offset, elapsedMs)
+        return
+      case 'reset-failed':
+        if (isNothingDone(event.refusal)) this.offsets.refused(event.id)
+        return
+      case 'resetting':
+      case 'reset':
+        for (const [queueId, offset] of event.offsets) {
+          const queue = { topic: event.topic, queueId }
+          if (event.type === 'reset') this.offsets.reset(event.id, event.group, queue, offset, elapsedMs)
+          else this.offsets.resetting(event.id, event.group, queue, offset)
+        }
+    }
+  }
+
+  #changeTopic(topic: string, change: 'put' | 'delete', config: FoundTopic | undefined, life: number): void {
+    if (change === 'delete') this.#endTopic(topic, life)
+    else if (config !== undefined) this.topics.set(topic, config)
+  }
+
+  #endTopic(topic: string, life = -1): void {
+    this.limbo.delete(topic)
+    this.topics.delete(topic)
+    this.queues.endTopic(topic, life)
+    this.offsets.endTopic(topic)
+  }
+
+  #compare(scan: Scan, { elapsedMs, life }: Stamp): void {
+    const isOpening = this.#lookedAtLife !== life
+    this.#lookedAtLife = life
+    const cutLife = isOpening ? this.lives.cutLife : undefined
+    const isCut = cutLife !== undefined
+    this.#meetTopics(scan)
+    const revived = cutLife === undefined ? new Set<string>() : this.#reviveTopics(scan, cutLife.life)
+    const trimmed: Trimmed[] = []
+    const gone: GoneSlot[] = []
+    const isFound = new Set<string>()
+    for (const found of scan.queues) {
+      isFound.add(nameOf(found.queue))
+      const queue = this.queues.found(found)
+      if (queue === undefined) continue
+      const there = new Set(found.copies.map(({ offset }) => offset))
+      if (isCut) queue.minOffset = Math.min(queue.minOffset, found.minOffset)
+      trimmed.push(...this.#trim(queue, found.minOffset))
+      const goneHere = missing(queue, there)
+      for (const { slot } of goneHere) queue.forget(slot.offset)
+      if (queue.isUnclear) for (const { slot } of goneHere) this.#cutSend(slot)
+      else gone.push(...goneHere)
+      queue.isUnclear = false
+      for (const copy of found.copies) this.queues.learn(copy)
+    }
+    for (const queue of this.queues.living) {
+      if (isFound.has(nameOf(queue.name))) continue
+      if (this.#isHidden(queue.name)) {
+        queue.isUnclear ||= isCut
+        continue
+      }
+      gone.push(...missing(queue, new Set()))
+      this.queues.forget(queue)
+    }
+    for (const { slot } of gone) this.#cutSend(slot)
+    this.comparison = {
+      isOpening,
+      cutLife,
+      gone,
+      trimmed,
+      offsets: this.#compareOffsets(scan, { nowMs: elapsedMs, isOpening, isCut, revived }),
+      decided: this.#decide(scan),
+    }
+    if (isOpening) this.lives.previous = undefined
+  }
+
+  /** Topics that were on their way out are gone or are not. */
+  #meetTopics(scan: Scan): void {
+    const names = new Set(scan.topics.map(({ topic }) => topic))
+    for (const topic of [...this.limbo]) {
+      if (names.has(topic)) this.limbo.delete(topic)
+      else this.#endTopic(topic)
+    }
+    this.topics.clear()
+    for (const topic of scan.topics) this.topics.set(topic.topic, topic)
+  }
+
+  /** A power cut may take back that a topic was deleted, and with it all that came after. */
+  #reviveTopics(scan: Scan, cutLife: number): Set<string> {
+    const revived = new Set<string>()
+    for (const { copies } of scan.queues) {
+      const queue = this.queues.byLabel(copies[0]?.label ?? '')
+      if (queue?.isDeleted !== true || queue.deletedInLife !== cutLife) continue
+      revived.add(queue.name.topic)
+      for (const slot of this.queues.revive(queue)?.slots.values() ?? []) this.#cutSend(slot)
+    }
+    return revived
+  }
+
+  /** A topic that has fewer queues than it had keeps the others, unseen. */
+  #isHidden({ topic, queueId }: QueueName): boolean {
+    const known = this.topics.get(topic)
+    return known !== undefined && queueId >= Math.max(known.readQueueNums, known.writeQueueNums)
+  }
+
+  #trim(queue: QueueModel, minOffset: number): Trimmed[] {
+    const from = queue.lookedAtMinOffset
+    queue.lookedAtMinOffset = minOffset
+    if (minOffset <= from) return []
+    queue.trimTo(minOffset)
+    const slots = [...queue.slots.values()].filter(({ offset }) => offset >= from && offset < minOffset)
+    return [{ queue, from, to: minOffset, slots }]
+  }
+
+  #cutSend({ number, reconsumeTimes }: Slot): void {
+    const send = this.sends.of(number)
+    if (send !== undefined && reconsumeTimes === 0 && send.state === 'stored') send.state = 'cut'
+  }
+
+  #decide(scan: Scan): Send[] {
+    const numbers = new Set(scan.queues.flatMap(({ copies }) => copies.map(({ number }) => number)))
+    return this.sends.decide((number) => numbers.has(number))
+  }
+
+  #compareOffsets(
+    scan: Scan,
+    when: {
+      readonly nowMs: number
+      readonly isOpening: boolean
+      readonly isCut: boolean
+      readonly revived: ReadonlySet<string>
+    },
+  ): FoundOffset[] {
+    const ends = new Map(scan.queues.map(({ queue, maxOffset }) => [nameOf(queue), maxOffset]))
+    const found = new Map<OffsetEntry, number>()
+    for (const { group, offsets } of scan.groups)
+      for (const { queue, offset } of offsets) found.set(this.offsets.at(group, queue), offset)
+    const all = [...this.offsets.all]
+    const seen = all.filter(({ queue }) => !this.#isHidden(queue))
+    if (when.isCut) for (const entry of all) if (!seen.includes(entry)) entry.stored = undefined
+    return seen.map((entry) => {
+      const before = { ...entry, asked: new Set(entry.asked), resetting: new Map(entry.resetting) }
+      const { group, queue } = entry
+      this.offsets.found(group, queue, found.get(entry), when)
+      const isUnclear = when.revived.has(queue.topic)
+      if (isUnclear) entry.skippedBelow = found.get(entry) ?? 0
+      return { before, isUnclear, found: found.get(entry), maxOffset: ends.get(nameOf(queue)) ?? 0 }
+    })
+  }
+}
+
+/** Codes of refusals that come before anything is written. */
+const CHECKED_FIRST: ReadonlySet<string | undefined> = new Set([
+  'INVALID_PARAMETER',
+  'TOPIC_NOT_EXIST',
+  'SUBSCRIPTION_GROUP_NOT_EXIST',
+  'NO_PERMISSION',
+])
+
+function isNothingDone({ code, outcome }: Refusal): boolean {
+  return outcome === 'not-attempted' || CHECKED_FIRST.has(code)
+}
+
+function missing(queue: QueueModel, there: ReadonlySet<number>): GoneSlot[] {
+  return [...queue.slots.values()]
+    .filter(({ offset }) => offset >= queue.minOffset && !there.has(offset))
+    .map((slot) => ({ queue, slot }))
+}

@@ -1,0 +1,69 @@
+/** What was sent, and what became of it as far as anybody was told. */
+import type { Receipt, SendCall } from '../events.ts'
+
+/** A message as its sender made it. */
+export interface SentMessage {
+  readonly number: number
+  readonly topic: string
+  readonly body: string
+  readonly tag: string | undefined
+  readonly keys: readonly string[]
+  readonly properties: Readonly<Record<string, string>>
+  readonly bornTimestamp: number
+}
+
+/**
+ * `pending`: nobody was told yet. `stored`: acknowledged, or found. `absent`: refused with the word that nothing is stored,
+ * or not found after all. `unknown`: nobody can know before the store is looked at. `cut`: a power cut took it.
+ */
+export type SendState = 'pending' | 'stored' | 'absent' | 'unknown' | 'cut'
+
+export interface Send {
+  readonly call: SendCall
+  readonly life: number
+  readonly calledMs: number
+  /** The count of the disk's flushes when it was called. */
+  readonly flushesBefore: number
+  state: SendState
+  receipt?: Receipt
+  storedMs?: number
+}
+
+export class SendBook {
+  readonly #sends = new Map<number, Send>()
+  readonly #byNumber = new Map<number, Send>()
+  readonly messages = new Map<number, SentMessage>()
+
+  get all(): Iterable<Send> {
+    return this.#sends.values()
+  }
+
+  begin(send: Send): void {
+    this.#sends.set(send.call.id, send)
+    for (const number of send.call.numbers) this.#byNumber.set(number, send)
+  }
+
+  get(id: number): Send {
+    return this.#sends.get(id)!
+  }
+
+  of(number: number): Send | undefined {
+    return this.#byNumber.get(number)
+  }
+
+  /** The machine stopped: who waited was never told. */
+  loseAnswers(): void {
+    for (const send of this.#sends.values()) if (send.state === 'pending') send.state = 'unknown'
+  }
+
+  /** A look at the store tells what became of the sends that nobody knew of. Answers them. */
+  decide(isThere: (number: number) => boolean): Send[] {
+    const decided: Send[] = []
+    for (const send of this.#sends.values()) {
+      if (send.state !== 'unknown') continue
+      send.state = send.call.numbers.some(isThere) ? 'stored' : 'absent'
+      decided.push(send)
+    }
+    return decided
+  }
+}

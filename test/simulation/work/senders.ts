@@ -1,0 +1,168 @@
+/** Applications that send: one at a time and awaited, in bursts that nobody awaits, in batches, to chosen queues. */
+import type { Message } from '../../../src/model/message.ts'
+import type { Producer } from '../../../src/producer/producer.ts'
+import { type HashArgument, selectByHash } from '../../../src/producer/queue-selector.ts'
+import type { SendOptions } from '../../../src/producer/send-options.ts'
+import type { WorkloadRandom } from '../../crash/workload-random.ts'
+import type { SendCall } from '../events.ts'
+import { TAGS } from '../model/profile.ts'
+import { bodyOf } from '../world/copies.ts'
+import { type Life, receiptOf } from '../world/life.ts'
+import { refusalOf } from '../world/verbs.ts'
+import type { World } from '../world/world.ts'
+
+const BROKER_NAME = 'localhost'
+/** Large enough to be stored apart from what is small. */
+const LARGE_BODY_BYTES = 20_000
+
+interface Sender {
+  readonly name: string
+  readonly producer: Producer
+}
+
+export class Senders {
+  readonly #world: World
+  readonly #random: WorkloadRandom
+  #senders: Sender[] = []
+  /** Sends of this life that nobody has been told about. */
+  readonly #pending = new Map<number, SendCall>()
+
+  constructor(world: World) {
+    this.#world = world
+    this.#random = world.random.fork()
+  }
+
+  get pending(): Iterable<SendCall> {
+    return this.#pending.values()
+  }
+
+  /** After each opening. */
+  begin(): void {
+    const { profile } = this.#world
+    this.#senders = []
+    this.#pending.clear()
+    for (let i = 0; i < profile.producerCount; i++) this.#start(`p${i}`)
+  }
+
+  /** One of the things that senders do. */
+  act(): void {
+    const { topics } = this.#world.profile
+    if (this.#senders.length === 0) return
+    const sender = this.#random.pick(this.#senders)
+    const topic = this.#random.pick(topics).name
+    const dice = this.#random.next()
+    if (dice < 0.45) this.#burst(sender, topic, this.#random.between(1, 6))
+    else if (dice < 0.65) void this.#send(sender, topic, this.#random.between(2, 12))
+    else this.#chain(sender, topic, this.#random.between(1, 6))
+  }
+
+  get isWaiting(): boolean {
+    return this.#pending.size > 0
+  }
+
+  /** Messages of every kind to each queue. */
+  probe(topic: string, queueNums: number): void {
+    const [sender] = this.#senders
+    if (sender === undefined) return
+    // The first queue gets every kind, so that each group wants something of each topic.
+    for (const tag of TAGS) void this.#send(sender, topic, 1, { queueId: 0, tag })
+    for (let queueId = 1; queueId < queueNums; queueId++)
+      void this.#send(sender, topic, 1, { queueId, tag: this.#random.pick(TAGS) })
+  }
+
+  /** Sends that nobody waits for. */
+  #burst(sender: Sender, topic: string, count: number): void {
+    for (let i = 0; i < count; i++) void this.#send(sender, topic, 1)
+  }
+
+  /** Each send waits for the one before. */
+  #chain(sender: Sender, topic: string, count: number): void {
+    const sent = this.#send(sender, topic, 1)
+    if (count > 1) void sent.then(() => this.#chain(sender, topic, count - 1))
+  }
+
+  #start(name: string): void {
+    const { life } = this.#world
+    const starting = life.mq.createProducer({ group: `group-of-${name}`, clientId: name })
+    void starting.then((producer) => {
+      if (!life.isOver) this.#senders.push({ name, producer })
+    }, ignore)
+  }
+
+  /** Resolves when the send was answered. */
+  #send(
+    { name, producer }: Sender,
+    topic: string,
+    count: number,
+    wish: { queueId?: number; tag?: string } = {},
+  ): Promise<void> {
+    const { life } = this.#world
+    if (life.isOver) return new Promise(ignore)
+    const messages = Array.from({ length: count }, () => this.#message(topic, wish.tag))
+    const choice = this.#choose(topic, wish.queueId)
+    const call: SendCall = {
+      id: this.#world.nextId(),
+      producer: name,
+      topic,
+      numbers: messages.map(({ number }) => number),
+      queueId: choice.queueId,
+      shardingKey: choice.shardingKey,
+    }
+    this.#pending.set(call.id, call)
+    life.tell({ type: 'sending', send: call })
+    const wares = messages.map(({ message }) => message)
+    return this.#told(
+      life,
+      call,
+      producer.send<HashArgument>(count === 1 ? wares[0]! : wares, choice.options),
+    )
+  }
+
+  async #told(life: Life, call: SendCall, sending: ReturnType<Producer['send']>): Promise<void> {
+    try {
+      const receipt = receiptOf(await sending)
+      life.tell({ type: 'stored', send: call, receipt })
+    } catch (error) {
+      life.tell({ type: 'refused', send: call, refusal: refusalOf(error) })
+    }
+    if (!life.isOver) this.#pending.delete(call.id)
+  }
+
+  #message(topic: string, tag = this.#tag()): { number: number; message: Message } {
+    const number = this.#world.nextId()
+    const bytes = this.#random.chance(0.01) ? LARGE_BODY_BYTES : this.#world.profile.bodyBytes
+    const body = bodyOf(number, this.#random.between(1, bytes))
+    const keys = this.#random.chance(0.3) ? [`k${number % 7}`, `n${number}`] : []
+    const properties = this.#random.chance(0.3) ? { colour: `c${number}`, 'a b': 'ü' } : {}
+    const bornTimestamp = this.#world.clock.now()
+    const { messages } = this.#world.history.model.sends
+    messages.set(number, { number, topic, body, tag, keys, properties, bornTimestamp })
+    return { number, message: { topic, body, keys, properties, ...(tag !== undefined && { tag }) } }
+  }
+
+  #tag(): string | undefined {
+    return this.#random.chance(0.25) ? undefined : this.#random.pick(TAGS)
+  }
+
+  #choose(
+    topic: string,
+    wishedQueueId: number | undefined,
+  ): {
+    options: SendOptions<HashArgument> | undefined
+    queueId: number | undefined
+    shardingKey: string | undefined
+  } {
+    const dice = wishedQueueId === undefined ? this.#random.next() : 1
+    if (dice < 0.5) return { options: undefined, queueId: undefined, shardingKey: undefined }
+    if (dice < 0.75) {
+      const shardingKey = `s${this.#random.below(5)}`
+      return { options: { selector: selectByHash, arg: shardingKey }, queueId: undefined, shardingKey }
+    }
+    const queueId = wishedQueueId ?? this.#random.below(3)
+    const queue = { topic, brokerName: BROKER_NAME, queueId }
+    const timeoutMs = this.#random.pick([10, 3000, 60_000])
+    return { options: { queue, timeoutMs }, queueId, shardingKey: undefined }
+  }
+}
+
+function ignore(): void {}

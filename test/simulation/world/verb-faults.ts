@@ -1,0 +1,88 @@
+/** Verbs that fail for the clients: before they did anything, or after they did it, so that only the answer is lost. */
+import type { Clock } from '../../../src/model/clock.ts'
+import type { Engine } from '../../../src/model/engine.ts'
+import { MQError } from '../../../src/model/errors.ts'
+import type { TestLayer } from '../../../src/testing/layer.ts'
+import type { WorkloadRandom } from '../../crash/workload-random.ts'
+import type { SimEvent } from '../events.ts'
+
+/** What becomes of calls, as shares; the rest works. */
+export interface VerbTroubles {
+  fails: number
+  losesAnswer: number
+  answersLate: number
+}
+
+export interface VerbFaultHost {
+  readonly random: WorkloadRandom
+  readonly clock: Clock
+  readonly troubles: VerbTroubles
+  tell(event: SimEvent): void
+}
+
+/** The longest that an answer is late. */
+const LATE_MS = 2000
+
+type Verb = (...parameters: never[]) => Promise<unknown>
+
+export function verbFaults(host: VerbFaultHost): TestLayer {
+  const shaky = <V extends Verb>(
+    verb: string,
+    group: string | undefined,
+    call: () => ReturnType<V>,
+  ): ReturnType<V> => meet(host, verb, group, call) as ReturnType<V>
+  return {
+    engine: (next) => ({
+      sendMessage: (request) =>
+        shaky<Engine['sendMessage']>('sendMessage', undefined, () => next.sendMessage(request)),
+      pullMessage: (request) =>
+        shaky<Engine['pullMessage']>('pullMessage', request.group, () => next.pullMessage(request)),
+      sendMessageBack: (request) =>
+        shaky<Engine['sendMessageBack']>('sendMessageBack', request.group, () =>
+          next.sendMessageBack(request),
+        ),
+      updateConsumerOffset: (...update) =>
+        shaky<Engine['updateConsumerOffset']>('updateConsumerOffset', update[0], () =>
+          next.updateConsumerOffset(...update),
+        ),
+      queryConsumerOffset: (...query) =>
+        shaky<Engine['queryConsumerOffset']>('queryConsumerOffset', query[0], () =>
+          next.queryConsumerOffset(...query),
+        ),
+      lockQueues: (group, clientId, queues) =>
+        shaky<Engine['lockQueues']>('lockQueues', group, () => next.lockQueues(group, clientId, queues)),
+      unlockQueues: (group, clientId, queues) =>
+        shaky<Engine['unlockQueues']>('unlockQueues', group, () =>
+          next.unlockQueues(group, clientId, queues),
+        ),
+      queryRoute: (topic) =>
+        shaky<Engine['queryRoute']>('queryRoute', undefined, () => next.queryRoute(topic)),
+    }),
+  }
+}
+
+async function meet(
+  host: VerbFaultHost,
+  verb: string,
+  group: string | undefined,
+  call: () => Promise<unknown>,
+): Promise<unknown> {
+  const { random, clock, troubles } = host
+  const { fails, losesAnswer, answersLate } = troubles
+  const dice = fails + losesAnswer + answersLate === 0 ? 1 : random.next()
+  if (dice < fails) {
+    host.tell({ type: 'verb-failed', verb, group })
+    throw new MQError('SERVICE_NOT_AVAILABLE', `The ${verb} is refused by the test.`, {
+      outcome: 'not-attempted',
+    })
+  }
+  const answer = await call()
+  // A call that waited long may be answered when troubles are over.
+  if (troubles.losesAnswer > 0 && dice < fails + losesAnswer) {
+    host.tell({ type: 'verb-failed', verb, group })
+    throw new MQError('SYSTEM_ERROR', `The answer of ${verb} is lost.`, { outcome: 'unknown' })
+  }
+  if (troubles.answersLate > 0 && dice < fails + losesAnswer + answersLate)
+    await new Promise<void>((resolve) => clock.setTimer(random.between(1, LATE_MS), resolve))
+  return answer
+}
