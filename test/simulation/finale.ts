@@ -46,6 +46,8 @@ async function calm(world: World, workload: Workload): Promise<void> {
   await world.clock.rest()
   workload.members.calm()
   await world.clock.advance(LATEST_ANSWER_MS)
+  // A lease that could not be given back ends by itself only.
+  if (world.profile.troubles.verbFaults > 0) await world.clock.advance(world.profile.lockLeaseMs)
 }
 
 /** Lets time pass, more and more at a time, until nothing is left to deliver. */
