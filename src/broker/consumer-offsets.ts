@@ -39,9 +39,7 @@ export class ConsumerOffsets {
     const entry = this.#groups.entry(group)
     const log = this.#topics.log(queue)
     checkOffset(log, offset, 0)
-
-    const stored = this.#store.offsets.get(entry, log)
-    if (this.#resetting.has(resetKey(entry, log)) || (stored !== undefined && stored >= offset)) return
+    if (this.#resetting.has(resetKey(entry, log))) return
     await this.#store.commit({ offsets: [{ group: entry, log, offset }] })
   }
 
