@@ -74,9 +74,7 @@ export class ConsumerOffsets {
   }
 
   async #update(entry: GroupEntry, log: QueueLog, offset: number, mayGoBack: boolean): Promise<void> {
-    const stored = this.#store.offsets.get(entry, log)
-    const isProgress = stored === undefined || offset > stored
-    if (this.#resetting.has(resetKey(entry, log)) || !(isProgress || mayGoBack)) return
+    if (this.#resetting.has(resetKey(entry, log))) return
     await this.#store.commit({
       offsets: [{ group: entry, log, offset, force: mayGoBack }],
       alarmsCleared: passedAttempts(this.#store, entry, log, offset, mayGoBack),

@@ -86,10 +86,15 @@ function planGroups(change: Change, { catalog, offsets, alarms }: PlanSource): F
   return [...put, ...deleted]
 }
 
-/** An offset at or below the known one says nothing new. */
-function planOffset({ group, log, offset, force }: OffsetChange, { offsets }: PlanSource): Fact[] {
-  const known = offsets.planned(group.uid, log.uid)
-  if (force !== true && known !== undefined && offset <= known) return []
+/**
+ * An offset at or below the committed one says nothing new. One below another that is on its way repeats that one, so that
+ * nobody is told of it before it is durable.
+ */
+function planOffset({ group, log, offset: wanted, force }: OffsetChange, { offsets }: PlanSource): Fact[] {
+  const committed = offsets.get(group, log)
+  if (force !== true && committed !== undefined && wanted <= committed) return []
+  const planned = offsets.planned(group.uid, log.uid) ?? 0
+  const offset = force === true ? wanted : Math.max(wanted, planned)
   offsets.plan(group.uid, log.uid, offset)
   return [{ type: 'offset', groupUid: group.uid, queueUid: log.uid, offset }]
 }

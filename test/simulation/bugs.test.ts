@@ -5,10 +5,8 @@ import { BUGS, catchBug } from './bugs/catch.ts'
 const TIMEOUT_MS = 600_000
 /** Those that need more seeds are for `npm run sim`. */
 const MOST_SEEDS = 40
-/** They keep a run from ending, instead of being noticed; see docs/simulation.md. */
-const OPEN = new Set(['send-forgotten', 'retention-eager'])
 
-const quick = BUGS.filter(({ name, withinSeeds }) => withinSeeds <= MOST_SEEDS && !OPEN.has(name))
+const quick = BUGS.filter(({ withinSeeds }) => withinSeeds <= MOST_SEEDS)
 
 test.each(quick)('$checker notices $name: $story', { timeout: TIMEOUT_MS }, async (bug) => {
   const { violation, seedCount } = await catchBug(bug)

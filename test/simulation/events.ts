@@ -229,21 +229,29 @@ export type SimEvent =
     }
   | { readonly type: 'unregistered'; readonly group: string; readonly member: string }
   /** A fault of the test made a verb fail for a client, before or after it took effect. */
-  | { readonly type: 'verb-failed'; readonly verb: string; readonly group: string | undefined }
+  | {
+      readonly type: 'verb-failed'
+      readonly verb: string
+      readonly group: string | undefined
+      /** The message that could not be sent back. */
+      readonly copy?: Copy
+    }
   // ---- operations ----
   | {
       readonly type: 'resetting'
       readonly id: number
       readonly group: string
       readonly topic: string
-      readonly offsets: ReadonlyMap<number, number>
+      /** By queue id. */
+      readonly offsets: readonly (readonly [queueId: number, offset: number])[]
     }
   | {
       readonly type: 'reset'
       readonly id: number
       readonly group: string
       readonly topic: string
-      readonly offsets: ReadonlyMap<number, number>
+      /** By queue id. */
+      readonly offsets: readonly (readonly [queueId: number, offset: number])[]
     }
   | { readonly type: 'reset-failed'; readonly id: number; readonly group: string; readonly refusal: Refusal }
   | { readonly type: 'topic-changing'; readonly topic: string; readonly change: 'put' | 'delete' }

@@ -19,6 +19,8 @@ const FIRST_RETRY_MS = 10_000
 const SETTLE_MS = 700_000
 /** Verbs that were called while answers came late have been answered by then, one behind the other. */
 const LATEST_ANSWER_MS = 10_000
+/** What the slowest disk was asked before it was healed is done by then. */
+const SLOWEST_CALL_MS = 6000
 
 export async function finish(world: World, workload: Workload): Promise<void> {
   await calm(world, workload)
@@ -30,9 +32,11 @@ export async function finish(world: World, workload: Workload): Promise<void> {
 
 async function calm(world: World, workload: Workload): Promise<void> {
   world.heal()
+  // What became of a call was decided when it began: those on their way may yet fail, or stop the machine.
+  await world.clock.advance(SLOWEST_CALL_MS)
   if (await world.restartIfStopped()) workload.begin()
   if (world.life.mq.state === 'failed') {
-    if (!(await world.close())) throw new RunEnded('The machine stopped although nothing stops it.')
+    if (!(await world.close())) overdue(world, 'the end of this life, which nothing stops: it')
     await world.reopen(false)
     workload.begin()
   }
@@ -46,6 +50,8 @@ async function calm(world: World, workload: Workload): Promise<void> {
   await world.clock.rest()
   workload.members.calm()
   await world.clock.advance(LATEST_ANSWER_MS)
+  // A lease that could not be given back ends by itself only.
+  if (world.profile.troubles.verbFaults > 0) await world.clock.advance(world.profile.lockLeaseMs)
 }
 
 /** Lets time pass, more and more at a time, until nothing is left to deliver. */
@@ -92,7 +98,7 @@ async function probe(world: World, workload: Workload): Promise<void> {
 }
 
 async function close(world: World, workload: Workload): Promise<void> {
-  if (!(await world.close())) throw new RunEnded('The machine stopped although nothing stops it.')
+  if (!(await world.close())) overdue(world, 'the end of this life, which nothing stops: it')
   await world.clock.rest()
   for (const { id } of workload.senders.pending)
     world.tell({ type: 'overdue', what: `the answer to send ${id}` })

@@ -33,6 +33,7 @@ export async function simulate({ seed, steps, isEnough }: RunOptions): Promise<R
   } catch (error) {
     if (!(error instanceof RunEnded)) throw error
   } finally {
+    await world.abandon()
     stopListening()
   }
   const { violations, trace } = world.history

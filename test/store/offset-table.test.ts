@@ -42,6 +42,14 @@ describe('The committed offset of a group', () => {
     expect(committed()).toBe(9)
   })
 
+  test.each([5, 4])('is told only when it is durable: %i while 5 is on its way', async (again) => {
+    const { commit, committed } = await shopWithGroup()
+    const [first, second] = [commit(5), commit(again)]
+    await second
+    expect(committed()).toBe(5)
+    await first
+  })
+
   test('is what a reset says although a higher offset is on its way', async () => {
     const { commit, committed } = await shopWithGroup()
     await Promise.all([commit(9), commit(2, true), commit(3)])

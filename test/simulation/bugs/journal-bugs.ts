@@ -88,7 +88,7 @@ const ackAfterFailure: Bug = {
   name: 'ack-after-failure',
   story: 'A flush that failed is taken for one that worked, and the store goes on.',
   checker: 'failure',
-  withinSeeds: 60,
+  withinSeeds: 40,
   plant: () =>
     replaceMethod(
       Journal.prototype,
@@ -132,7 +132,7 @@ const retentionEager: Bug = {
   name: 'retention-eager',
   story: 'Messages are removed at half the age that the rule says.',
   checker: 'retention',
-  withinSeeds: 80,
+  withinSeeds: 40,
   plant: () =>
     withStoreOptions((options) => {
       const { retention } = options

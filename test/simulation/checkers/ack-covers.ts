@@ -138,6 +138,7 @@ export class AckCovers implements Checker {
     const { comparison, queues } = this.#host.model
     for (const queue of queues.living) this.#checkLearned(queue.label)
     if (comparison?.isOpening !== true) return
+    this.#forgetLabels()
     for (const { before, found = 0 } of comparison.offsets) {
       const queue = queues.current(before.queue)
       if (queue === undefined) continue
@@ -147,6 +148,12 @@ export class AckCovers implements Checker {
         if (at >= found && this.#settled.get(key) === 'safe') this.#settled.delete(key)
       }
     }
+  }
+
+  /** What bears a label that a power cut set free is another queue. */
+  #forgetLabels(): void {
+    const isKnown = (label = ''): boolean => this.#host.model.queues.byLabel(label) !== undefined
+    for (const key of this.#coverages.keys()) if (!isKnown(key.split('@')[1])) this.#coverages.delete(key)
   }
 
   #coverageOf(group: string, { label }: QueueModel): Coverage {

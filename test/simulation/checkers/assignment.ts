@@ -3,11 +3,13 @@
  * and handing it over repeats nothing.
  *
  * Allowed: a member that cannot reach the engine to renew its lease goes on until it learns that it lost it. Repeats have
- * a reason: a crash, a restart, a reset, a commit or a send-back that failed, a member that was given up.
+ * a reason: a crash, a restart, a reset, a commit that failed, a member that was given up, and a send-back that failed, for
+ * until its message is delivered again, all that came after it is not committed either.
  */
 import { retryTopicOf } from '../../../src/model/topic.ts'
 import {
   type Call,
+  type Copy,
   nameOf,
   placeOf,
   type QueueName,
@@ -31,6 +33,8 @@ export class Assignment implements Checker {
   /** Deliveries: by group and copy, how many reasons for a repeat there were at that time. */
   readonly #delivered = new Map<string, number>()
   readonly #reasons = new Map<string, number>()
+  /** By group and queue: the highest message of which a send-back failed, until the offset has passed it. */
+  readonly #stuck = new Map<string, number>()
   /** Groups whose members could not reach the engine in this life. */
   readonly #cutOff = new Set<string>()
   readonly #leaving = new Map<string, { group: string; sinceMs: number; timeoutMs: number }>()
@@ -51,11 +55,16 @@ export class Assignment implements Checker {
         for (const queue of event.queues) this.#unlock(event.group, event.member, queue)
         break
       case 'unregistered':
-        for (const [key, { member }] of this.#leases) if (member === event.member) this.#leases.delete(key)
+        for (const [key, { member }] of this.#leases)
+          if (member === event.member) this.#endLease(key, event.group)
+        break
+      case 'committed':
+        this.#noteCommitted(event)
         break
       case 'opened':
         this.#leases = new Map()
         this.#cutOff.clear()
+        this.#stuck.clear()
         this.#leaving.clear()
         break
       case 'calling':
@@ -90,10 +99,11 @@ export class Assignment implements Checker {
         this.#addReason(event.group)
         return
       case 'send-back-failed':
-        this.#addReason(event.back.group)
+        this.#noteStuck(event.back.group, event.back.copy)
         return
       case 'verb-failed':
         if (event.group === undefined) return
+        if (event.copy !== undefined) this.#noteStuck(event.group, event.copy)
         this.#addReason(event.group)
         this.#cutOff.add(event.group)
     }
@@ -101,6 +111,23 @@ export class Assignment implements Checker {
 
   #addReason(group: string): void {
     this.#reasons.set(group, (this.#reasons.get(group) ?? 0) + 1)
+  }
+
+  #noteStuck(group: string, { queue, offset }: Copy): void {
+    this.#addReason(group)
+    const key = keyOf(group, queue)
+    this.#stuck.set(key, Math.max(this.#stuck.get(key) ?? 0, offset))
+  }
+
+  #noteCommitted({ group, queue, offset }: SimEventOf<'committed'>): void {
+    const key = keyOf(group, queue)
+    if (offset > (this.#stuck.get(key) ?? Infinity)) this.#stuck.delete(key)
+  }
+
+  /** Who gets the queue next begins again at a message that is stuck. */
+  #endLease(key: string, group: string): void {
+    this.#leases.delete(key)
+    if (this.#stuck.delete(key)) this.#addReason(group)
   }
 
   #lock({ group, member, granted }: SimEventOf<'locked'>, nowMs: number): void {
@@ -115,7 +142,7 @@ export class Assignment implements Checker {
 
   #unlock(group: string, member: string, queue: QueueName): void {
     const key = keyOf(group, queue)
-    if (this.#leases.get(key)?.member === member) this.#leases.delete(key)
+    if (this.#leases.get(key)?.member === member) this.#endLease(key, group)
   }
 
   #checkOwner({ group, member, queue }: Call, nowMs: number): void {

@@ -22,6 +22,8 @@ export class Liveness implements Checker {
   readonly #host: CheckerHost
   #isClosed = false
   readonly #left = new Set<string>()
+  /** When troubles ended. */
+  #calmedMs = Infinity
   #isProbing = false
   readonly #probes: Probe[] = []
   /** When deliveries began and what failed, by group and number, since the probe began. */
@@ -46,15 +48,19 @@ export class Liveness implements Checker {
       case 'opened':
         this.#isClosed = false
         return
+      case 'calmed':
+        this.#calmedMs = elapsedMs
+        return
       case 'closed':
         this.#isClosed = true
-        this.#checkClose('the instance', event.tookMs, this.#longestCloseMs())
+        this.#checkClose('the instance', elapsedMs - event.tookMs, elapsedMs, this.#longestCloseMs())
         return
       case 'left':
         this.#left.add(event.member)
         this.#checkClose(
           event.member,
-          event.tookMs,
+          elapsedMs - event.tookMs,
+          elapsedMs,
           this.#host.model.groups.get(event.group)?.closeTimeoutMs ?? 0,
         )
         return
@@ -84,9 +90,11 @@ export class Liveness implements Checker {
     if (this.#left.has(member)) this.#host.violate(24, `${member} has left and gets ${placeOf(copies[0]!)}`)
   }
 
-  #checkClose(what: string, tookMs: number, timeoutMs: number): void {
+  #checkClose(what: string, sinceMs: number, nowMs: number, timeoutMs: number): void {
     const { slowDisk, diskFaults, fullDisk, verbFaults } = this.#host.profile.troubles
-    if (slowDisk + diskFaults + fullDisk + verbFaults > 0 && !this.#host.model.isCalmed) return
+    // It may have had to wait for a disk that was still slow.
+    if (slowDisk + diskFaults + fullDisk + verbFaults > 0 && sinceMs < this.#calmedMs) return
+    const tookMs = nowMs - sinceMs
     if (tookMs > timeoutMs + CLOSE_MS)
       this.#host.violate(24, `${what} took ${tookMs} ms to close instead of ${timeoutMs}`)
   }

@@ -25,6 +25,8 @@ export class PowerCut implements Checker {
   /** Of the life before, until the store is looked at. */
   #former: Fact[] = []
   readonly #committing = new Map<number, number>()
+  /** Topics that were deleted in the life that runs: a power cut may bring back the old one, with its offsets. */
+  readonly #deleted = new Set<string>()
 
   constructor(host: CheckerHost) {
     this.#host = host
@@ -35,6 +37,7 @@ export class PowerCut implements Checker {
       case 'opened':
         this.#former = this.#facts
         this.#facts = []
+        this.#deleted.clear()
         return
       case 'stored':
         this.#noteStored(event, elapsedMs)
@@ -46,9 +49,7 @@ export class PowerCut implements Checker {
         this.#noteCommitted(event, elapsedMs)
         return
       case 'topic-changing':
-        // Offsets go with their topic.
-        if (event.change === 'delete')
-          this.#facts = this.#facts.filter(({ commit }) => commit?.queue.topic !== event.topic)
+        if (event.change === 'delete') this.#forgetOffsets(event.topic)
         return
       case 'scanned':
         this.#checkCut()
@@ -67,10 +68,17 @@ export class PowerCut implements Checker {
   }
 
   #noteCommitted({ id, group, queue, offset }: SimEventOf<'committed'>, ackedMs: number): void {
+    if (this.#deleted.has(queue.topic)) return
     const isSync = this.#host.profile.flushDiskType === 'SYNC_FLUSH'
     const isFlushed = isSync && this.#isFlushedSince(this.#committing.get(id) ?? Infinity)
     const what = `offset ${offset} of ${group} in ${nameOf(queue)}`
     this.#facts.push({ what, ackedMs, isFlushed, commit: { group, queue, offset } })
+  }
+
+  /** Offsets go with their topic, and nobody can tell those of its successor from them. */
+  #forgetOffsets(topic: string): void {
+    this.#deleted.add(topic)
+    this.#facts = this.#facts.filter(({ commit }) => commit?.queue.topic !== topic)
   }
 
   #isFlushedSince(flush: number): boolean {

@@ -3,20 +3,19 @@
  * not come so far is told.
  *
  * Age is by the wall clock, so a clock that was set forward makes messages old. By bytes a generation goes as a whole:
- * together with what is kept it exceeds the rule.
+ * together with all that came after it, it exceeds the rule.
  */
 import { nameOf, type Scan, type SimEvent, type SimEventOf, type Stamp } from '../events.ts'
-import type { FoundOffset, Trimmed } from '../model/model.ts'
+import { LogAccount } from '../model/log-account.ts'
+import type { Comparison, FoundOffset, Trimmed } from '../model/model.ts'
 import type { Checker, CheckerHost } from './checker.ts'
 
-/** At least this much makes a generation (docs/format.md), and all of one commit goes into one. */
+/** A generation takes in commits until it has this much, or a twenty-fourth of the rule if that is more. */
 const GENERATION_BYTES = 16 * 1024
-const LARGEST_COMMIT_BYTES = 64 * 1024
-/** Bytes of a stored batch beside its messages, at most. */
-const BATCH_OVERHEAD_BYTES = 64
 
 export class Retention implements Checker {
   readonly #host: CheckerHost
+  readonly #log: LogAccount
   readonly #minOffsets = new Map<string, number>()
   /** Since the last look: the latest that the wall clock showed, and who was told of a loss. */
   #latestTimestamp = 0
@@ -24,9 +23,12 @@ export class Retention implements Checker {
 
   constructor(host: CheckerHost) {
     this.#host = host
+    this.#log = new LogAccount(host.model)
   }
 
-  observe(event: SimEvent, { wallMs }: Stamp): void {
+  observe(event: SimEvent, stamp: Stamp): void {
+    const { wallMs } = stamp
+    this.#log.observe(event, stamp)
     this.#latestTimestamp = Math.max(this.#latestTimestamp, wallMs)
     switch (event.type) {
       case 'message-lost':
@@ -34,6 +36,7 @@ export class Retention implements Checker {
         return
       case 'scanned':
         this.#check(event.scan)
+        this.#log.noteLook(event.scan)
         this.#latestTimestamp = wallMs
         this.#told = []
     }
@@ -43,7 +46,7 @@ export class Retention implements Checker {
     const { comparison } = this.#host.model
     if (comparison === undefined) return
     for (const trimmed of comparison.trimmed) {
-      this.#checkRule(trimmed, scan)
+      this.#checkRule(trimmed, comparison, scan)
       if (!comparison.isOpening) this.#checkTold(trimmed, comparison.offsets)
     }
     for (const { queue, minOffset, copies } of scan.queues) {
@@ -55,27 +58,29 @@ export class Retention implements Checker {
     }
   }
 
-  #checkRule({ queue, from, to, slots }: Trimmed, scan: Scan): void {
-    const { maxAgeMs, maxBytes } = this.#host.profile.retention
-    const name = nameOf(queue.name)
-    const oldEnough = this.#latestTimestamp - maxAgeMs
+  #checkRule(trimmed: Trimmed, comparison: Comparison, scan: Scan): void {
+    const { maxBytes } = this.#host.profile.retention
+    if (maxBytes === Infinity) this.#checkAge(trimmed)
+    else this.#checkBytes(trimmed, this.#log.unseenBytes(scan, comparison))
+  }
+
+  #checkAge({ queue, slots }: Trimmed): void {
+    const oldEnough = this.#latestTimestamp - this.#host.profile.retention.maxAgeMs
     const young = slots.find(({ storeTimestamp }) => storeTimestamp > oldEnough)
-    if (maxBytes === Infinity) {
-      if (young !== undefined)
-        this.#host.violate(
-          20,
-          `${name}:${young.offset} is gone, ${young.storeTimestamp - oldEnough} ms too young`,
-        )
-      return
-    }
-    const kept = scan.queues.flatMap(({ copies }) => copies)
-    const keptBytes = kept.reduce((sum, { storeSize }) => sum + storeSize + BATCH_OVERHEAD_BYTES, 0)
-    const generation = Math.max(GENERATION_BYTES, Math.floor(maxBytes / 24)) + LARGEST_COMMIT_BYTES
-    if (young !== undefined && keptBytes + generation < maxBytes)
-      this.#host.violate(
-        20,
-        `${name} lost ${from} to ${to} although only ${keptBytes} bytes of ${maxBytes} are left`,
-      )
+    if (young === undefined) return
+    const place = `${nameOf(queue.name)}:${young.offset}`
+    this.#host.violate(20, `${place} is gone, ${young.storeTimestamp - oldEnough} ms too young`)
+  }
+
+  /** Before the commit of a message, its generation held less than a generation takes in. */
+  #checkBytes({ queue, slots }: Trimmed, unseenBytes: number): void {
+    const { maxBytes } = this.#host.profile.retention
+    const last = [...slots].sort((a, b) => a.offset - b.offset).at(-1)
+    if (last === undefined) return
+    const bytes = this.#log.bytesFrom(queue, last) + unseenBytes
+    if (bytes + Math.max(GENERATION_BYTES, Math.floor(maxBytes / 24)) > maxBytes) return
+    const place = `${nameOf(queue.name)}:${last.offset}`
+    this.#host.violate(20, `${place} is gone although only ${bytes} bytes of ${maxBytes} lay behind it`)
   }
 
   #checkTold({ queue, from, to }: Trimmed, offsets: readonly FoundOffset[]): void {

@@ -9,6 +9,12 @@ export interface FlushSpan {
   endedMs: number | undefined
 }
 
+/** When something was done: in which life, and how many flushes had begun by then. */
+export interface Moment {
+  readonly life: number
+  readonly flushCount: number
+}
+
 /** A life that ended by itself, by a crash or by a failure, or that runs. */
 export interface LifeRecord {
   readonly life: number
@@ -30,13 +36,19 @@ export class LifeBook {
   previous: LifeRecord | undefined
   /** Flushes that ever began. */
   flushCount = 0
+  #isLookedAt = true
 
   observe(event: SimEvent, stamp: Stamp): void {
     const { elapsedMs, life } = stamp
     switch (event.type) {
       case 'opened':
-        this.previous = this.current
+        // One that ended before its first look changed nothing, and nobody has seen yet what the one before it left.
+        if (this.#isLookedAt) this.previous = this.current
+        this.#isLookedAt = false
         this.current = newRecord(life, elapsedMs)
+        return
+      case 'scanned':
+        this.#isLookedAt = true
         return
       case 'crashed':
         this.current.endedMs ??= elapsedMs
@@ -78,6 +90,12 @@ export class LifeBook {
     const span = flushes.find((each) => each.flush === flush)
     if (span !== undefined) span.endedMs = elapsedMs
   }
+}
+
+/** Whether a power cut at the end of this life may take back what was done then: no flush began behind it and ended. */
+export function mayTakeBack({ life, flushes }: LifeRecord, moment: Moment): boolean {
+  if (life !== moment.life) return false
+  return !flushes.some(({ flush, endedMs }) => flush > moment.flushCount && endedMs !== undefined)
 }
 
 function newRecord(life: number, openedMs: number): LifeRecord {

@@ -9,14 +9,15 @@ import {
   type QueueName,
   type Refusal,
   type Scan,
+  type SendCall,
   type SimEvent,
   type Stamp,
 } from '../events.ts'
-import { LifeBook, type LifeRecord } from './life-book.ts'
+import { LifeBook, type LifeRecord, type Moment, mayTakeBack } from './life-book.ts'
 import { OffsetBook, type OffsetEntry } from './offsets.ts'
 import type { GroupProfile, Profile } from './profile.ts'
 import { QueueBook, type QueueModel, type Slot } from './queues.ts'
-import { type Send, SendBook, type SentMessage } from './sends.ts'
+import { recordBytesOf, type Send, SendBook, type SentMessage } from './sends.ts'
 
 export interface GoneSlot {
   readonly queue: QueueModel
@@ -67,6 +68,10 @@ export class Model {
   /** How the last look differed from what was known before it. */
   comparison: Comparison | undefined
   isCalmed = false
+  /** The most queues that a topic of this name ever had. */
+  readonly #mostQueues = new Map<string, number>()
+  /** When topics were deleted last. */
+  readonly #deletions = new Map<string, Moment>()
   #lookedAtLife = -1
 
   constructor(profile: Profile) {
@@ -88,6 +93,7 @@ export class Model {
 
   apply(event: SimEvent, stamp: Stamp): void {
     this.lives.observe(event, stamp)
+    this.queues.now = { life: stamp.life, flushCount: this.lives.flushCount }
     this.#applySend(event, stamp)
     this.#applyOffset(event, stamp)
     switch (event.type) {
@@ -108,7 +114,7 @@ export class Model {
         this.limbo.delete(event.topic)
         return
       case 'topic-changed':
-        this.#changeTopic(event.topic, event.change, event.config, stamp.life)
+        this.#changeTopic(event.topic, event.change, event.config)
         return
       case 'scanned':
         this.#compare(event.scan, stamp)
@@ -118,6 +124,7 @@ export class Model {
   #applySend(event: SimEvent, { elapsedMs, life }: Stamp): void {
     switch (event.type) {
       case 'sending':
+        this.#foreseeTopic(event.send.topic)
         this.sends.begin({
           call: event.send,
           life,
@@ -135,7 +142,8 @@ export class Model {
         const queue = this.queues.at(receipt.label, receipt.queue)
         const { storeTimestamp } = receipt
         event.send.numbers.forEach((number, index) => {
-          queue.learn({ offset: receipt.offset + index, number, reconsumeTimes: 0, storeTimestamp })
+          const bytes = recordBytesOf(this.sends.messages.get(number)!)
+          queue.learn({ offset: receipt.offset + index, number, reconsumeTimes: 0, storeTimestamp, bytes })
         })
         return
       }
@@ -168,15 +176,31 @@ export class Model {
     }
   }
 
-  #changeTopic(topic: string, change: 'put' | 'delete', config: FoundTopic | undefined, life: number): void {
-    if (change === 'delete') this.#endTopic(topic, life)
-    else if (config !== undefined) this.topics.set(topic, config)
+  #changeTopic(topic: string, change: 'put' | 'delete', config: FoundTopic | undefined): void {
+    if (change === 'delete') this.#endTopic(topic)
+    else if (config !== undefined) this.#putTopic(config)
   }
 
-  #endTopic(topic: string, life = -1): void {
+  #putTopic(config: FoundTopic): void {
+    this.topics.set(config.topic, config)
+    this.#noteQueues(config.topic, shownQueues(config))
+  }
+
+  /** A send makes a topic that is not there. */
+  #foreseeTopic(topic: string): void {
+    if (!this.topics.has(topic) || this.limbo.has(topic))
+      this.#noteQueues(topic, this.profile.defaultTopicQueueNums)
+  }
+
+  #noteQueues(topic: string, count: number): void {
+    this.#mostQueues.set(topic, Math.max(count, this.#mostQueues.get(topic) ?? 0))
+  }
+
+  #endTopic(topic: string, moment = this.queues.now): void {
     this.limbo.delete(topic)
     this.topics.delete(topic)
-    this.queues.endTopic(topic, life)
+    this.#deletions.set(topic, moment)
+    this.queues.endTopic(topic, moment)
     this.offsets.endTopic(topic)
   }
 
@@ -185,8 +209,8 @@ export class Model {
     this.#lookedAtLife = life
     const cutLife = isOpening ? this.lives.cutLife : undefined
     const isCut = cutLife !== undefined
-    this.#meetTopics(scan)
-    const revived = cutLife === undefined ? new Set<string>() : this.#reviveTopics(scan, cutLife.life)
+    this.#meetTopics(scan, isOpening)
+    const revived = cutLife === undefined ? new Set<string>() : this.#takeBackDeletions(scan, cutLife)
     const trimmed: Trimmed[] = []
     const gone: GoneSlot[] = []
     const isFound = new Set<string>()
@@ -226,32 +250,56 @@ export class Model {
   }
 
   /** Topics that were on their way out are gone or are not. */
-  #meetTopics(scan: Scan): void {
+  #meetTopics(scan: Scan, isOpening: boolean): void {
     const names = new Set(scan.topics.map(({ topic }) => topic))
+    const life = this.lives.previous?.life
+    const moment = isOpening && life !== undefined ? { life, flushCount: Infinity } : this.queues.now
     for (const topic of [...this.limbo]) {
       if (names.has(topic)) this.limbo.delete(topic)
-      else this.#endTopic(topic)
+      else this.#endTopic(topic, moment)
     }
     this.topics.clear()
-    for (const topic of scan.topics) this.topics.set(topic.topic, topic)
+    for (const topic of scan.topics) this.#putTopic(topic)
   }
 
-  /** A power cut may take back that a topic was deleted, and with it all that came after. */
-  #reviveTopics(scan: Scan, cutLife: number): Set<string> {
+  /**
+   * A power cut may take back that a topic was deleted, and with it all that came after; or even that it was made, and
+   * then its labels may be given again. Answers the topics that are there again, or may be.
+   */
+  #takeBackDeletions({ queues }: Scan, cutLife: LifeRecord): Set<string> {
+    const deleted = this.queues.deleted.filter(({ deletedAt }) => mayTakeBack(cutLife, deletedAt!))
     const revived = new Set<string>()
-    for (const { copies } of scan.queues) {
-      const queue = this.queues.byLabel(copies[0]?.label ?? '')
-      if (queue?.isDeleted !== true || queue.deletedInLife !== cutLife) continue
-      revived.add(queue.name.topic)
-      for (const slot of this.queues.revive(queue)?.slots.values() ?? []) this.#cutSend(slot)
+    for (const topic of new Set(deleted.map(({ name }) => name.topic))) {
+      const found = queues.filter(({ queue }) => queue.topic === topic)
+      const labels = new Set(found.flatMap(({ copies }) => copies[0]?.label ?? []))
+      const former = deleted.filter(({ name }) => name.topic === topic)
+      // Another one is there: the deletion lasted. Of one without messages nobody can tell which it is.
+      if (labels.size > 0 && !former.some(({ label }) => labels.has(label))) continue
+      if (found.length > 0) {
+        revived.add(topic)
+        this.#forgetTopic(topic)
+      }
+      for (const queue of former) {
+        if (labels.has(queue.label)) this.queues.revive(queue)
+        else this.queues.freeLabel(queue)
+      }
     }
     return revived
+  }
+
+  /** What came after a deletion that was taken back. */
+  #forgetTopic(topic: string): void {
+    for (const queue of this.queues.living) {
+      if (queue.name.topic !== topic) continue
+      for (const slot of queue.slots.values()) this.#cutSend(slot)
+      this.queues.forget(queue)
+    }
   }
 
   /** A topic that has fewer queues than it had keeps the others, unseen. */
   #isHidden({ topic, queueId }: QueueName): boolean {
     const known = this.topics.get(topic)
-    return known !== undefined && queueId >= Math.max(known.readQueueNums, known.writeQueueNums)
+    return known !== undefined && queueId >= shownQueues(known)
   }
 
   #trim(queue: QueueModel, minOffset: number): Trimmed[] {
@@ -270,7 +318,18 @@ export class Model {
 
   #decide(scan: Scan): Send[] {
     const numbers = new Set(scan.queues.flatMap(({ copies }) => copies.map(({ number }) => number)))
-    return this.sends.decide((number) => numbers.has(number))
+    return this.sends.decide(
+      (number) => numbers.has(number),
+      (call) => this.#mayBeUnseen(call),
+    )
+  }
+
+  /** Its messages may lie in a hidden queue, or be there again when a power cut takes the end of their topic back. */
+  #mayBeUnseen({ topic, queueId }: SendCall): boolean {
+    const deletion = this.#deletions.get(topic)
+    if (deletion !== undefined && mayTakeBack(this.lives.current, deletion)) return true
+    const lastQueueId = queueId ?? (this.#mostQueues.get(topic) ?? 0) - 1
+    return this.#isHidden({ topic, queueId: lastQueueId })
   }
 
   #compareOffsets(
@@ -310,6 +369,10 @@ const CHECKED_FIRST: ReadonlySet<string | undefined> = new Set([
 
 function isNothingDone({ code, outcome }: Refusal): boolean {
   return outcome === 'not-attempted' || CHECKED_FIRST.has(code)
+}
+
+function shownQueues({ readQueueNums, writeQueueNums }: FoundTopic): number {
+  return Math.max(readQueueNums, writeQueueNums)
 }
 
 function missing(queue: QueueModel, there: ReadonlySet<number>): GoneSlot[] {

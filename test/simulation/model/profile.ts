@@ -118,7 +118,7 @@ export function profileOf(seed: number, steps?: number): Profile {
 /** Most runs are short, so that there can be many; some go far. */
 function stepsOf(random: WorkloadRandom): number {
   if (random.chance(0.005)) return random.between(1000, 2000)
-  return random.chance(0.1) ? random.between(200, 400) : random.between(30, 130)
+  return random.chance(0.08) ? random.between(200, 400) : random.between(25, 105)
 }
 
 function retentionOf(random: WorkloadRandom): Profile['retention'] {

@@ -1,5 +1,6 @@
 /** What is known of queues: which message lies at which offset, learned from receipts, deliveries and looks at the store. */
 import { type Copy, type FoundQueue, nameOf, type QueueName } from '../events.ts'
+import type { Moment } from './life-book.ts'
 
 /** What lies at an offset. */
 export interface Slot {
@@ -8,6 +9,8 @@ export interface Slot {
   readonly reconsumeTimes: number
   /** When it was stored, on the wall clock of the store. */
   readonly storeTimestamp: number
+  /** Of its record. */
+  readonly bytes: number
 }
 
 /** One queue from its making to its end. */
@@ -21,15 +24,18 @@ export class QueueModel {
   lookedAtMinOffset = 0
   /** Behind the highest offset that is known. */
   endOffset = 0
-  isDeleted = false
-  /** The life in which it was deleted. */
-  deletedInLife = -1
+  /** When it was deleted. */
+  deletedAt: Moment | undefined
   /** It was hidden when a power cut took something: what is left of it shows when it is seen again. */
   isUnclear = false
 
   constructor(label: string, name: QueueName) {
     this.label = label
     this.name = name
+  }
+
+  get isDeleted(): boolean {
+    return this.deletedAt !== undefined
   }
 
   /** What was known first counts; what contradicts it is for the checkers. */
@@ -53,6 +59,10 @@ export class QueueBook {
   readonly #byLabel = new Map<string, QueueModel>()
   /** The queue that has a name now. */
   readonly #current = new Map<string, QueueModel>()
+  /** Deleted, or never made: nobody can tell. */
+  readonly #unlabelled: QueueModel[] = []
+  /** The moment of what is being told. */
+  now: Moment = { life: 0, flushCount: 0 }
 
   current(name: QueueName): QueueModel | undefined {
     return this.#current.get(nameOf(name))
@@ -62,14 +72,23 @@ export class QueueBook {
     return this.#byLabel.get(label)
   }
 
+  /** Deleted ones too. */
+  get all(): Iterable<QueueModel> {
+    return [...this.#byLabel.values(), ...this.#unlabelled]
+  }
+
   /** Queues that have not been deleted. */
   get living(): QueueModel[] {
     return [...this.#current.values()]
   }
 
+  get deleted(): QueueModel[] {
+    return [...this.#byLabel.values()].filter(({ isDeleted }) => isDeleted)
+  }
+
   learn(copy: Copy): void {
-    const { label, queue, offset, number, reconsumeTimes, storeTimestamp } = copy
-    this.at(label, queue).learn({ offset, number, reconsumeTimes, storeTimestamp })
+    const { label, queue, offset, number, reconsumeTimes, storeTimestamp, storeSize: bytes } = copy
+    this.at(label, queue).learn({ offset, number, reconsumeTimes, storeTimestamp, bytes })
   }
 
   /** The queue with this label; one of the same name with another label has ended. */
@@ -89,30 +108,32 @@ export class QueueBook {
     return first === undefined ? this.current(queue) : this.at(first.label, queue)
   }
 
-  end(name: QueueName, life = -1): void {
+  end(name: QueueName, moment = this.now): void {
     const queue = this.current(name)
     if (queue === undefined) return
-    queue.isDeleted = true
-    queue.deletedInLife = life
+    queue.deletedAt = moment
     this.#current.delete(nameOf(name))
   }
 
-  endTopic(topic: string, life: number): void {
-    for (const { name } of this.living) if (name.topic === topic) this.end(name, life)
+  endTopic(topic: string, moment = this.now): void {
+    for (const { name } of this.living) if (name.topic === topic) this.end(name, moment)
   }
 
-  /** It was not deleted after all; answers the queue that came after it, of which nothing is left. */
-  revive(queue: QueueModel): QueueModel | undefined {
-    const successor = this.current(queue.name)
-    if (successor !== undefined) this.forget(successor)
-    queue.isDeleted = false
+  /** It was not deleted after all. */
+  revive(queue: QueueModel): void {
+    queue.deletedAt = undefined
     this.#current.set(nameOf(queue.name), queue)
-    return successor
+  }
+
+  /** Deleted, or never made, or there again: what bears its label next has to be learned anew. */
+  freeLabel(queue: QueueModel): void {
+    this.forget(queue)
+    this.#unlabelled.push(queue)
   }
 
   /** The label may be given again: nothing of this queue survived. */
   forget(queue: QueueModel): void {
-    this.end(queue.name)
     this.#byLabel.delete(queue.label)
+    if (this.current(queue.name) === queue) this.#current.delete(nameOf(queue.name))
   }
 }

@@ -1,6 +1,9 @@
 /** What was sent, and what became of it as far as anybody was told. */
 import type { Receipt, SendCall } from '../events.ts'
 
+/** Before tag, keys, properties and body. */
+const RECORD_HEADER_BYTES = 44
+
 /** A message as its sender made it. */
 export interface SentMessage {
   readonly number: number
@@ -56,14 +59,26 @@ export class SendBook {
     for (const send of this.#sends.values()) if (send.state === 'pending') send.state = 'unknown'
   }
 
-  /** A look at the store tells what became of the sends that nobody knew of. Answers them. */
-  decide(isThere: (number: number) => boolean): Send[] {
+  /**
+   * A look at the store tells what became of the sends that nobody knew of, but for those whose messages may lie where
+   * nobody can look. Answers them.
+   */
+  decide(isThere: (number: number) => boolean, mayBeUnseen: (call: SendCall) => boolean): Send[] {
     const decided: Send[] = []
     for (const send of this.#sends.values()) {
       if (send.state !== 'unknown') continue
-      send.state = send.call.numbers.some(isThere) ? 'stored' : 'absent'
+      const isFound = send.call.numbers.some(isThere)
+      if (!isFound && mayBeUnseen(send.call)) continue
+      send.state = isFound ? 'stored' : 'absent'
       decided.push(send)
     }
     return decided
   }
+}
+
+/** What its record takes in the log (docs/format.md). */
+export function recordBytesOf({ tag = '', keys, properties, body }: SentMessage): number {
+  const pairs = Object.entries(properties).flat()
+  const texts = [tag, keys.join(' '), body, ...pairs]
+  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), RECORD_HEADER_BYTES + 2 * pairs.length)
 }

@@ -91,7 +91,7 @@ export class Workload {
     return [
       { weight: 60, run: () => this.senders.act() },
       { weight: 20, run: () => this.members.act() },
-      { weight: 2, run: () => this.#world.look() },
+      { weight: 2, run: async () => void (await this.#world.look()) },
       { weight: troubles.crashes / 2, run: () => this.#crash() },
       { weight: troubles.restarts / 2, run: () => this.#restart() },
       { weight: troubles.jumps, run: () => trouble.jump() },

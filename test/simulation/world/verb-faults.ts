@@ -2,9 +2,11 @@
 import type { Clock } from '../../../src/model/clock.ts'
 import type { Engine } from '../../../src/model/engine.ts'
 import { MQError } from '../../../src/model/errors.ts'
+import type { MessageView } from '../../../src/model/message.ts'
 import type { TestLayer } from '../../../src/testing/layer.ts'
 import type { WorkloadRandom } from '../../crash/workload-random.ts'
 import type { SimEvent } from '../events.ts'
+import { copyOf } from './copies.ts'
 
 /** What becomes of calls, as shares; the rest works. */
 export interface VerbTroubles {
@@ -25,12 +27,19 @@ const LATE_MS = 2000
 
 type Verb = (...parameters: never[]) => Promise<unknown>
 
+interface VerbCall {
+  readonly verb: string
+  readonly group: string | undefined
+  readonly message: MessageView | undefined
+}
+
 export function verbFaults(host: VerbFaultHost): TestLayer {
   const shaky = <V extends Verb>(
     verb: string,
     group: string | undefined,
     call: () => ReturnType<V>,
-  ): ReturnType<V> => meet(host, verb, group, call) as ReturnType<V>
+    message?: MessageView,
+  ): ReturnType<V> => meet(host, { verb, group, message }, call) as ReturnType<V>
   return {
     engine: (next) => ({
       sendMessage: (request) =>
@@ -38,8 +47,11 @@ export function verbFaults(host: VerbFaultHost): TestLayer {
       pullMessage: (request) =>
         shaky<Engine['pullMessage']>('pullMessage', request.group, () => next.pullMessage(request)),
       sendMessageBack: (request) =>
-        shaky<Engine['sendMessageBack']>('sendMessageBack', request.group, () =>
-          next.sendMessageBack(request),
+        shaky<Engine['sendMessageBack']>(
+          'sendMessageBack',
+          request.group,
+          () => next.sendMessageBack(request),
+          request.message,
         ),
       updateConsumerOffset: (...update) =>
         shaky<Engine['updateConsumerOffset']>('updateConsumerOffset', update[0], () =>
@@ -61,17 +73,13 @@ export function verbFaults(host: VerbFaultHost): TestLayer {
   }
 }
 
-async function meet(
-  host: VerbFaultHost,
-  verb: string,
-  group: string | undefined,
-  call: () => Promise<unknown>,
-): Promise<unknown> {
+async function meet(host: VerbFaultHost, verbCall: VerbCall, call: () => Promise<unknown>): Promise<unknown> {
+  const { verb } = verbCall
   const { random, clock, troubles } = host
   const { fails, losesAnswer, answersLate } = troubles
   const dice = fails + losesAnswer + answersLate === 0 ? 1 : random.next()
   if (dice < fails) {
-    host.tell({ type: 'verb-failed', verb, group })
+    tellFailed(host, verbCall)
     throw new MQError('SERVICE_NOT_AVAILABLE', `The ${verb} is refused by the test.`, {
       outcome: 'not-attempted',
     })
@@ -79,10 +87,14 @@ async function meet(
   const answer = await call()
   // A call that waited long may be answered when troubles are over.
   if (troubles.losesAnswer > 0 && dice < fails + losesAnswer) {
-    host.tell({ type: 'verb-failed', verb, group })
+    tellFailed(host, verbCall)
     throw new MQError('SYSTEM_ERROR', `The answer of ${verb} is lost.`, { outcome: 'unknown' })
   }
   if (troubles.answersLate > 0 && dice < fails + losesAnswer + answersLate)
     await new Promise<void>((resolve) => clock.setTimer(random.between(1, LATE_MS), resolve))
   return answer
+}
+
+function tellFailed(host: VerbFaultHost, { verb, group, message }: VerbCall): void {
+  host.tell({ type: 'verb-failed', verb, group, ...(message && { copy: copyOf(message) }) })
 }

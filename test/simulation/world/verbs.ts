@@ -123,11 +123,12 @@ function operationVerbs(next: Engine, watch: VerbWatch): Partial<Engine> {
     }
   }
   return {
-    resetConsumerOffset: async (group, topic, offsets) => {
+    resetConsumerOffset: async (group, topic, offsetMap) => {
+      const offsets = [...offsetMap]
       const id = watch.nextId()
       watch.tell({ type: 'resetting', id, group, topic, offsets })
       try {
-        await next.resetConsumerOffset(group, topic, offsets)
+        await next.resetConsumerOffset(group, topic, offsetMap)
       } catch (error) {
         watch.tell({ type: 'reset-failed', id, group, refusal: refusalOf(error) })
         throw error

@@ -19,6 +19,8 @@ const START_TIMESTAMP = Date.UTC(2027, 0, 1)
 const RUNAWAY_TURNS = 20_000
 /** Turns of the event loop that work may take for which no time has to pass. */
 const MOST_TURNS = 1000
+/** Turns after which an instance that was cut off has come to rest. */
+const LAST_TURNS = 10
 /** Crashes of one opening. */
 const MOST_OPENINGS = 20
 /** Attempts to look at everything while nothing happens. */
@@ -92,8 +94,9 @@ export class World {
       if (await this.#tryOpen(life)) {
         this.#life = life
         this.tell({ type: 'opened', life: this.history.life })
-        await this.look('opening')
-        if (!life.isOver) return
+        const isSeen = await this.look('opening')
+        if (!life.isOver && isSeen) return
+        if (!life.isOver) this.#giveUp('the first look at what was opened')
       }
       life.end()
     }
@@ -128,8 +131,7 @@ export class World {
     )
     if (!(await this.#settles(closing, () => life.isOver))) {
       if (life.isOver) return false
-      this.tell({ type: 'overdue', what: 'close() of the instance' })
-      throw new RunEnded('The instance does not close.')
+      this.#giveUp('close() of the instance')
     }
     return !life.isOver
   }
@@ -143,19 +145,20 @@ export class World {
     await this.open()
   }
 
-  /** Looks at everything stored, if that can be done at one moment. */
-  async look(when: 'opening' | 'at rest' = 'at rest'): Promise<void> {
+  /** Looks at everything stored, if that can be done at one moment; answers whether it could. */
+  async look(when: 'opening' | 'at rest' = 'at rest'): Promise<boolean> {
     for (let attempt = 1; attempt <= MOST_LOOKS; attempt++) {
       // What is due right after an opening must not happen before the first look.
       if (when === 'at rest') await this.clock.rest()
       const before = this.history.eventCount
-      const scan = await this.#scan(when === 'opening' || this.history.model.isCalmed)
-      if (scan === undefined) return
+      const scan = await this.#scan(this.history.model.isCalmed || this.#lookRandom.chance(0.2))
+      if (scan === undefined) return false
       // Reading applies what waits, and that lets sends in that waited for room.
       if (this.history.eventCount !== before) continue
       this.tell({ type: 'scanned', scan })
-      return
+      return true
     }
+    return false
   }
 
   /** Answers `undefined` when it had to wait for time to pass, and when the machine stopped meanwhile. */
@@ -165,7 +168,7 @@ export class World {
     const look: Look = {
       engine: life.engine,
       random: this.#lookRandom,
-      probeCount: isThorough ? 4 : 2,
+      probeCount: isThorough ? 3 : 1,
       withCheck: isThorough,
     }
     let scan: Scan | undefined
@@ -198,6 +201,22 @@ export class World {
   straightenClock(): void {
     const behindMs = this.#latestTimestamp - this.clock.now()
     if (behindMs > 0) this.jump(behindMs)
+  }
+
+  /** After a run, however it ended: nothing of it goes on while others run. */
+  async abandon(): Promise<void> {
+    const disk = this.#disk
+    if (disk !== undefined) {
+      disk.onStop = () => undefined
+      disk.stop('kill')
+    }
+    this.#life?.end()
+    for (let turns = 0; turns < LAST_TURNS; turns++) await realTime.turn()
+  }
+
+  #giveUp(what: string): never {
+    this.tell({ type: 'overdue', what })
+    throw new RunEnded(what)
   }
 
   #nextLife(): Life {

@@ -16,29 +16,39 @@ interface Range {
 }
 
 export class MeanFile {
-  content: Buffer
+  /** Has room behind the content: growing by every write would copy everything every time. */
+  #bytes: Buffer
+  #lengthBytes: number
   /** Written and not flushed. */
   #dirty: Range[] = []
   /** A flush of these failed: the system counts them as clean and never writes them. */
   #forgotten: Range[] = []
 
   constructor(content: Buffer = Buffer.alloc(0)) {
-    this.content = content
+    this.#bytes = content
+    this.#lengthBytes = content.length
+  }
+
+  get content(): Buffer {
+    return this.#bytes.subarray(0, this.#lengthBytes)
   }
 
   write(bytes: Buffer, position: number): void {
-    const length = Math.max(this.content.length, position + bytes.length)
-    if (length > this.content.length) {
-      const grown = Buffer.alloc(length)
+    const end = position + bytes.length
+    if (end > this.#bytes.length) {
+      const grown = Buffer.alloc(end * 2)
       this.content.copy(grown)
-      this.content = grown
+      this.#bytes = grown
     }
-    bytes.copy(this.content, position)
-    this.#dirty.push({ from: position, to: position + bytes.length })
+    bytes.copy(this.#bytes, position)
+    this.#lengthBytes = Math.max(this.#lengthBytes, end)
+    this.#dirty.push({ from: position, to: end })
   }
 
   truncate(lengthBytes: number): void {
-    this.content = this.content.subarray(0, lengthBytes)
+    // What is written behind the end later begins with zeros again.
+    this.#bytes.fill(0, lengthBytes)
+    this.#lengthBytes = Math.min(this.#lengthBytes, lengthBytes)
     this.#dirty = clip(this.#dirty, lengthBytes)
     this.#forgotten = clip(this.#forgotten, lengthBytes)
   }
