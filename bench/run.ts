@@ -7,6 +7,7 @@ import { CHILD, type ChildSettings, runAsChild, runInChild } from './child.ts'
 import { describeMachine } from './machine.ts'
 import type { Figure, Scenario } from './scenario.ts'
 import { consumeBacklog } from './scenarios/consume-backlog.ts'
+import { consumeOrderly } from './scenarios/consume-orderly.ts'
 import { filter } from './scenarios/filter.ts'
 import { idleGroups } from './scenarios/idle-groups.ts'
 import { idleLatency } from './scenarios/idle-latency.ts'
@@ -28,6 +29,7 @@ const SCENARIOS: readonly Scenario[] = [
   sendAwait,
   sendSyncFlush,
   consumeBacklog,
+  consumeOrderly,
   simpleConsumer,
   idleLatency,
   openTime,

@@ -1,13 +1,13 @@
 import { join } from 'node:path'
+import { BACKLOG_BODY_BYTES, fillBacklog } from '../backlog.ts'
 import { makeBodies } from '../bodies.ts'
 import { withDirectory } from '../directory.ts'
-import { expectStored, sendBatches, TOPIC } from '../load.ts'
+import { TOPIC } from '../load.ts'
 import { type Instance, openStore } from '../product.ts'
 import { packRecords, rawPackedRead } from '../raw.ts'
 import { interleave } from '../rounds.ts'
 import { atLeast, figure, type Scenario } from '../scenario.ts'
 
-const BODY_BYTES = 128
 const PACK_COUNT = 1000
 const BATCH_COUNT = 32
 const INVISIBLE_MS = 60_000
@@ -28,12 +28,12 @@ export const simpleConsumer: Scenario = {
   title: 'receive a stored backlog and acknowledge it; against reading the records packed in classic-level',
   run: (setup) =>
     withDirectory(async (directory) => {
-      const bodies = makeBodies(BODY_BYTES)
+      const bodies = makeBodies(BACKLOG_BODY_BYTES)
       const count = setup.quick ? 20_000 : 1_000_000
       const rawDirectory = join(directory, 'raw')
       const productDirectory = join(directory, 'product')
       await packRecords(rawDirectory, bodies, count, PACK_COUNT)
-      await fill(productDirectory, count, bodies)
+      await fillBacklog(productDirectory, { count, bodies })
 
       const mq = await openStore(productDirectory)
       const figures = []
@@ -52,15 +52,6 @@ export const simpleConsumer: Scenario = {
     }),
 }
 
-async function fill(directory: string, count: number, bodies: (index: number) => Buffer): Promise<void> {
-  const mq = await openStore(directory)
-  const producer = await mq.createProducer({ group: 'bench' })
-  const message = (index: number) => ({ topic: TOPIC, body: bodies(index) })
-  await sendBatches(producer, { count, batchCount: 100, inFlight: 10, message })
-  await expectStored(mq, count)
-  await mq.close()
-}
-
 /** Until the last acknowledgement; then nothing may be left. */
 async function receiveAll(mq: Instance, group: string, count: number, settle: Settle): Promise<number> {
   const consumer = await mq.createSimpleConsumer({ group, subscriptions: { [TOPIC]: '*' } })
@@ -77,7 +68,7 @@ async function receiveAll(mq: Instance, group: string, count: number, settle: Se
   await consumer.close()
 
   const { lag, invisibleCount } = await mq.admin.consumerProgress(group)
-  if (received !== count || bytes !== count * BODY_BYTES || lag + invisibleCount !== 0)
+  if (received !== count || bytes !== count * BACKLOG_BODY_BYTES || lag + invisibleCount !== 0)
     throw new Error(
       `received ${received} of ${count} messages, ${bytes} bytes; ${lag + invisibleCount} are left`,
     )
