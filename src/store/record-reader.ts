@@ -31,6 +31,12 @@ export function readBatchHeader(bytes: Buffer): BatchHeader {
 
 /** Why these bytes are not a sound batch, or `undefined` when they are. Never throws, whatever the bytes. */
 export function findBatchDamage(bytes: Buffer): string | undefined {
+  const found = examineBatch(bytes)
+  return typeof found === 'string' ? found : undefined
+}
+
+/** Where the records of a sound batch begin, or why it is not sound. */
+function examineBatch(bytes: Buffer): Int32Array | string {
   if (bytes.length < Batch.HEADER_BYTES) return `a record batch of ${bytes.length} bytes is too short`
   if (bytes.readUInt32BE(Batch.CRC) !== crc32(bytes.subarray(Batch.VERSION)))
     return 'a record batch fails its checksum'
@@ -38,14 +44,17 @@ export function findBatchDamage(bytes: Buffer): string | undefined {
     return `a record batch has the unknown version ${bytes[Batch.VERSION]}`
   if (bytes.readUInt32BE(Batch.BYTES) !== bytes.length)
     return 'a record batch has another length than it says'
-  return findRecordDamage(bytes)
+  return examineRecords(bytes)
 }
 
-function findRecordDamage(bytes: Buffer): string | undefined {
+function examineRecords(bytes: Buffer): Int32Array | string {
   const count = bytes.readUInt32BE(Batch.COUNT)
+  if (Batch.HEADER_BYTES + count * Rec.HEADER_BYTES > bytes.length) return 'a record ends behind its batch'
+  const positions = new Int32Array(count)
   let position: number = Batch.HEADER_BYTES
   for (let i = 0; i < count; i++) {
     if (position + Rec.HEADER_BYTES > bytes.length) return 'a record ends behind its batch'
+    positions[i] = position
     const recordBytes = bytes.readUInt32BE(position)
     const content =
       bytes.readUInt16BE(position + Rec.TAG_BYTES) +
@@ -55,7 +64,7 @@ function findRecordDamage(bytes: Buffer): string | undefined {
     if (recordBytes !== Rec.HEADER_BYTES + content) return 'a record has another length than it says'
     position += recordBytes
   }
-  return position === bytes.length ? undefined : 'a record batch has bytes behind its last record'
+  return position === bytes.length ? positions : 'a record batch has bytes behind its last record'
 }
 
 /** Where a batch lies and what its header says. */
@@ -73,6 +82,8 @@ export interface BatchPlace {
   readonly count: number
   /** Memory that is used again, unless a reader has seen it. */
   readonly block?: Block
+  /** Where the records begin, if that is known. */
+  readonly positions?: Int32Array
 }
 
 /** A batch of stored messages; messages are decoded one by one, when they are asked for. */
@@ -98,6 +109,7 @@ export class StoredBatch {
     this.count = place.count
     this.#start = place.start
     this.#block = place.block
+    this.#positions = place.positions
   }
 
   /** A reader gets to see it. */
@@ -141,13 +153,13 @@ export class StoredBatch {
 
 /** Checks and opens a stored batch; throws `STORE_CORRUPTED` that says where. */
 export function readStoredBatch(bytes: Buffer, queue: MessageQueue, where: string): StoredBatch {
-  const damage = findBatchDamage(bytes)
-  if (damage !== undefined) throw new MQError('STORE_CORRUPTED', `${where}: ${damage}.`)
-  return openStoredBatch(bytes, queue)
+  const positions = examineBatch(bytes)
+  if (typeof positions === 'string') throw new MQError('STORE_CORRUPTED', `${where}: ${positions}.`)
+  return openStoredBatch(bytes, queue, positions)
 }
 
 /** Opens a batch whose bytes are known to be sound. */
-export function openStoredBatch(bytes: Buffer, queue: MessageQueue): StoredBatch {
+export function openStoredBatch(bytes: Buffer, queue: MessageQueue, positions?: Int32Array): StoredBatch {
   const { queueUid, baseOffset, storeTimestamp, count } = readBatchHeader(bytes)
   return new StoredBatch({
     bytes,
@@ -158,6 +170,7 @@ export function openStoredBatch(bytes: Buffer, queue: MessageQueue): StoredBatch
     baseOffset,
     storeTimestamp,
     count,
+    ...(positions && { positions }),
   })
 }
 
