@@ -4,7 +4,7 @@
  */
 import { EventEmitter } from 'eventemitter3'
 import { Admin } from './admin/admin.ts'
-import type { ConsumerHost } from './consumer/consumer-host.ts'
+import type { ConsumerHost, PolledMessages } from './consumer/consumer-host.ts'
 import { LitePullConsumer } from './consumer/lite-pull-consumer.ts'
 import type { LitePullConsumerOptions } from './consumer/lite-pull-consumer-options.ts'
 import { PullConsumer } from './consumer/pull-consumer.ts'
@@ -73,6 +73,7 @@ export class PocketMQ extends EventEmitter<MQEvents> {
       ids,
       emit: (name, event) => this.#announce(name, event),
       nextClientId: () => this.nextClientId(),
+      onPolled: (polled) => this.onPolled(polled),
       onClosed: (client) => this.#forget(client),
     }
     this.admin = new Admin({ engine, ids, checkOpen: () => this.#checkEngineOpen() })
@@ -178,6 +179,9 @@ export class PocketMQ extends EventEmitter<MQEvents> {
   protected nextClientId(): string {
     return this.#clientIds()
   }
+
+  /** A lite pull consumer handed messages to the application. */
+  protected onPolled(_polled: PolledMessages): void {}
 
   async #close(): Promise<CloseReport> {
     try {

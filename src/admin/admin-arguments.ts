@@ -44,6 +44,11 @@ export interface TopicSettings {
   readonly writeQueueNums?: number | undefined
   /** Default `Permission.READ_WRITE`. */
   readonly permission?: Permission | undefined
+  /**
+   * `true` makes an order topic: the queues that message groups and selectors choose from are those that the topic has now,
+   * also when it gets more or fewer; a send to one that takes no messages is refused. Default false (RocketMQ `order`).
+   */
+  readonly order?: boolean | undefined
 }
 
 /** The settings of a group to create or change. */
@@ -131,6 +136,7 @@ const topicSchema = z.strictObject({
   readQueueNums: queueNums,
   writeQueueNums: queueNums,
   permission: permission.optional(),
+  order: z.boolean().optional(),
 })
 const customizedPolicy = z.strictObject({
   type: z.literal('CUSTOMIZED'),
@@ -183,11 +189,13 @@ export function parseTopicSettings(settings: TopicSettings, existing?: TopicConf
   const parsed = parseOptions('TopicSettings', topicSchema, settings)
   checkTopicName(parsed.topic)
   const { topic, queues } = parsed
+  const order = parsed.order ?? existing?.order
   return Object.freeze({
     topic,
     readQueueNums: parsed.readQueueNums ?? queues ?? existing?.readQueueNums ?? DEFAULT_TOPIC_QUEUES,
     writeQueueNums: parsed.writeQueueNums ?? queues ?? existing?.writeQueueNums ?? DEFAULT_TOPIC_QUEUES,
     permission: parsed.permission ?? existing?.permission ?? Permission.READ_WRITE,
+    ...(order === true && { order }),
   })
 }
 

@@ -1,5 +1,5 @@
 /** Looking at dead letters and sending them again (semantics section 9.3). A dead letter stays where it is. */
-import { randomBelow } from '../model/clock.ts'
+import { type RandomSource, randomBelow } from '../model/clock.ts'
 import type { Engine } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
@@ -7,7 +7,8 @@ import type { MessageIdGenerator } from '../model/message-id.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { prepareMessage } from '../model/outgoing-message.ts'
 import { isReservedProperty, PropertyName } from '../model/properties.ts'
-import type { SendReceipt } from '../model/results.ts'
+import { queueOfMessageGroup, takingQueues } from '../model/queue-choice.ts'
+import type { SendReceipt, TopicRoute } from '../model/results.ts'
 import { deadLetterTopicOf } from '../model/topic.ts'
 import type { CompleteOffsetRange } from './admin-arguments.ts'
 import { readQueue } from './read-messages.ts'
@@ -51,18 +52,23 @@ export async function resend(
     throw invalidParameter(`The message ${letter.messageId} is no dead letter of '${group}'.`)
   }
   const topic = letter.properties[PropertyName.RETRY_TOPIC] ?? letter.topic
-  const { body, tag, keys, properties } = letter
+  const { body, tag, keys, messageGroup, properties } = letter
   const own = Object.fromEntries(Object.entries(properties).filter(([name]) => !isReservedProperty(name)))
-  const message = prepareMessage({ topic, body, tag, keys, properties: own }, ids.next(), engine.clock.now())
-  const { writeQueues } = await engine.publishRoute(topic)
-  const queue = writeQueues[randomBelow(engine.random, writeQueues.length)]
-  if (queue === undefined) throw new MQError('NO_PERMISSION', `The topic '${topic}' takes no messages.`)
+  const again = { topic, body, tag, keys, messageGroup, properties: own }
+  const message = prepareMessage(again, ids.next(), engine.clock.now())
+  const route = await engine.publishRoute(topic)
   return engine.sendMessage({
     producerGroup: PRODUCER_GROUP,
-    queue,
+    queue: queueFor(route, messageGroup, engine.random),
     messages: message,
     timeoutMs: TIMEOUT_MS,
   })
+}
+
+function queueFor(route: TopicRoute, messageGroup: string | undefined, random: RandomSource): MessageQueue {
+  if (messageGroup !== undefined) return queueOfMessageGroup(route, messageGroup)
+  const queues = takingQueues(route)
+  return queues[randomBelow(random, queues.length)]!
 }
 
 /** Sends dead letters again, one after the other; stops at the first that cannot be sent and names it. */

@@ -111,9 +111,9 @@ export class Broker implements Engine {
     this.#locks = new Locks(options.lockLeaseMs, announcer, clock)
     this.#broadcast = broadcast
     this.#offsets = new ConsumerOffsets(store, topics, groups, announcer, serial, broadcast)
-    this.#attempts = new Attempts(store, groups, topics)
-    const retryTopics = new PopRetryTopics(store, topics, serial, random)
     const isResetting = this.#offsets.isResetting
+    this.#attempts = new Attempts({ store, groups, topics, broadcast, isResetting })
+    const retryTopics = new PopRetryTopics(store, topics, serial, random)
     this.pop = new Pop({
       store,
       groups,
@@ -149,7 +149,10 @@ export class Broker implements Engine {
       this.#pull.wake(log)
       this.pop.wake(log.queue.topic)
     }
-    this.#offsets.beforeReset = (group, logs) => this.pop.prepareReset(group, logs)
+    this.#offsets.beforeReset = async (group, logs) => {
+      await this.#attempts.settle()
+      return this.pop.prepareReset(group, logs)
+    }
     this.#timekeeper.register('retry', (alarm) => this.#retry.planDelivery(alarm))
     this.#timekeeper.register('pop', (alarm) => this.pop.expiry.planRun(alarm))
     this.#timekeeper.register('pop-orderly', (alarm) => this.pop.expiry.planOrderly(alarm))
@@ -198,12 +201,17 @@ export class Broker implements Engine {
     return this.#offsets.update(group, queue, offset, mayGoBack, clientId)
   }
 
-  queryAttempts(group: string, queue: MessageQueue): Promise<FailedAttempts | undefined> {
-    return this.#attempts.query(group, queue)
+  queryAttempts(group: string, queue: MessageQueue, clientId?: string): Promise<readonly FailedAttempts[]> {
+    return this.#attempts.query(group, queue, clientId)
   }
 
-  updateAttempts(group: string, queue: MessageQueue, attempts: FailedAttempts): Promise<void> {
-    return this.#attempts.update(group, queue, attempts)
+  updateAttempts(
+    group: string,
+    queue: MessageQueue,
+    attempts: FailedAttempts,
+    clientId?: string,
+  ): Promise<void> {
+    return this.#attempts.update(group, queue, attempts, clientId)
   }
 
   resetConsumerOffset(group: string, topic: string, offsets: ReadonlyMap<number, number>): Promise<void> {

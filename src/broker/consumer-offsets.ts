@@ -29,7 +29,7 @@ export class ConsumerOffsets {
   /** Queues and groups of the reset that is being committed. */
   readonly #resetting = new Set<string>()
 
-  /** Called before offsets of a group are reset; answers the alarms that have no meaning any more. */
+  /** Called before offsets of a group are reset, while nothing more is taken; answers the alarms that have no meaning any more. */
   beforeReset: (group: GroupEntry, logs: readonly QueueLog[]) => Promise<readonly Alarm[]> = async () => []
 
   constructor(

@@ -15,11 +15,12 @@ export interface CopyChanges {
   readonly properties?: Readonly<Record<string, string>>
 }
 
-/** Same id, body, tag, keys and born time; the properties say which topic and which record it comes from. */
+/** Same id, body, tag, keys, message group and born time; the properties say which topic and which record it comes from. */
 export function copyMessage(message: MessageView, changes: CopyChanges): OutgoingMessage {
-  const { body, bornTimestamp, tag = '' } = message
+  const { body, bornTimestamp, tag = '', messageGroup } = message
   const keys = message.keys.join(' ')
   const properties = Object.entries({
+    ...(messageGroup !== undefined && { [PropertyName.MESSAGE_GROUP]: messageGroup }),
     [PropertyName.ORIGIN_MESSAGE_ID]: message.offsetMessageId,
     ...message.properties,
     [PropertyName.RETRY_TOPIC]: message.topic,

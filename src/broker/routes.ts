@@ -5,13 +5,14 @@ import type { TopicEntry } from '../store/catalog.ts'
 
 /** The route of a topic as its settings are now. */
 export function buildRoute(entry: TopicEntry, brokerName: string): TopicRoute {
-  const { topic, readQueueNums, writeQueueNums, permission } = entry.config
+  const { topic, readQueueNums, writeQueueNums, permission, orderQueueNums } = entry.config
   const queues = entry.logs.map((log) => log.queue)
   return Object.freeze({
     topic,
     queues: Object.freeze([Object.freeze({ brokerName, readQueueNums, writeQueueNums, permission })]),
     writeQueues: Object.freeze(isWritable(entry) ? queues.slice(0, writeQueueNums) : []),
     readQueues: Object.freeze(isReadable(entry) ? queues.slice(0, readQueueNums) : []),
+    ...(orderQueueNums !== undefined && { orderQueues: Object.freeze(queues.slice(0, orderQueueNums)) }),
   })
 }
 

@@ -18,6 +18,7 @@ import { logMadeFor, type QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
 import type { Announcer } from './announcer.ts'
 import type { BrokerOptions } from './broker-options.ts'
+import { fixOrder, isOrderTopic } from './order-topic.ts'
 import { findOrphans } from './orphans.ts'
 import { buildRoute, queueCount } from './routes.ts'
 import type { Serial } from './serial.ts'
@@ -90,7 +91,7 @@ export class Topics {
 
     await this.#serial.run(async () => {
       const existing = this.#store.catalog.topic(config.topic)
-      if (existing === undefined) return this.#put(config)
+      if (existing === undefined) return this.#put(fixOrder(config))
       if (sameConfig(existing.config, config)) return
       throw new MQError(
         'TOPIC_EXIST_ALREADY',
@@ -107,7 +108,8 @@ export class Topics {
     checkNotSystemTopic(config.topic)
 
     await this.#serial.run(async () => {
-      if (!sameConfig(this.entry(config.topic).config, config)) await this.#put(config)
+      const { config: existing } = this.entry(config.topic)
+      if (!sameConfig(existing, config)) await this.#put(fixOrder(config, existing))
     })
   }
 
@@ -192,7 +194,8 @@ function sameConfig(a: TopicConfig, b: TopicConfig): boolean {
   return (
     a.readQueueNums === b.readQueueNums &&
     a.writeQueueNums === b.writeQueueNums &&
-    a.permission === b.permission
+    a.permission === b.permission &&
+    isOrderTopic(a) === isOrderTopic(b)
   )
 }
 

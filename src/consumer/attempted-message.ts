@@ -51,6 +51,10 @@ export class AttemptedMessage implements MessageView {
     return this.#stored.keys
   }
 
+  get messageGroup(): string | undefined {
+    return this.#stored.messageGroup
+  }
+
   get body(): Buffer {
     return this.#stored.body
   }

@@ -2,25 +2,31 @@
  * Failed messages of a broadcasting member. A retry topic would bring them to all members, so there is none: a message
  * is dropped, as in RocketMQ, or stays where it is and is delivered again to this member alone.
  */
-import type { Clock } from '../model/clock.ts'
+import type { Engine } from '../model/engine.ts'
+import { MQError } from '../model/errors.ts'
 import type { EmitEvent } from '../model/events.ts'
+import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { AttemptedMessage } from './attempted-message.ts'
 import type { ConsumeCounts } from './consume-counts.ts'
 import { dropMessage } from './drop-message.ts'
 import type { FailureTaker } from './failure-taker.ts'
+import { storeAttempts } from './in-place-failures.ts'
 import type { ProcessQueue } from './process-queue.ts'
 import { REDELIVERY_DELAY_MS, Redeliveries, type Redelivery } from './redeliveries.ts'
 
 export interface BroadcastFailuresHost {
-  readonly clock: Clock
+  readonly engine: Engine
   readonly group: string
   readonly clientId: string
+  /** Whether the member comes back under its client id. */
+  readonly isNamed: boolean
   /** How often a message is delivered again before it is dropped. */
   readonly maxReconsumeTimes: number
   readonly counts: ConsumeCounts
   readonly emit: EmitEvent
   redeliver(due: readonly Redelivery[]): void
+  onError(error: MQError): void
 }
 
 export class BroadcastFailures implements FailureTaker {
@@ -31,7 +37,7 @@ export class BroadcastFailures implements FailureTaker {
   constructor(host: BroadcastFailuresHost) {
     this.#host = host
     this.fate = host.maxReconsumeTimes === 0 ? 'is dropped' : 'is delivered again later'
-    this.#redeliveries = new Redeliveries(host.clock, (due) => host.redeliver(due))
+    this.#redeliveries = new Redeliveries(host.engine.clock, (due) => host.redeliver(due))
   }
 
   /** Delay levels belong to the retry topic; only -1, the wish for no further attempt, means something here. */
@@ -44,12 +50,23 @@ export class BroadcastFailures implements FailureTaker {
       queue.finish(sequence)
       return
     }
-    const { clock, group, emit } = this.#host
-    const { topic, messageId } = message
-    const reconsumeTimes = message.reconsumeTimes + 1
-    const dueTimestamp = clock.now() + REDELIVERY_DELAY_MS
+    const { engine, group, emit } = this.#host
+    const failed = AttemptedMessage.failed(message)
+    const { topic, messageId, reconsumeTimes } = failed
+    const dueTimestamp = engine.clock.now() + REDELIVERY_DELAY_MS
     emit('retry', { group, topic, messageId, reconsumeTimes, dueTimestamp, reason })
-    queue.replace(sequence, AttemptedMessage.failed(message))
+    queue.replace(sequence, failed)
+    void this.#setAside(queue, sequence, failed)
+  }
+
+  /** The message is under way until its attempts are stored: whoever continues under the name of this member relies on it. */
+  async #setAside(queue: ProcessQueue, sequence: number, failed: MessageView): Promise<void> {
+    const { engine, group, clientId, isNamed } = this.#host
+    try {
+      if (isNamed) await storeAttempts(engine, group, failed, clientId)
+    } catch (error) {
+      this.#host.onError(MQError.from(error))
+    }
     this.#redeliveries.add(queue, sequence)
   }
 

@@ -1,5 +1,5 @@
 /** Checks of what applications hand to the methods of consumers. By hand, since some are called for every few messages. */
-import { invalidParameter } from '../model/errors.ts'
+import { invalidParameter, MQError } from '../model/errors.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { checkTopicName } from '../model/topic.ts'
 
@@ -34,6 +34,11 @@ export function checkNaturalNumber(what: string, value: unknown): asserts value 
 export function checkTimeout(value: unknown): asserts value is number {
   if (typeof value === 'number' && value >= 0) return
   throw invalidParameter(`timeoutMs must not be negative and must be a number, not ${String(value)}.`)
+}
+
+/** What a call is refused with when its signal has fired. */
+export function aborted(signal: AbortSignal): MQError {
+  return new MQError('ABORTED', 'The signal has fired.', { cause: signal.reason })
 }
 
 export function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined {

@@ -7,6 +7,7 @@ import type { ConsumeCounts } from './consume-counts.ts'
 import { HookRunner } from './consume-hooks.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import { ConcurrentDispatcher } from './dispatcher-concurrent.ts'
+import { MessageGroupDispatcher } from './dispatcher-message-groups.ts'
 import { OrderlyDispatcher } from './dispatcher-orderly.ts'
 import { GroupInPlaceFailures, MemberInPlaceFailures } from './in-place-failures.ts'
 import type { CompletePushConsumerOptions } from './push-consumer-options.ts'
@@ -23,18 +24,20 @@ export interface DispatcherOwner {
 }
 
 export function createDispatcher(options: CompletePushConsumerOptions, owner: DispatcherOwner): Dispatcher {
-  const { mode, messageModel } = options
+  const { mode, messageModel, enableFifoConsumeAccelerator } = options
   const { engine, emit } = owner
   const shared = {
     ...options,
     ...owner,
     clock: engine.clock,
+    isNamed: options.clientId !== undefined,
     hooks: hooksOf(options, owner),
     onWarning: (event: Parameters<typeof emit<'warning'>>[1]) => emit('warning', event),
   }
   if (mode === 'orderly') {
     const Failures = messageModel === 'broadcasting' ? MemberInPlaceFailures : GroupInPlaceFailures
-    return new OrderlyDispatcher({ ...shared, failures: new Failures(shared) })
+    const Ordered = enableFifoConsumeAccelerator ? MessageGroupDispatcher : OrderlyDispatcher
+    return new Ordered({ ...shared, failures: new Failures(shared) })
   }
   const Failures = messageModel === 'broadcasting' ? BroadcastFailures : SendBack
   const redeliver = (due: readonly Redelivery[]): void => dispatcher.redeliver(due)

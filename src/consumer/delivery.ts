@@ -4,6 +4,7 @@
  */
 import type { DeliveryContext } from './consume-context.ts'
 import type { ConsumeHookContext } from './consume-hooks.ts'
+import type { LaneTurn } from './lane.ts'
 import type { ProcessQueue } from './process-queue.ts'
 
 /** What becomes of the listener's answer. */
@@ -19,9 +20,11 @@ export class Delivery {
 
   queue!: ProcessQueue
   context!: DeliveryContext
-  /** Sequence number of the first message; the others follow. */
+  /** Sequence number of the first message; the others follow, unless they are those of a turn. */
   firstSequence = 0
   count = 0
+  /** Where order matters: whose turn it is. */
+  turn: LaneTurn | undefined
   /** Monotonic time. */
   startedMs = 0
   /** Whether the answer still counts. */
@@ -42,13 +45,20 @@ export class Delivery {
     count: number,
     context: DeliveryContext,
     nowMs: number,
+    turn?: LaneTurn,
   ): void {
     this.queue = queue
     this.firstSequence = firstSequence
     this.count = count
     this.context = context
     this.startedMs = nowMs
+    this.turn = turn
     this.isRunning = true
     this.isOverdue = false
+  }
+
+  /** The sequence number of one of its messages, from 0 to `count - 1`. */
+  sequenceAt(index: number): number {
+    return this.turn?.sequences[index] ?? this.firstSequence + index
   }
 }

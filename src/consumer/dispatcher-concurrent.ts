@@ -32,6 +32,8 @@ export class ConcurrentDispatcher implements Dispatcher, DeliveryOwner {
   /** Queues with messages to start; the first is next. */
   readonly #ready: ProcessQueue[] = []
   readonly #again: Redelivery[] = []
+  /** Whether the last one that was started was among them. */
+  #wasAgain = false
   #isPumping = false
   #isPaused = false
 
@@ -58,6 +60,11 @@ export class ConcurrentDispatcher implements Dispatcher, DeliveryOwner {
 
   redeliveryMs(queue: MessageQueue, offset: number): number | undefined {
     return this.#host.failures.redeliveryMs(queue, offset)
+  }
+
+  /** Nothing waits for anything here. */
+  blockerOf(): undefined {
+    return undefined
   }
 
   offer(queue: ProcessQueue): void {
@@ -116,7 +123,9 @@ export class ConcurrentDispatcher implements Dispatcher, DeliveryOwner {
     this.#isPumping = true
     try {
       while (this.#mayStart() && this.#budget.take()) {
-        if (this.#again.length > 0) this.#startAgain()
+        // They take turns, or a listener that hangs could keep its member from all else.
+        this.#wasAgain = this.#again.length > 0 && !(this.#wasAgain && this.#ready.length > 0)
+        if (this.#wasAgain) this.#startAgain()
         else this.#startNext()
       }
     } finally {

@@ -39,6 +39,8 @@ export interface Dispatcher {
   readonly heldUntilMs: number | undefined
   /** When a message that failed and stays where it is is delivered again, in monotonic time. */
   redeliveryMs(queue: MessageQueue, offset: number): number | undefined
+  /** The offset of the message that must be done before this one is delivered, as the order demands. */
+  blockerOf(queue: MessageQueue, offset: number): number | undefined
   /** This queue has messages to start. */
   offer(queue: ProcessQueue): void
   /** Starts nothing more until `resume`. */

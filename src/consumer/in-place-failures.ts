@@ -1,8 +1,9 @@
 /**
  * Failed messages of a consumer that keeps the order: they stay where they are until they have had all their attempts.
  *
- * A group remembers the attempts of the message that its queue waits for in the engine, so that neither a hand-over nor a
- * restart begins to count anew (RocketMQ keeps them in the memory of the client). A broadcasting member counts for itself.
+ * A group remembers in the engine how often the message failed that a queue waits for, or a message group in it, so that
+ * neither a hand-over nor a restart begins to count anew (RocketMQ keeps that in the memory of the client). So does a
+ * broadcasting member that comes back under its name.
  */
 import type { Engine } from '../model/engine.ts'
 import type { EmitEvent } from '../model/events.ts'
@@ -23,6 +24,8 @@ export interface InPlaceHost {
   readonly engine: Engine
   readonly group: string
   readonly clientId: string
+  /** Whether a broadcasting member comes back under its client id. */
+  readonly isNamed: boolean
   readonly maxReconsumeTimes: number
   readonly counts: ConsumeCounts
   readonly emit: EmitEvent
@@ -49,9 +52,7 @@ export class GroupInPlaceFailures implements InPlaceFailures {
     const { engine, group, emit } = this.#host
     tellOfRetries(emit, group, messages, dueTimestamp, reason)
     const [head] = messages
-    if (head === undefined) return
-    const { queueOffset, reconsumeTimes } = head
-    await engine.updateAttempts(group, head.queue, { queueOffset, reconsumeTimes })
+    if (head !== undefined) await storeAttempts(engine, group, head)
   }
 }
 
@@ -72,8 +73,21 @@ export class MemberInPlaceFailures implements InPlaceFailures {
   }
 
   async remember(messages: readonly MessageView[], dueTimestamp: number, reason: string): Promise<void> {
-    tellOfRetries(this.#host.emit, this.#host.group, messages, dueTimestamp, reason)
+    const { engine, group, clientId, isNamed, emit } = this.#host
+    tellOfRetries(emit, group, messages, dueTimestamp, reason)
+    const [head] = messages
+    if (head !== undefined && isNamed) await storeAttempts(engine, group, head, clientId)
   }
+}
+
+/** Remembers how often a message failed, which it says itself. */
+export function storeAttempts(
+  engine: Engine,
+  group: string,
+  { queue, queueOffset, reconsumeTimes }: MessageView,
+  clientId?: string,
+): Promise<void> {
+  return engine.updateAttempts(group, queue, { queueOffset, reconsumeTimes }, clientId)
 }
 
 function tellOfRetries(

@@ -31,6 +31,8 @@ export interface ConsumerInspection {
   readonly runningCount: number
   readonly concurrency: number
   readonly maxReconsumeTimes: number
+  /** Whose order it keeps: a message that is not done holds back what lies behind it there. */
+  readonly orderOf: 'queue' | 'message group' | undefined
   readonly allocateStrategy: AllocateStrategy
   /** `undefined` when the member has nothing to do with the queue. */
   readonly queue: QueueInspection | undefined
@@ -43,4 +45,6 @@ export interface ConsumerInspection {
    * broadcasting demands it, or its failure could not be stored. `undefined` for every other message.
    */
   redeliveryMs(offset: number): number | undefined
+  /** The offset that a fetched message waits for, since the order of its queue or of its message group demands it. */
+  blockerOf(offset: number): number | undefined
 }

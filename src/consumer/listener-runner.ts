@@ -10,6 +10,7 @@ import type { ConsumeHookOutcome } from './consume-hooks.ts'
 import { Delivery, type DeliveryEnd } from './delivery.ts'
 import type { DispatcherHost } from './dispatcher.ts'
 import { reasonOfAnswer, reasonOfError } from './failure-reason.ts'
+import type { LaneTurn } from './lane.ts'
 import { ListenerWatchdog } from './listener-watchdog.ts'
 import type { ProcessQueue } from './process-queue.ts'
 import type { TurnBudget } from './turn-budget.ts'
@@ -52,12 +53,12 @@ export class ListenerRunner implements DeliveryEnd {
     return this.#runningCount
   }
 
-  /** Calls the listener with messages that were taken from a queue. */
-  run(queue: ProcessQueue, firstSequence: number, count: number): void {
+  /** Calls the listener with messages that were taken from a queue: those from the first on, or those of a lane's turn. */
+  run(queue: ProcessQueue, firstSequence: number, count: number, turn?: LaneTurn): void {
     const first = queue.messageAt(firstSequence)
     const delivery = this.#free.pop() ?? this.#newDelivery()
     const context = new DeliveryContext(queue.queue, first)
-    delivery.start(queue, firstSequence, count, context, this.#budget.nowMs)
+    delivery.start(queue, firstSequence, count, context, this.#budget.nowMs, turn)
     this.#runningCount += 1
     this.#watchdog.onStarted()
     if (this.#host.hooks !== undefined) this.#callHooksBefore(delivery)
@@ -138,8 +139,9 @@ export function acknowledgedCount({ context: { ackIndex }, count }: Delivery): n
   return ackIndex >= count - 1 ? count : Math.max(0, Math.trunc(ackIndex) + 1 || 0)
 }
 
-function messagesOf({ queue, firstSequence, count }: Delivery): readonly MessageView[] {
-  return Object.freeze(Array.from({ length: count }, (_, i) => queue.messageAt(firstSequence + i)))
+function messagesOf(delivery: Delivery): readonly MessageView[] {
+  const { queue, count } = delivery
+  return Object.freeze(Array.from({ length: count }, (_, i) => queue.messageAt(delivery.sequenceAt(i))))
 }
 
 function isThenable(answer: unknown): answer is PromiseLike<unknown> {

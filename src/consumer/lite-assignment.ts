@@ -1,6 +1,7 @@
 /**
- * The queues of a lite pull consumer: those that the group's strategy gives it, under leases, or those that the application
- * assigned. Who assigns is no member of the group: it takes nothing from those who share, and nobody asks it to.
+ * The queues of a lite pull consumer. Those of the topics that it subscribes to, which the group's strategy shares out under
+ * leases, or of which a broadcasting member has all; or those that the application assigned. Who assigns is no member of the
+ * group: it takes nothing from those who share, and nobody asks it to.
  */
 import type { AllocateStrategy } from '../allocate/allocate.ts'
 import type { Engine, EngineEvent } from '../model/engine.ts'
@@ -9,47 +10,47 @@ import { type MessageQueue, queueKey } from '../model/message-queue.ts'
 import { type MessageFilter, matchAll } from '../model/subscription.ts'
 import type { LiteQueue } from './lite-queue.ts'
 import { Rebalancer } from './rebalancer.ts'
+import { SubscriptionChanges } from './subscription-changes.ts'
 
 export interface LiteAssignmentHost {
   readonly engine: Engine
   readonly group: string
   readonly clientId: string
+  /** Whether a broadcasting member comes back under its client id. */
+  readonly isNamed: boolean
+  readonly messageModel: 'clustering' | 'broadcasting'
   readonly allocateStrategy: AllocateStrategy
-  /** Absent when the application assigns. */
+  /** Absent when the application has not said yet whether it subscribes or assigns. */
   readonly subscriptions: ReadonlyMap<string, MessageFilter> | undefined
   /** For the application's own choice: filters of the topics of which not everything is wanted. */
   readonly assignFilters: ReadonlyMap<string, MessageFilter>
-  createQueue(queue: MessageQueue, filter: MessageFilter): LiteQueue
+  createQueue(queue: MessageQueue, filter: MessageFilter, isNewQueue: boolean): LiteQueue
+  /** Throws when the consumer is closed. */
+  checkOpen(): void
   onError(error: MQError): void
 }
+
+/** How the consumer gets its queues: one way or the other, for as long as it lives. */
+type Way = 'undecided' | 'subscribes' | 'assigns'
 
 export class LiteAssignment {
   readonly #host: LiteAssignmentHost
   readonly #rebalancer: Rebalancer<LiteQueue>
+  readonly #subscriptions: SubscriptionChanges
   /** Queues that are held or on their way out. */
   readonly #live = new Set<LiteQueue>()
 
-  #subscriptions: ReadonlyMap<string, MessageFilter>
+  #way: Way = 'undecided'
+  #isMember = false
   #assigned: ReadonlySet<string> = new Set()
+  #assignedTopics: ReadonlyMap<string, MessageFilter> = new Map()
 
   constructor(host: LiteAssignmentHost) {
     this.#host = host
-    this.#subscriptions = host.subscriptions ?? new Map()
-    const { engine, group, clientId, onError } = host
-    const subscriptions = (): ReadonlyMap<string, MessageFilter> => this.#subscriptions
-    this.#rebalancer = new Rebalancer({
-      engine,
-      group,
-      clientId,
-      onError,
-      sharesQueues: this.#isShared,
-      allocateStrategy: host.allocateStrategy,
-      wants: (queue) => this.#assigned.has(queueKey(queue)),
-      get subscriptions() {
-        return subscriptions()
-      },
-      createLoop: (queue, filter) => this.#create(queue, filter),
-    })
+    if (host.subscriptions !== undefined) this.#way = 'subscribes'
+    else if (host.assignFilters.size > 0) this.#way = 'assigns'
+    this.#subscriptions = new SubscriptionChanges(host.subscriptions ?? new Map())
+    this.#rebalancer = this.#createRebalancer()
   }
 
   /** Queues that the consumer holds. */
@@ -62,28 +63,49 @@ export class LiteAssignment {
     return this.#live
   }
 
-  get #isShared(): boolean {
-    return this.#host.subscriptions !== undefined
+  /** Whether other members may get what is not held. */
+  get isShared(): boolean {
+    return this.#way === 'subscribes' && this.#host.messageModel === 'clustering'
   }
 
   /** Joins the group, or makes it. */
   async start(): Promise<void> {
-    const { engine, group, clientId, subscriptions } = this.#host
+    const { engine, group, subscriptions } = this.#host
     if (subscriptions === undefined) return engine.ensureGroup(group)
-    const how = { messageModel: 'clustering', consumeType: 'pull' } as const
-    await engine.registerConsumer({ group, clientId, subscriptions, ...how })
+    await this.#register()
     await this.#rebalancer.trigger()
+    // A broadcasting member may begin at the end: what is sent from now on must not lie before it.
+    if (!this.isShared) await this.#begun()
+  }
+
+  /** Subscribes to one more topic, or to a topic by another expression. */
+  async subscribe(topic: string, filter: MessageFilter): Promise<void> {
+    if (this.#way === 'assigns') throw exclusive('it assigns its queues')
+    const before = this.#way
+    this.#way = 'subscribes'
+    try {
+      await this.#resubscribe((filters) => filters.set(topic, filter))
+    } catch (error) {
+      if (this.#subscriptions.current.size === 0) this.#way = before
+      throw error
+    }
+  }
+
+  async unsubscribe(topic: string): Promise<void> {
+    if (this.#way === 'subscribes') await this.#resubscribe((filters) => filters.delete(topic))
   }
 
   /** Takes these queues instead of those assigned before. */
   async assign(queues: readonly MessageQueue[]): Promise<void> {
-    if (this.#isShared)
+    if (this.#way === 'subscribes') throw exclusive('it subscribes to topics')
+    if (this.#host.messageModel === 'broadcasting')
       throw invalidParameter(
-        'Subscribe and assign are mutually exclusive; create the consumer without subscriptions to assign queues.',
+        "A consumer with messageModel 'broadcasting' subscribes to topics; assigned queues are shared with nobody anyway.",
       )
+    this.#way = 'assigns'
     const { assignFilters } = this.#host
     this.#assigned = new Set(queues.map(queueKey))
-    this.#subscriptions = new Map(queues.map(({ topic }) => [topic, assignFilters.get(topic) ?? matchAll]))
+    this.#assignedTopics = new Map(queues.map(({ topic }) => [topic, assignFilters.get(topic) ?? matchAll]))
     await this.#rebalancer.trigger()
   }
 
@@ -94,13 +116,15 @@ export class LiteAssignment {
   }
 
   onEngineEvent(event: EngineEvent): void {
+    // Whoever consumed before it has joined would commit offsets that nobody keeps.
+    if (this.#way === 'subscribes' && !this.#isMember) return
     if (event.type === 'route-changed') {
-      if (this.#subscriptions.has(event.topic)) void this.#rebalancer.trigger()
+      if (this.#topics.has(event.topic)) void this.#rebalancer.trigger()
       return
     }
     if (event.group !== this.#host.group) return
     if (event.type === 'offset-reset') this.#rebalancer.restart(event.topic)
-    else if (!this.#isShared) return
+    else if (!this.isShared) return
     else if (event.type === 'consumer-ids-changed') void this.#rebalancer.trigger()
     else if (event.type === 'queue-unlocked') this.#rebalancer.onUnlocked(event.queue)
   }
@@ -111,7 +135,9 @@ export class LiteAssignment {
     const closing = this.#rebalancer.close()
     this.#rebalancer.giveUp()
     await closing
-    if (!this.#isShared) return
+    // A registration that is under way must not come after the farewell.
+    await this.#subscriptions.settled
+    if (!this.#isMember) return
     try {
       await engine.unregisterConsumer(group, clientId)
     } catch (error) {
@@ -124,9 +150,69 @@ export class LiteAssignment {
     this.#live.delete(queue)
   }
 
-  #create(queue: MessageQueue, filter: MessageFilter): LiteQueue {
-    const created = this.#host.createQueue(queue, filter)
+  /** What to consume. */
+  get #topics(): ReadonlyMap<string, MessageFilter> {
+    return this.#way === 'assigns' ? this.#assignedTopics : this.#subscriptions.current
+  }
+
+  async #resubscribe(change: (filters: Map<string, MessageFilter>) => unknown): Promise<void> {
+    await this.#subscriptions.change(change, {
+      check: () => this.#host.checkOpen(),
+      apply: () => this.#register(),
+    })
+    await this.#rebalancer.trigger()
+    await this.#begun()
+  }
+
+  async #register(): Promise<void> {
+    const { engine, group, clientId, messageModel, isNamed } = this.#host
+    const subscriptions = this.#subscriptions.current
+    await engine.registerConsumer({
+      group,
+      clientId,
+      subscriptions,
+      messageModel,
+      isNamed,
+      consumeType: 'pull',
+    })
+    this.#isMember = true
+  }
+
+  /** Resolves when it is known where each queue is consumed from. */
+  async #begun(): Promise<void> {
+    await Promise.all([...this.held].map(({ positioned }) => positioned))
+  }
+
+  #createRebalancer(): Rebalancer<LiteQueue> {
+    const { engine, group, clientId, allocateStrategy, onError } = this.#host
+    const topics = (): ReadonlyMap<string, MessageFilter> => this.#topics
+    const isShared = (): boolean => this.isShared
+    return new Rebalancer({
+      engine,
+      group,
+      clientId,
+      onError,
+      allocateStrategy,
+      get sharesQueues() {
+        return isShared()
+      },
+      wants: (queue) => this.#way === 'subscribes' || this.#assigned.has(queueKey(queue)),
+      get subscriptions() {
+        return topics()
+      },
+      createLoop: (queue, filter, isNewQueue) => this.#create(queue, filter, isNewQueue),
+    })
+  }
+
+  #create(queue: MessageQueue, filter: MessageFilter, isNewQueue: boolean): LiteQueue {
+    const created = this.#host.createQueue(queue, filter, isNewQueue)
     this.#live.add(created)
     return created
   }
+}
+
+function exclusive(why: string): MQError {
+  return invalidParameter(
+    `Subscribe and assign are mutually exclusive, and of this consumer ${why}; make another one for the other way.`,
+  )
 }

@@ -17,9 +17,14 @@ export interface LitePullConsumerOptions {
   readonly group: string
   /**
    * What to consume: topic to tag expression, `'*'` for everything or tags such as `'paid || refunded'`, or `sql("...")`. The
-   * members of the group share the queues. Leave it out to choose queues yourself with `assign`.
+   * members of the group share the queues. Leave it out to `subscribe` later, or to choose queues yourself with `assign`.
    */
   readonly subscriptions?: Readonly<Record<string, SubscriptionExpression>> | undefined
+  /**
+   * `'clustering'`, the default: members share the messages; or `'broadcasting'`: each gets all. A broadcasting member has
+   * offsets of its own; they are kept, and continued after a restart, if it names itself by `clientId`.
+   */
+  readonly messageModel?: 'clustering' | 'broadcasting' | undefined
   /**
    * For `assign`: topic to expression, for topics of which not everything is wanted (RocketMQ `setSubExpressionForAssign`).
    */
@@ -47,7 +52,8 @@ export interface LitePullConsumerOptions {
   readonly consumeMaxSpan?: number | undefined
   /**
    * Where a group without an offset starts on a queue that has lost its oldest messages already; a younger queue is
-   * always read from its beginning. Default `'LAST_OFFSET'` (RocketMQ `consumeFromWhere`).
+   * always read from its beginning. A broadcasting member without offsets starts there on every queue, but for queues
+   * that come into being while it is there. Default `'LAST_OFFSET'` (RocketMQ `consumeFromWhere`).
    */
   readonly consumeFromWhere?: ConsumeFromWhere | undefined
   /** For `'TIMESTAMP'`: the first store time to consume, in milliseconds since 1970. Default: 30 minutes ago. */
@@ -62,7 +68,10 @@ export interface LitePullConsumerOptions {
   readonly allocateStrategy?: AllocateStrategy | undefined
   /** Closes the consumer when it fires. */
   readonly signal?: AbortSignal | undefined
-  /** The name of this one member, unique in its group. Default: made from the process and a counter. */
+  /**
+   * The name of this one member, unique in its group. Default: made from the process and a counter. A broadcasting member
+   * goes on after a restart only under a name of its own.
+   */
   readonly clientId?: string | undefined
 }
 
@@ -78,6 +87,7 @@ const schema = z.strictObject({
   ...startShape,
   subscriptions: expressions,
   subExpressionForAssign: expressions,
+  messageModel: z.enum(['clustering', 'broadcasting']).default('clustering'),
   autoCommit: z.boolean().default(true),
   autoCommitIntervalMs: milliseconds.default(5000),
   pollTimeoutMs: z.int().min(0).max(SAFE_INTEGER_MAX).default(5000),
@@ -114,6 +124,10 @@ export function parseLitePullConsumerOptions(
   checkConsumerGroup(rest.group)
   if (subscriptions !== undefined && subExpressionForAssign !== undefined)
     throw invalidParameter('subscriptions and subExpressionForAssign are mutually exclusive.')
+  if (rest.messageModel === 'broadcasting' && subExpressionForAssign !== undefined)
+    throw invalidParameter(
+      "messageModel 'broadcasting' is for subscriptions; assigned queues are not shared anyway.",
+    )
   return Object.freeze({
     ...rest,
     subscriptions: subscriptions && parseSubscriptions(subscriptions),

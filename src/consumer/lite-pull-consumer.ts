@@ -6,12 +6,12 @@ import type { EngineEvent } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
 import { compareQueues, type MessageQueue, queueKey } from '../model/message-queue.ts'
+import { parseExpression, type SubscriptionExpression } from '../model/subscription.ts'
 import { checkTopicName } from '../model/topic.ts'
 import { Confirmations, finishAll } from './confirmations.ts'
-import { checkNaturalNumber, checkQueue, checkQueues } from './consumer-arguments.ts'
+import { aborted, checkNaturalNumber, checkQueue, checkQueues } from './consumer-arguments.ts'
 import type { ConsumerHost } from './consumer-host.ts'
 import { startWishOf } from './consumer-options.ts'
-import { FetchBudget } from './fetch-budget.ts'
 import { LiteAssignment } from './lite-assignment.ts'
 import {
   type CompleteLitePullConsumerOptions,
@@ -19,6 +19,7 @@ import {
   parseLitePullConsumerOptions,
 } from './lite-pull-consumer-options.ts'
 import { type Handout, LiteQueue, type LiteQueueHost } from './lite-queue.ts'
+import { liteQueueHost } from './lite-queue-host.ts'
 import { MessageLoop } from './message-loop.ts'
 import { PollLine } from './poll-line.ts'
 import {
@@ -75,7 +76,8 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
     this.clientId = options.clientId ?? host.nextClientId()
     this.#host = host
     this.#options = options
-    this.#startWish = startWishOf(options, engine.clock)
+    const offsetOwner = options.messageModel === 'broadcasting' ? this.clientId : undefined
+    this.#startWish = { ...startWishOf(options, engine.clock), offsetOwner }
     this.#line = new PollLine(engine.clock)
     const onError = (error: MQError): void => this.#onError(error)
     this.#topicWatch = new TopicWatch(engine, onError)
@@ -84,7 +86,9 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
       ...options,
       engine,
       clientId: this.clientId,
-      createQueue: (queue, filter) => new LiteQueue(queueHost, queue, filter),
+      isNamed: options.clientId !== undefined,
+      createQueue: (queue, filter, isNewQueue) => new LiteQueue(queueHost, queue, filter, isNewQueue),
+      checkOpen: () => this.#checkOpen(),
       onError,
     })
     this.#confirmations = new Confirmations({
@@ -164,9 +168,30 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
   // ---- queues ----
 
   /**
+   * Subscribes to one more topic, or to a topic by another expression; messages that are fetched already stay. Resolves when
+   * this consumer has begun with the queues of the topic. All members of a group must subscribe to the same, so change them
+   * all. Rejects with `INVALID_PARAMETER`, also when the consumer assigns, with `SUBSCRIPTION_PARSE_FAILED`, and with `CLOSED`.
+   */
+  async subscribe(topic: string, expression: SubscriptionExpression): Promise<void> {
+    this.#checkOpen()
+    checkTopicName(topic)
+    await this.#assignment.subscribe(topic, parseExpression(expression))
+  }
+
+  /**
+   * Consumes a topic no longer: what is fetched of it is dropped, and its queues are given away as soon as the application
+   * comes back from what it took of them. Does nothing when the topic is not subscribed to.
+   */
+  async unsubscribe(topic: string): Promise<void> {
+    this.#checkOpen()
+    checkTopicName(topic)
+    await this.#assignment.unsubscribe(topic)
+  }
+
+  /**
    * Consumes these queues, instead of those assigned before; a queue that does not exist yet as soon as it does. Nothing is shared
    * with others: who else assigns or subscribes to the same queues gets the same messages. Rejects with
-   * `INVALID_PARAMETER` when there are no queues or the consumer has subscriptions, and with `CLOSED`.
+   * `INVALID_PARAMETER` when there are no queues or the consumer subscribes to topics, and with `CLOSED`.
    */
   async assign(queues: readonly MessageQueue[]): Promise<void> {
     checkQueues(queues)
@@ -228,7 +253,7 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
   async committed(queue: MessageQueue): Promise<number | undefined> {
     checkQueue(queue)
     this.#checkOpen()
-    return this.#host.engine.queryConsumerOffset(this.group, queue)
+    return this.#host.engine.queryConsumerOffset(this.group, queue, this.#startWish.offsetOwner)
   }
 
   /** The offset of the next message that a poll returns from this queue. */
@@ -311,28 +336,22 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
   }
 
   #queueHost(onError: (error: MQError) => void): LiteQueueHost {
-    const { engine } = this.#host
-    const options = this.#options
-    return {
-      ...options,
+    const { engine, emit } = this.#host
+    return liteQueueHost(this.#options, {
       engine,
+      emit,
+      clientId: this.clientId,
       startWish: this.#startWish,
-      limits: {
-        maxCount: options.pullThresholdForQueue,
-        maxBytes: options.pullThresholdSizeForQueueBytes,
-        maxSpan: options.consumeMaxSpan,
-      },
-      budget: new FetchBudget(options.pullThresholdForAll, () => this.#wakeAll()),
-      commitsAtOnce: () => options.autoCommit && this.#loops.size > 0,
+      isLooping: () => this.#loops.size > 0,
       isClosing: () => this.#isClosing,
       offer: (queue) => this.#line.offer(queue),
+      onPolled: (polled) => this.#host.onPolled?.(polled),
       onEnded: (queue) => this.#assignment.onEnded(queue),
+      onRoom: () => {
+        for (const queue of this.#assignment.held) queue.wake()
+      },
       onError,
-    }
-  }
-
-  #wakeAll(): void {
-    for (const queue of this.#assignment.held) queue.wake()
+    })
   }
 
   #checkOffsets(
@@ -355,7 +374,7 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
     this.#checkOpen()
     const held = this.#assignment.find(queue)
     if (held !== undefined) return held
-    const reason = this.#options.subscriptions === undefined ? '' : '; it may be changing hands'
+    const reason = this.#assignment.isShared ? '; it may be changing hands' : ''
     throw invalidParameter(`The message queue is not in the assigned list: ${queueKey(queue)}${reason}.`)
   }
 
@@ -378,8 +397,4 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
   #checkOpen(): void {
     if (this.#isClosing) throw new MQError('CLOSED', `The consumer of '${this.group}' is closed.`)
   }
-}
-
-function aborted(signal: AbortSignal): MQError {
-  return new MQError('ABORTED', 'The signal has fired.', { cause: signal.reason })
 }

@@ -15,6 +15,8 @@ import type { QueueWork } from './rebalancer.ts'
 /** What the queues of a lite pull consumer share. */
 export interface LiteQueueHost extends Omit<PullLoopHost, 'dispatcher' | 'createKeeper'> {
   readonly autoCommit: boolean
+  /** The broadcasting member whose offsets are kept; absent for those of the group. */
+  readonly offsetOwner?: string | undefined
   /** How long the queue waits on its way out for the application to come back. */
   readonly handOverTimeoutMs: number
   readonly budget: FetchBudget
@@ -23,6 +25,8 @@ export interface LiteQueueHost extends Omit<PullLoopHost, 'dispatcher' | 'create
   isClosing(): boolean
   /** This queue has messages to take. */
   offer(queue: LiteQueue): void
+  /** These were taken. */
+  onTaken(messages: readonly MessageView[]): void
   /** The queue is somebody else's affair now. */
   onEnded(queue: LiteQueue): void
 }
@@ -54,11 +58,22 @@ export class LiteQueue implements QueueWork, MessageTaker {
   #isSuspended = false
   #isEnded = false
 
-  constructor(host: LiteQueueHost, queue: MessageQueue, filter: MessageFilter) {
+  /** A new queue came into being while the consumer was there to see it. */
+  constructor(host: LiteQueueHost, queue: MessageQueue, filter: MessageFilter, isNewQueue: boolean) {
     this.queue = queue
     this.#host = host
     const createKeeper = this.#createKeeper.bind(this)
-    this.#loop = new PullLoop({ ...host, dispatcher: this, createKeeper }, queue, filter)
+    this.#loop = new PullLoop({ ...host, dispatcher: this, createKeeper }, queue, filter, isNewQueue)
+  }
+
+  /** Resolves when it is known where the queue is consumed from, or when that could not be learnt. */
+  get positioned(): Promise<void> {
+    return this.#loop.positioned
+  }
+
+  /** Fetches by another filter from now on; what is fetched already stays. */
+  useFilter(filter: MessageFilter): void {
+    this.#loop.useFilter(filter)
   }
 
   /** Messages that were taken and not finished. */
@@ -102,6 +117,7 @@ export class LiteQueue implements QueueWork, MessageTaker {
     )
     const handout = { queue: this, messages: Object.freeze(messages), processQueue, firstSequence }
     this.#taken.add(handout)
+    this.#host.onTaken(handout.messages)
     return handout
   }
 
@@ -187,7 +203,7 @@ export class LiteQueue implements QueueWork, MessageTaker {
   }
 
   #createKeeper(processQueue: ProcessQueue, committedOffset: number, isChosen: boolean): ProgressKeeper {
-    // At the beginning of a queue the group starts without an offset too, so there is nothing to keep yet.
+    // At the beginning of a queue a group starts without an offset too, so there is nothing to keep yet.
     const isBeginning = processQueue.nextOffset === 0 && committedOffset === -1 && !isChosen
     const known = isBeginning ? 0 : committedOffset
     const keeper = new OffsetKeeper(this.#host, processQueue, known, isChosen)

@@ -12,12 +12,24 @@ import type { FetchState } from './inspection.ts'
 
 const FIRST_CAPACITY = 64
 
+/** What is said of a message besides its place; nothing is said of most. */
+const Mark = { NONE: 0, FINISHED: 1, CLAIMED: 2 } as const
+
 /** Bounds beyond which nothing more is fetched. */
 export interface ProcessQueueLimits {
   readonly maxCount: number
   readonly maxBytes: number
   /** Between the first unfinished and the last fetched message. */
   readonly maxSpan: number
+  /** Where the first two come from, if they are shares of what all queues of the member may have; for inspection. */
+  readonly share?: LimitShare | undefined
+}
+
+/** What several queues have together. */
+export interface LimitShare {
+  readonly queueCount: number
+  readonly ofCount: number | undefined
+  readonly ofBytes: number | undefined
 }
 
 export class ProcessQueue {
@@ -28,12 +40,14 @@ export class ProcessQueue {
 
   #messages: (MessageView | undefined)[] = new Array(FIRST_CAPACITY)
   #sizes = new Uint32Array(FIRST_CAPACITY)
-  #finished = new Uint8Array(FIRST_CAPACITY)
+  #marks = new Uint8Array(FIRST_CAPACITY)
   #mask = FIRST_CAPACITY - 1
   #head = 0
   #next = 0
   #tail = 0
   #nextOffset: number
+  /** Offsets of what is finished behind something unfinished, by sequence number; absent where nobody asks. */
+  readonly #done: Map<number, number> | undefined
   #isDropped = false
   #isDiscarded = false
   #onIdle: (() => void) | undefined
@@ -43,11 +57,12 @@ export class ProcessQueue {
   #runningCount = 0
 
   /** Starts empty at an offset; `onFinished` is called after each message that finished. */
-  constructor(queue: MessageQueue, nextOffset: number, onFinished: () => void) {
+  constructor(queue: MessageQueue, nextOffset: number, onFinished: () => void, keepsDone = false) {
     this.queue = queue
     this.key = queueKey(queue)
     this.#nextOffset = nextOffset
     this.#onFinished = onFinished
+    if (keepsDone) this.#done = new Map()
   }
 
   /** Where the next pull goes on. */
@@ -63,6 +78,11 @@ export class ProcessQueue {
   /** The offset of the first message that is not started; where the next pull goes on when all are. */
   get unstartedOffset(): number {
     return this.#next === this.#tail ? this.#nextOffset : this.messageAt(this.#next).queueOffset
+  }
+
+  /** What is finished behind the committable offset, if this queue was told to keep it. */
+  get doneOffsets(): readonly number[] {
+    return [...(this.#done?.values() ?? [])]
   }
 
   /** The sequence number of the first message that is not started. */
@@ -108,7 +128,8 @@ export class ProcessQueue {
     if (offset >= this.#nextOffset) return 'unfetched'
     for (let sequence = this.#head; sequence < this.#tail; sequence++) {
       if (this.#messages[sequence & this.#mask]?.queueOffset !== offset) continue
-      return sequence < this.#next ? 'started' : 'waiting'
+      const isClaimed = this.#marks[sequence & this.#mask] === Mark.CLAIMED
+      return sequence < this.#next && !isClaimed ? 'started' : 'waiting'
     }
     return 'passed'
   }
@@ -149,6 +170,32 @@ export class ProcessQueue {
     return count
   }
 
+  /**
+   * Leaves the messages from `nextSequence` on to somebody who starts them one by one, in an order of his own; answers how
+   * many they are.
+   */
+  claim(): number {
+    const count = this.waitingCount
+    for (let sequence = this.#next; sequence < this.#next + count; sequence++)
+      this.#marks[sequence & this.#mask] = Mark.CLAIMED
+    this.#next += count
+    return count
+  }
+
+  /** Starts a claimed message; answers false when the queue is dropped. */
+  startClaimed(sequence: number): boolean {
+    if (this.#isDropped) return false
+    this.#marks[sequence & this.#mask] = Mark.NONE
+    this.#runningCount += 1
+    return true
+  }
+
+  /** A running message is not started after all: it is claimed again. */
+  unstart(sequence: number): void {
+    this.#marks[sequence & this.#mask] = Mark.CLAIMED
+    this.#leave(1)
+  }
+
   /** A message that is not finished. */
   messageAt(sequence: number): MessageView {
     return this.#messages[sequence & this.#mask]!
@@ -164,10 +211,12 @@ export class ProcessQueue {
     const index = sequence & this.#mask
     this.#unfinishedCount -= 1
     this.#unfinishedBytes -= this.#sizes[index]!
+    this.#done?.set(sequence, this.messageAt(sequence).queueOffset)
     this.#messages[index] = undefined
-    this.#finished[index] = 1
-    while (this.#finished[this.#head & this.#mask] === 1) {
-      this.#finished[this.#head & this.#mask] = 0
+    this.#marks[index] = Mark.FINISHED
+    while (this.#marks[this.#head & this.#mask] === Mark.FINISHED) {
+      this.#marks[this.#head & this.#mask] = Mark.NONE
+      this.#done?.delete(this.#head)
       this.#head += 1
     }
     this.#onFinished()
@@ -224,17 +273,17 @@ export class ProcessQueue {
     while (capacity < used + count) capacity *= 2
     const messages: (MessageView | undefined)[] = new Array(capacity)
     const sizes = new Uint32Array(capacity)
-    const finished = new Uint8Array(capacity)
+    const marks = new Uint8Array(capacity)
     for (let sequence = this.#head; sequence < this.#tail; sequence++) {
       const from = sequence & this.#mask
       const to = sequence & (capacity - 1)
       messages[to] = this.#messages[from]
       sizes[to] = this.#sizes[from]!
-      finished[to] = this.#finished[from]!
+      marks[to] = this.#marks[from]!
     }
     this.#messages = messages
     this.#sizes = sizes
-    this.#finished = finished
+    this.#marks = marks
     this.#mask = capacity - 1
   }
 }

@@ -27,6 +27,7 @@ export class PullLimits {
 
 function limitsOf(options: CompletePushConsumerOptions, queueCount: number): ProcessQueueLimits {
   const { pullThresholdForTopic, pullThresholdSizeForTopicBytes } = options
+  const isInQueueOrder = options.mode === 'orderly' && !options.enableFifoConsumeAccelerator
   const share = (ofAll: number): number => Math.max(1, Math.floor(ofAll / queueCount))
   return {
     maxCount:
@@ -36,6 +37,7 @@ function limitsOf(options: CompletePushConsumerOptions, queueCount: number): Pro
         ? options.pullThresholdSizeForQueueBytes
         : share(pullThresholdSizeForTopicBytes),
     // Where each message waits for the one before it, nothing finishes out of order.
-    maxSpan: options.mode === 'orderly' ? Number.POSITIVE_INFINITY : options.consumeConcurrentlyMaxSpan,
+    share: { queueCount, ofCount: pullThresholdForTopic, ofBytes: pullThresholdSizeForTopicBytes },
+    maxSpan: isInQueueOrder ? Number.POSITIVE_INFINITY : options.consumeConcurrentlyMaxSpan,
   }
 }

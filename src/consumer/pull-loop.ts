@@ -52,8 +52,13 @@ export interface PullLoopHost {
    * counts no more.
    */
   createKeeper(source: ProcessQueue, committedOffset: number, isChosen: boolean): ProgressKeeper
-  /** How often the message failed that the queue waits for; absent where failed messages do not hold up their queue. */
-  queryAttempts?(queue: MessageQueue): Promise<FailedAttempts | undefined>
+  /** How often messages failed that stay in their place; absent where they do not, or where nobody remembers. */
+  queryAttempts?(queue: MessageQueue): Promise<readonly FailedAttempts[]>
+  /**
+   * Remembers that the messages with these offsets are done, though others before them are not: whoever goes on with the
+   * queue learns it from `queryAttempts`. Absent where nobody remembers, or nothing finishes out of order for long.
+   */
+  storeDone?(queue: MessageQueue, offsets: readonly number[]): Promise<void>
   /** Messages between two offsets are gone: retention was faster than the consumer. */
   onSkipped?(queue: MessageQueue, fromOffset: number, toOffset: number): void
   /** A pull was answered. */
@@ -67,8 +72,8 @@ interface Position {
   readonly keeper: ProgressKeeper
   /** Ends a pull that waits. */
   ending: AbortController
-  /** What is known of its first message until that is fetched. */
-  attempts: FailedAttempts | undefined
+  /** What is known of messages that are not fetched yet, by ascending offsets. */
+  attempts: readonly FailedAttempts[]
 }
 
 export class PullLoop {
@@ -161,6 +166,7 @@ export class PullLoop {
   async retire(): Promise<void> {
     this.#stop()
     await Promise.all(this.#processQueues().map((processQueue) => processQueue.drop()))
+    await this.#storeDone()
     await this.#position?.keeper.close()
   }
 
@@ -193,6 +199,17 @@ export class PullLoop {
     this.#isStopped = true
     this.#position?.ending.abort()
     this.#goOn()
+  }
+
+  /** What could not be stored is delivered again. */
+  async #storeDone(): Promise<void> {
+    const offsets = this.#position?.processQueue.doneOffsets ?? []
+    if (offsets.length === 0) return
+    try {
+      await this.#host.storeDone?.(this.queue, offsets)
+    } catch (error) {
+      this.#host.onError(MQError.from(error))
+    }
   }
 
   #goOn(): void {
@@ -231,7 +248,7 @@ export class PullLoop {
     const restartCount = this.#restartCount
     const { engine, group, startWish } = this.#host
     const { offset, isStored } = await findStart(engine, group, this.queue, startWish, this.#isNewQueue)
-    const attempts = await this.#host.queryAttempts?.(this.queue)
+    const attempts = (await this.#host.queryAttempts?.(this.queue)) ?? NO_ATTEMPTS
     if (this.#isStopped || this.#restartCount !== restartCount) return
     const startOffset = Math.min(offset, this.#highestStart)
     const position = this.#enterPosition(startOffset, isStored ? offset : -1)
@@ -242,13 +259,15 @@ export class PullLoop {
   }
 
   #enterPosition(startOffset: number, committedOffset: number, isChosen = false): Position {
-    const processQueue = new ProcessQueue(this.queue, startOffset, () => this.#onFinished(position))
+    const keepsDone = this.#host.storeDone !== undefined
+    const onFinished = (): void => this.#onFinished(position)
+    const processQueue = new ProcessQueue(this.queue, startOffset, onFinished, keepsDone)
     const keeper = this.#host.createKeeper(processQueue, committedOffset, isChosen)
     const position: Position = {
       processQueue,
       keeper,
       ending: new AbortController(),
-      attempts: undefined,
+      attempts: NO_ATTEMPTS,
     }
     this.#position = position
     this.#highestStart = Number.POSITIVE_INFINITY
@@ -289,8 +308,10 @@ export class PullLoop {
   #accept(position: Position, { status, messages, nextBeginOffset }: PullResult): void {
     const { processQueue, keeper } = position
     if (status === 'FOUND') {
-      processQueue.append(recalled(position, messages), nextBeginOffset)
-      this.#host.dispatcher.offer(processQueue)
+      const undone = recalled(position, messages)
+      processQueue.append(undone, nextBeginOffset)
+      if (undone.length > 0) this.#host.dispatcher.offer(processQueue)
+      else keeper.onProgress()
     } else if (nextBeginOffset >= processQueue.nextOffset) {
       if (status === 'OFFSET_ILLEGAL')
         this.#host.onSkipped?.(this.queue, processQueue.nextOffset, nextBeginOffset)
@@ -339,12 +360,20 @@ export class PullLoop {
   }
 }
 
-/** Attempts before a hand-over or a restart count too. The message that they are about is the first to be fetched, if at all. */
+/** Attempts before a hand-over or a restart count too, and what was done before it is not delivered again. */
 function recalled(position: Position, messages: readonly MessageView[]): readonly MessageView[] {
   const { attempts } = position
-  if (attempts === undefined) return messages
-  position.attempts = undefined
-  const [first, ...others] = messages
-  if (first?.queueOffset !== attempts.queueOffset) return messages
-  return [AttemptedMessage.of(first, attempts.reconsumeTimes), ...others]
+  if (attempts.length === 0) return messages
+  const times = new Map(attempts.map(({ queueOffset, reconsumeTimes }) => [queueOffset, reconsumeTimes]))
+  const lastOffset = messages.at(-1)?.queueOffset ?? 0
+  position.attempts = attempts.filter(({ queueOffset }) => queueOffset > lastOffset)
+  const undone = messages.filter(({ queueOffset }) => times.get(queueOffset) !== DONE)
+  return undone.map((message) => {
+    const reconsumeTimes = times.get(message.queueOffset)
+    return reconsumeTimes === undefined ? message : AttemptedMessage.of(message, reconsumeTimes)
+  })
 }
+
+const NO_ATTEMPTS: readonly FailedAttempts[] = Object.freeze([])
+/** The number of attempts that stands for a message that is done. */
+const DONE = 0

@@ -21,6 +21,7 @@ import {
 } from './push-consumer-options.ts'
 import { pushLoopHost } from './push-loop-host.ts'
 import { Rebalancer } from './rebalancer.ts'
+import { SubscriptionChanges } from './subscription-changes.ts'
 
 /** What was left when a consumer, or an instance with all its consumers, closed. */
 export interface CloseReport {
@@ -72,9 +73,8 @@ export class PushConsumer {
   readonly #rebalancer: Rebalancer<PullLoop>
   readonly #unwatch: () => void
 
-  #subscriptions: ReadonlyMap<string, MessageFilter>
-  /** Changes of the subscriptions come one after another. */
-  #resubscribing: Promise<void> = Promise.resolve()
+  readonly #subscriptions: SubscriptionChanges
+  #hasJoined = false
   #closing: Promise<CloseReport> | undefined
   #abandonedCount = 0
 
@@ -84,7 +84,7 @@ export class PushConsumer {
     this.#host = host
     this.#engine = host.engine
     this.#options = options
-    this.#subscriptions = options.subscriptions
+    this.#subscriptions = new SubscriptionChanges(options.subscriptions)
     const { engine, emit } = host
     const { clientId } = this
     const owner = { engine, clientId, counts: this.#counts, emit, onError: this.#onError }
@@ -122,18 +122,21 @@ export class PushConsumer {
    * every release, `stats` stays.
    */
   inspect(queue: MessageQueue): ConsumerInspection {
-    const { concurrency, maxReconsumeTimes, allocateStrategy } = this.#options
+    const { concurrency, maxReconsumeTimes, allocateStrategy, mode } = this.#options
+    const orderOf = this.#options.enableFifoConsumeAccelerator ? 'message group' : 'queue'
     const found = this.#rebalancer.find(queue)
     return {
       isPaused: this.#dispatcher.isPaused,
       runningCount: this.#dispatcher.runningCount,
       concurrency,
       maxReconsumeTimes,
+      orderOf: mode === 'orderly' ? orderOf : undefined,
       allocateStrategy,
       heldUntilMs: this.#dispatcher.heldUntilMs,
       queue: found?.loop.inspect(),
       isLeaving: found?.isLeaving === true,
       redeliveryMs: (offset) => this.#dispatcher.redeliveryMs(queue, offset),
+      blockerOf: (offset) => this.#dispatcher.blockerOf(queue, offset),
     }
   }
 
@@ -208,6 +211,7 @@ export class PushConsumer {
       this.#unwatch()
       throw error
     }
+    this.#hasJoined = true
     await this.#rebalance()
   }
 
@@ -227,27 +231,16 @@ export class PushConsumer {
       mode,
       allocateStrategy: allocateStrategy.name,
       isNamed: clientId !== undefined,
-      subscriptions: this.#subscriptions,
+      subscriptions: this.#subscriptions.current,
     }
   }
 
-  #resubscribe(change: (filters: Map<string, MessageFilter>) => unknown): Promise<void> {
-    const resubscribing = this.#resubscribing.then(async () => {
-      this.#checkOpen()
-      const before = this.#subscriptions
-      const filters = new Map(before)
-      change(filters)
-      this.#subscriptions = filters
-      try {
-        await this.#engine.registerConsumer(this.#registration())
-      } catch (error) {
-        this.#subscriptions = before
-        throw error
-      }
-      await this.#rebalance()
+  async #resubscribe(change: (filters: Map<string, MessageFilter>) => unknown): Promise<void> {
+    await this.#subscriptions.change(change, {
+      check: () => this.#checkOpen(),
+      apply: () => this.#engine.registerConsumer(this.#registration()),
     })
-    this.#resubscribing = resubscribing.catch(() => undefined)
-    return resubscribing
+    await this.#rebalance()
   }
 
   async #close(): Promise<CloseReport> {
@@ -255,7 +248,7 @@ export class PushConsumer {
     const timer = this.#engine.clock.setTimer(this.#options.closeTimeoutMs, () => this.#abandon())
     await this.#rebalancer.close()
     // A registration that is under way must not come after the farewell.
-    await this.#resubscribing
+    await this.#subscriptions.settled
     timer.cancel()
     this.#dispatcher.abandonAll(new MQError('CLOSED', `The consumer of '${this.group}' is closed.`))
     this.#unwatch()
@@ -281,9 +274,11 @@ export class PushConsumer {
   }
 
   #onEngineEvent(event: EngineEvent): void {
+    // Whoever consumed before it has joined would commit offsets that nobody keeps.
+    if (!this.#hasJoined) return
     switch (event.type) {
       case 'route-changed':
-        if (this.#subscriptions.has(event.topic)) void this.#rebalancer.trigger()
+        if (this.#subscriptions.current.has(event.topic)) void this.#rebalancer.trigger()
         return
       case 'consumer-ids-changed':
         if (event.group === this.group) void this.#rebalancer.trigger()
@@ -305,7 +300,7 @@ export class PushConsumer {
     const { group, allocateStrategy, messageModel } = this.#options
     const { pullThresholdForTopic, pullThresholdSizeForTopicBytes } = this.#options
     const hasShares = (pullThresholdForTopic ?? pullThresholdSizeForTopicBytes) !== undefined
-    const current = (): ReadonlyMap<string, MessageFilter> => this.#subscriptions
+    const current = (): ReadonlyMap<string, MessageFilter> => this.#subscriptions.current
     const shared = { engine: this.#engine, group, clientId: this.clientId, onError: this.#onError }
     const loopHost = pushLoopHost(this.#options, {
       ...shared,

@@ -48,6 +48,25 @@ export function pushLoopHost(options: CompletePushConsumerOptions, owner: LoopOw
     host.onSkipped = (queue, fromOffset, toOffset) =>
       emit('message-lost', { reason: 'retention', queue, fromOffset, toOffset, group, clientId })
   }
-  if (mode === 'orderly' && isShared) host.queryAttempts = (queue) => engine.queryAttempts(group, queue)
+  // A group that keeps no order sends back what fails, so that nothing stays in its place.
+  const isRemembered = isShared ? mode === 'orderly' : options.clientId !== undefined
+  if (isRemembered) Object.assign(host, memoryOf(options, engine, offsetOwner))
   return host
+}
+
+/** How what stays in its place, and what is done behind it, is remembered for the next who has the queue. */
+function memoryOf(
+  { group, mode, enableFifoConsumeAccelerator }: CompletePushConsumerOptions,
+  engine: Engine,
+  offsetOwner: string | undefined,
+): Pick<PullLoopHost, 'queryAttempts' | 'storeDone'> {
+  const queryAttempts: PullLoopHost['queryAttempts'] = (queue) =>
+    engine.queryAttempts(group, queue, offsetOwner)
+  // In the order of its queue nothing is done behind what is not.
+  if (mode === 'orderly' && !enableFifoConsumeAccelerator) return { queryAttempts }
+  const storeDone: PullLoopHost['storeDone'] = async (queue, offsets) => {
+    const done = offsets.map((queueOffset) => ({ queueOffset, reconsumeTimes: 0 }))
+    await Promise.all(done.map((each) => engine.updateAttempts(group, queue, each, offsetOwner)))
+  }
+  return { queryAttempts, storeDone }
 }

@@ -7,14 +7,16 @@
 import type { AllocateStrategy } from '../allocate/allocate.ts'
 import type { Timer } from '../model/clock.ts'
 import type { Engine } from '../model/engine.ts'
-import { invalidParameter, MQError } from '../model/errors.ts'
+import { MQError } from '../model/errors.ts'
 import { LEASE_RENEWALS } from '../model/limits.ts'
 import { type MessageQueue, queueKey } from '../model/message-queue.ts'
 import type { MessageFilter } from '../model/subscription.ts'
+import { allocatedQueues } from './allocated-queues.ts'
 import { readQueuesOf } from './read-queues.ts'
 
 /** How long a failed round waits for its next attempt. */
 const RETRY_DELAY_MS = 1000
+const noKeys: ReadonlySet<string> = new Set()
 
 /** What a member does with a queue as long as it holds it. */
 export interface QueueWork {
@@ -169,50 +171,56 @@ export class Rebalancer<Work extends QueueWork> {
     const ids = sharesQueues ? await engine.queryConsumerIds(group) : [clientId]
     // While it joins or leaves, a member has no say in who gets what.
     if (!ids.includes(clientId)) return
-    const wanted = await this.#findWanted(ids)
+    const { wanted, failure } = await this.#findWanted(ids)
     for (const [key, loop] of this.#held) {
       const want = wanted.get(key)
       if (want === undefined) this.#leave(key, loop)
       else loop.useFilter?.(want.filter)
     }
     const missing = [...wanted].filter(([key]) => !this.#held.has(key) && !this.#leaving.has(key))
-    if (missing.length === 0) return
-    const granted = await this.#lock(missing.map(([, { queue }]) => queue))
+    const granted = missing.length === 0 ? noKeys : await this.#lock(missing.map(([, { queue }]) => queue))
     // Closed meanwhile: what was granted goes back when the member leaves the group.
     if (this.#isStopped) return
     for (const [key, want] of missing) if (granted.has(key)) this.#take(key, want)
+    if (failure !== undefined) throw failure
   }
 
-  async #findWanted(ids: readonly string[]): Promise<Map<string, Wanted>> {
-    const { engine, subscriptions, sharesQueues } = this.#host
+  /** Topics are independent of each other: where one cannot be allocated, the member keeps what it has of that one. */
+  async #findWanted(ids: readonly string[]): Promise<{
+    readonly wanted: ReadonlyMap<string, Wanted>
+    readonly failure: MQError | undefined
+  }> {
     const wanted = new Map<string, Wanted>()
-    for (const [topic, filter] of subscriptions) {
-      const queues = await readQueuesOf(engine, topic)
+    const known = new Set<string>()
+    let failure: MQError | undefined
+    for (const [topic, filter] of this.#host.subscriptions) {
       const isNewQueue = this.#knownTopics.has(topic)
-      const isShared = sharesQueues && queues.length > 0
-      for (const queue of isShared ? this.#allocate(topic, queues, ids) : this.#choose(queues)) {
-        wanted.set(queueKey(queue), { queue, filter, isNewQueue })
+      try {
+        for (const queue of await this.#queuesOf(topic, ids)) {
+          wanted.set(queueKey(queue), { queue, filter, isNewQueue })
+        }
+        known.add(topic)
+      } catch (error) {
+        failure ??= MQError.from(error)
+        for (const [key, { queue }] of this.#held) {
+          if (queue.topic === topic) wanted.set(key, { queue, filter, isNewQueue })
+        }
+        if (isNewQueue) known.add(topic)
       }
     }
-    this.#knownTopics = new Set(subscriptions.keys())
-    return wanted
+    this.#knownTopics = known
+    return { wanted, failure }
+  }
+
+  async #queuesOf(topic: string, ids: readonly string[]): Promise<readonly MessageQueue[]> {
+    const { engine, sharesQueues } = this.#host
+    const queues = await readQueuesOf(engine, topic)
+    if (sharesQueues && queues.length > 0) return allocatedQueues(this.#host, topic, queues, ids)
+    return this.#choose(queues)
   }
 
   #choose(queues: readonly MessageQueue[]): readonly MessageQueue[] {
     return queues.filter((queue) => this.#host.wants?.(queue) ?? true)
-  }
-
-  #allocate(topic: string, queues: readonly MessageQueue[], ids: readonly string[]): readonly MessageQueue[] {
-    const { allocateStrategy, group, clientId } = this.#host
-    const allocated = allocateStrategy.allocate(group, clientId, queues, ids)
-    const known = new Map(queues.map((queue) => [queueKey(queue), queue]))
-    return allocated.map((queue) => {
-      const match = known.get(queueKey(queue))
-      if (match !== undefined) return match
-      throw invalidParameter(
-        `The strategy '${allocateStrategy.name}' gave ${queueKey(queue)}, which is no queue of '${topic}'.`,
-      )
-    })
   }
 
   #take(key: string, { queue, filter, isNewQueue }: Wanted): void {
@@ -244,7 +252,7 @@ export class Rebalancer<Work extends QueueWork> {
     void this.trigger()
   }
 
-  async #lock(queues: readonly MessageQueue[]): Promise<Set<string>> {
+  async #lock(queues: readonly MessageQueue[]): Promise<ReadonlySet<string>> {
     const { engine, group, clientId, sharesQueues } = this.#host
     const granted = sharesQueues ? await engine.lockQueues(group, clientId, queues) : queues
     return new Set(granted.map(queueKey))

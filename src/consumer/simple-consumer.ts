@@ -19,6 +19,7 @@ import {
   type ReceiveOptions,
   type SimpleConsumerOptions,
 } from './simple-consumer-options.ts'
+import { SubscriptionChanges } from './subscription-changes.ts'
 
 /**
  * Messages when the application asks for them, each acknowledged for itself. Made by `mq.createSimpleConsumer`, started when
@@ -47,9 +48,8 @@ export class SimpleConsumer {
   readonly #pop: PopVerbs
   readonly #options: CompleteSimpleConsumerOptions
   readonly #calls = new PendingCalls()
+  readonly #subscriptions: SubscriptionChanges
 
-  #subscriptions: ReadonlyMap<string, MessageFilter>
-  #subscribing: Promise<unknown> = Promise.resolve()
   #receiveCount = 0
   #closing: Promise<void> | undefined
 
@@ -59,7 +59,7 @@ export class SimpleConsumer {
     this.#host = host
     this.#pop = pop
     this.#options = options
-    this.#subscriptions = options.subscriptions
+    this.#subscriptions = new SubscriptionChanges(options.subscriptions)
   }
 
   /** Joins the group; applications call `mq.createSimpleConsumer`. */
@@ -79,7 +79,9 @@ export class SimpleConsumer {
 
   /** What it receives: topic to expression. */
   get subscriptions(): Readonly<Record<string, string>> {
-    return Object.fromEntries([...this.#subscriptions].map(([topic, { expression }]) => [topic, expression]))
+    return Object.fromEntries(
+      [...this.#subscriptions.current].map(([topic, { expression }]) => [topic, expression]),
+    )
   }
 
   /**
@@ -179,13 +181,14 @@ export class SimpleConsumer {
   }
 
   #request({ maxMessages, invisibleDurationMs, awaitDurationMs }: CompleteReceiveOptions): PopRequest {
+    const { group, clientId } = this
     const subscriptions = this.#inTurn()
-    return { group: this.group, subscriptions, maxCount: maxMessages, invisibleDurationMs, awaitDurationMs }
+    return { group, clientId, subscriptions, maxCount: maxMessages, invisibleDurationMs, awaitDurationMs }
   }
 
   /** The subscriptions, each receive beginning with the next one. */
   #inTurn(): ReadonlyMap<string, MessageFilter> {
-    const filters = this.#subscriptions
+    const filters = this.#subscriptions.current
     if (filters.size === 0)
       throw invalidParameter(`The consumer of '${this.group}' subscribes to nothing; subscribe first.`)
     const first = this.#receiveCount++ % filters.size
@@ -195,21 +198,8 @@ export class SimpleConsumer {
   }
 
   #resubscribe(change: (filters: Map<string, MessageFilter>) => unknown): Promise<void> {
-    const resubscribing = this.#subscribing.then(async () => {
-      this.#checkOpen()
-      const before = this.#subscriptions
-      const filters = new Map(before)
-      change(filters)
-      this.#subscriptions = filters
-      try {
-        await this.#register()
-      } catch (error) {
-        this.#subscriptions = before
-        throw error
-      }
-    })
-    this.#subscribing = resubscribing.catch(() => undefined)
-    return resubscribing
+    const check = (): void => this.#checkOpen()
+    return this.#subscriptions.change(change, { check, apply: () => this.#register() })
   }
 
   #register(): Promise<void> {
@@ -218,7 +208,7 @@ export class SimpleConsumer {
       clientId: this.clientId,
       messageModel: 'clustering',
       consumeType: 'pop',
-      subscriptions: this.#subscriptions,
+      subscriptions: this.#subscriptions.current,
       consumeMessageOrderly: this.#options.consumeMessageOrderly,
     })
   }
@@ -226,7 +216,7 @@ export class SimpleConsumer {
   async #close(): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#onAbort)
     await this.#calls.end()
-    await this.#subscribing
+    await this.#subscriptions.settled
     try {
       await this.#host.engine.unregisterConsumer(this.group, this.clientId)
     } catch (error) {

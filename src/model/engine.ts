@@ -94,9 +94,10 @@ export interface ConsumerRegistration {
   readonly isNamed?: boolean | undefined
 }
 
-/** How often the message failed that a queue waits for, as its order demands. */
+/** How often a message failed that stays in its place: its order demands it, or it is for a broadcasting member alone. */
 export interface FailedAttempts {
   readonly queueOffset: number
+  /** 0: it is done, while messages before it are not; whoever goes on there must not deliver it again. */
   readonly reconsumeTimes: number
 }
 
@@ -151,10 +152,21 @@ export interface Engine {
     mayGoBack?: boolean,
     clientId?: string,
   ): Promise<void>
-  /** How often the message failed that the group's queue waits for; `undefined` when it never did. */
-  queryAttempts(group: string, queue: MessageQueue): Promise<FailedAttempts | undefined>
-  /** Remembers that, until the group's offset has passed the message. */
-  updateAttempts(group: string, queue: MessageQueue, attempts: FailedAttempts): Promise<void>
+  /**
+   * How often messages of the group's queue failed that stay in their place, and which are done behind them, by ascending
+   * offsets. With a client id: those of this broadcasting member.
+   */
+  queryAttempts(group: string, queue: MessageQueue, clientId?: string): Promise<readonly FailedAttempts[]>
+  /**
+   * Remembers how often one of them failed, until the offset of the group or the member has passed the message, or is set from
+   * outside. Of a member whose offsets are not stored nothing is remembered.
+   */
+  updateAttempts(
+    group: string,
+    queue: MessageQueue,
+    attempts: FailedAttempts,
+    clientId?: string,
+  ): Promise<void>
   /** Sets offsets from outside, forward or back, those of broadcasting members too, and tells the members. */
   resetConsumerOffset(group: string, topic: string, offsets: ReadonlyMap<number, number>): Promise<void>
   minOffset(queue: MessageQueue): Promise<number>
@@ -254,6 +266,8 @@ export interface PopVerbs {
 
 export interface PopRequest {
   readonly group: string
+  /** The member that receives; what it gets belongs to its group, of which any member may settle it. */
+  readonly clientId: string
   /**
    * What to take, by topic, looked at in this order: one answer has messages of one topic. A topic that does not exist is
    * waited for.

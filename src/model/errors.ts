@@ -36,7 +36,10 @@ export const MQErrorCodes = {
     description: 'The directory was written by a format version this release cannot read.',
     responseCode: 15,
   },
-  NO_PERMISSION: { description: 'The topic or the group does not permit this operation.', responseCode: 16 },
+  NO_PERMISSION: {
+    description: 'The topic, one of its queues or the group does not permit this operation.',
+    responseCode: 16,
+  },
   TOPIC_NOT_EXIST: { description: 'The topic does not exist and may not be created here.', responseCode: 17 },
   TOPIC_EXIST_ALREADY: {
     description: 'The topic to be created exists with other settings.',

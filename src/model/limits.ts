@@ -18,6 +18,8 @@ export const BATCH_ADVISED_BYTES = 1024 * 1024
 export const MESSAGE_LOG_OVERHEAD_BYTES = 20
 /** Most bytes of encoded properties, tag and keys included (RocketMQ: a signed 16-bit length). */
 export const PROPERTIES_MAX_BYTES = 32_767
+/** Most UTF-8 bytes of a message group (RocketMQ's validator refuses 64 and more). */
+export const MESSAGE_GROUP_MAX_BYTES = 63
 /** Most messages of one batch. */
 export const BATCH_MAX_COUNT = 65_535
 /** Most queues of one topic. */

@@ -17,6 +17,12 @@ export interface Message {
   readonly keys?: string | readonly string[] | undefined
   /** User properties; RocketMQ's own names (`KEYS`, `TAGS`, `DELAY`, ...) are reserved. */
   readonly properties?: Readonly<Record<string, string>> | undefined
+  /**
+   * What this message belongs to, such as an order: messages of one group go to one queue, in the order in which they are
+   * sent, as long as the topic has the same number of queues. Not blank, up to 63 bytes of UTF-8, no control characters
+   * (RocketMQ 5 `messageGroup`).
+   */
+  readonly messageGroup?: string | undefined
 }
 
 /** A stored message as a consumer or a query sees it. Fields are decoded when they are first read. */
@@ -29,6 +35,8 @@ export interface MessageView {
   readonly topic: string
   readonly tag: string | undefined
   readonly keys: readonly string[]
+  /** What the sender says that it belongs to; the same through all retries up to the dead letter. */
+  readonly messageGroup: string | undefined
   /** The content. It is a view of shared memory: copy it before changing it. */
   readonly body: Buffer
   /** User properties, and those that retries add (`RETRY_TOPIC`, `ORIGIN_MESSAGE_ID`, ...). */

@@ -4,14 +4,19 @@
  */
 import { MQError } from './errors.ts'
 import { javaHashCode } from './java-hash.ts'
-import { MESSAGE_LOG_OVERHEAD_BYTES, MESSAGE_MAX_BYTES, PROPERTIES_MAX_BYTES } from './limits.ts'
+import {
+  MESSAGE_GROUP_MAX_BYTES,
+  MESSAGE_LOG_OVERHEAD_BYTES,
+  MESSAGE_MAX_BYTES,
+  PROPERTIES_MAX_BYTES,
+} from './limits.ts'
 import type { Message } from './message.ts'
 import type { MessageId } from './message-id.ts'
-import { isReservedProperty, type PropertyEntries } from './properties.ts'
+import { isReservedProperty, type PropertyEntries, PropertyName } from './properties.ts'
 import { checkTopicName } from './topic.ts'
 
 const NO_PROPERTIES: PropertyEntries = Object.freeze([])
-const FIELDS: ReadonlySet<string> = new Set(['topic', 'body', 'tag', 'keys', 'properties'])
+const FIELDS: ReadonlySet<string> = new Set(['topic', 'body', 'tag', 'keys', 'properties', 'messageGroup'])
 /** Control characters: RocketMQ separates properties by 1 and 2 and does not escape them. */
 const CONTROL_CHARACTERS = /\p{Cc}/u
 /** RocketMQ counts a separator behind each name and each value. */
@@ -30,6 +35,7 @@ export interface OutgoingMessage {
   readonly tagHash: number
   /** Keys joined by one space, as RocketMQ stores them; empty when there are none. */
   readonly keys: string
+  /** The message group among them, as RocketMQ stores it. */
   readonly properties: PropertyEntries
   readonly bornTimestamp: number
   readonly reconsumeTimes: number
@@ -49,7 +55,8 @@ export function prepareMessage(
   const bodyBytes = checkBody(body)
   const tag = message.tag === undefined ? '' : checkTag(message.tag)
   const keys = message.keys === undefined ? '' : checkKeys(message.keys)
-  const properties = message.properties === undefined ? NO_PROPERTIES : checkProperties(message.properties)
+  const own = message.properties === undefined ? NO_PROPERTIES : checkProperties(message.properties)
+  const properties = message.messageGroup === undefined ? own : withMessageGroup(message.messageGroup, own)
   const propertiesBytes = sizeOfProperties(tag, keys, properties)
   const sizeBytes = topic.length + propertiesBytes + bodyBytes + MESSAGE_LOG_OVERHEAD_BYTES
   if (sizeBytes > MESSAGE_MAX_BYTES) throw tooLarge(sizeBytes)
@@ -125,6 +132,17 @@ function checkKey(key: unknown): string {
     )
   }
   return key
+}
+
+function withMessageGroup(group: unknown, properties: PropertyEntries): PropertyEntries {
+  if (typeof group !== 'string' || group.trim() === '')
+    throw illegal('The messageGroup must be a string that is not blank, or be left out.')
+  if (CONTROL_CHARACTERS.test(group) || !group.isWellFormed())
+    throw illegal('The messageGroup holds control characters or a lone surrogate.')
+  const bytes = Buffer.byteLength(group)
+  if (bytes > MESSAGE_GROUP_MAX_BYTES)
+    throw illegal(`The messageGroup takes ${bytes} bytes; at most ${MESSAGE_GROUP_MAX_BYTES} are allowed.`)
+  return [[PropertyName.MESSAGE_GROUP, group], ...properties]
 }
 
 function checkProperties(properties: unknown): PropertyEntries {

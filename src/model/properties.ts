@@ -6,6 +6,8 @@ export const PropertyName = {
   RETRY_TOPIC: 'RETRY_TOPIC',
   /** The offset message id of the first stored copy. */
   ORIGIN_MESSAGE_ID: 'ORIGIN_MESSAGE_ID',
+  /** The message group (RocketMQ `PROPERTY_SHARDING_KEY`). */
+  MESSAGE_GROUP: '__SHARDINGKEY',
   /** Why the last attempt failed; on dead letters only. Not a RocketMQ name. */
   DEAD_LETTER_REASON: 'DLQ_REASON',
 } as const

@@ -65,6 +65,11 @@ export interface TopicRoute {
   readonly writeQueues: readonly MessageQueue[]
   /** Queues that give messages, in RocketMQ's order. */
   readonly readQueues: readonly MessageQueue[]
+  /**
+   * Of an order topic: the queues that message groups and selectors choose from, the same ones whether or not they take
+   * messages now; those that do are the very objects of `writeQueues` (RocketMQ `orderTopicConf`).
+   */
+  readonly orderQueues?: readonly MessageQueue[] | undefined
 }
 
 /** One queue of a group's progress (RocketMQ `consumerProgress`). */

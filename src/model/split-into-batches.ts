@@ -12,7 +12,8 @@ export interface SplitOptions {
 }
 
 /**
- * Splits messages into batches that are legal to send: one topic each, in the order given, of at most `maxBytes`.
+ * Splits messages into batches that are legal to send: one topic and one message group each, in the order given, of at most
+ * `maxBytes`.
  * A message cannot be split; one that is larger than `maxBytes` stands alone, one above 4 MiB is refused.
  *
  * @example
@@ -40,7 +41,10 @@ export function* splitIntoBatches(
   for (const message of messages) {
     const bytes = sizeOfMessage(message)
     const fits =
-      batchBytes + bytes <= maxBytes && batch.length < BATCH_MAX_COUNT && batch[0]?.topic === message.topic
+      batchBytes + bytes <= maxBytes &&
+      batch.length < BATCH_MAX_COUNT &&
+      batch[0]?.topic === message.topic &&
+      batch[0].messageGroup === message.messageGroup
     if (batch.length > 0 && !fits) {
       yield batch
       batch = []

@@ -45,6 +45,13 @@ export interface TopicConfig {
   /** Producers see queues 0 to `writeQueueNums - 1`. */
   readonly writeQueueNums: number
   readonly permission: Permission
+  /**
+   * `true` makes an order topic: message groups and selectors choose from the same queues for ever, and what belongs to a
+   * queue that takes no messages is refused. Left out: not one.
+   */
+  readonly order?: boolean | undefined
+  /** Of an order topic: how many queues these are. Said by the engine, as many as the topic had when it became one. */
+  readonly orderQueueNums?: number | undefined
 }
 
 /** The settings of a consumer group (RocketMQ `SubscriptionGroupConfig`). */

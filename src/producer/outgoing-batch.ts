@@ -20,7 +20,8 @@ export function prepareBatch(
   }
   const now = clock.now()
   const messages = batch.map((message) => prepareMessage(message, ids.next(now), now))
-  const topic = messages[0]?.topic
+  const [first] = batch
+  const topic = first?.topic
   if (topic === undefined) throw illegal('The batch is empty; it needs at least one message.')
   if (isRetryTopic(topic))
     throw illegal(`The batch is for the retry topic '${topic}', which takes no batches.`)
@@ -31,6 +32,8 @@ export function prepareBatch(
     }
     sizeBytes += message.sizeBytes
   }
+  if (batch.some(({ messageGroup }) => messageGroup !== first?.messageGroup))
+    throw illegal('The batch has messages of several messageGroups; all must have the same one, or none.')
   if (sizeBytes > MESSAGE_MAX_BYTES) {
     throw illegal(
       `The batch takes ${sizeBytes} bytes; at most ${MESSAGE_MAX_BYTES} are allowed. Use splitIntoBatches.`,

@@ -18,7 +18,7 @@ import {
   parseProducerOptions,
 } from './producer-options.ts'
 import { type PublishRoute, PublishRoutes } from './publish-routes.ts'
-import { checkSendOptions, checkSignal, queueChooser, type SendOptions, takeTurns } from './send-options.ts'
+import { checkSendOptions, checkSignal, chooserOf, queueChooser, type SendOptions } from './send-options.ts'
 
 /** What an instance lends to its producers. */
 export interface ProducerHost {
@@ -154,14 +154,16 @@ export class Producer {
     const now = this.#timeOfTurn()
     const messages = prepareMessage(message, this.#ids.next(now), now)
     const { topic } = messages
+    const { messageGroup } = message
     const timeoutMs = this.#timeoutMs
     const route = this.#routes.get(topic)
     if (route instanceof Promise) {
-      return this.#sendLater(route, { topic, messages, timeoutMs, signal: undefined, chooseQueue: takeTurns })
+      const chooseQueue = chooserOf(message)
+      return this.#sendLater(route, { topic, messages, timeoutMs, signal: undefined, chooseQueue })
     }
     return this.#engine.sendMessage({
       producerGroup: this.group,
-      queue: route.nextQueue(),
+      queue: messageGroup === undefined ? route.nextQueue() : route.queueOfGroup(messageGroup),
       messages,
       timeoutMs,
     })

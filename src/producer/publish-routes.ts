@@ -2,34 +2,60 @@
  * The queues that a producer may send to, topic by topic (RocketMQ `TopicPublishInfo`). Routes are kept until the
  * engine says that they changed. Sends that wait for the same route go on in the order in which they were made.
  */
-import { randomBelow } from '../model/clock.ts'
+import { type RandomSource, randomBelow } from '../model/clock.ts'
 import type { Engine } from '../model/engine.ts'
-import { invalidParameter, MQError } from '../model/errors.ts'
+import { invalidParameter } from '../model/errors.ts'
 import { type MessageQueue, queueKey } from '../model/message-queue.ts'
+import {
+  checkTakesMessages,
+  choosableQueues,
+  queueOfMessageGroup,
+  takingQueues,
+} from '../model/queue-choice.ts'
 import type { TopicRoute } from '../model/results.ts'
 import { checkNotSystemTopic } from '../model/topic.ts'
 
-/** The writable queues of one topic, of which there is at least one. */
+/** The queues of one topic, of which at least one takes messages. */
 export class PublishRoute {
-  readonly queues: readonly MessageQueue[]
+  readonly #route: TopicRoute
+  readonly #taking: readonly MessageQueue[]
   #next: number
 
-  constructor(queues: readonly MessageQueue[], firstIndex: number) {
-    this.queues = queues
-    this.#next = firstIndex
+  /** Refuses a topic that takes no messages. */
+  constructor(route: TopicRoute, random: RandomSource) {
+    this.#route = route
+    this.#taking = takingQueues(route)
+    this.#next = randomBelow(random, this.#taking.length)
+  }
+
+  /** What selectors choose from. */
+  get choosable(): readonly MessageQueue[] {
+    return choosableQueues(this.#route)
   }
 
   /** Queues take turns. */
   nextQueue(): MessageQueue {
     const index = this.#next
-    this.#next = index + 1 === this.queues.length ? 0 : index + 1
-    return this.queues[index]!
+    this.#next = index + 1 === this.#taking.length ? 0 : index + 1
+    return this.#taking[index]!
+  }
+
+  /** The queue of a message group. */
+  queueOfGroup(messageGroup: string): MessageQueue {
+    return queueOfMessageGroup(this.#route, messageGroup)
+  }
+
+  /** Refuses what a selector must not choose, or what takes no messages. */
+  checkSelected(queue: MessageQueue): void {
+    if (!this.choosable.includes(queue))
+      throw invalidParameter('The queue selector must return one of the queues that it is given.')
+    checkTakesMessages(this.#route, queue)
   }
 
   /** The queue of this route that equals the given one; refuses others. */
   find(wanted: MessageQueue): MessageQueue {
     const key = queueKey(wanted)
-    const queue = this.queues.find((candidate) => queueKey(candidate) === key)
+    const queue = this.#route.writeQueues.find((candidate) => queueKey(candidate) === key)
     if (queue === undefined) throw invalidParameter(`The queue ${key} does not exist or takes no messages.`)
     return queue
   }
@@ -85,9 +111,7 @@ export class PublishRoutes {
     return route
   }
 
-  #toPublishRoute({ topic, writeQueues }: TopicRoute): PublishRoute {
-    if (writeQueues.length === 0)
-      throw new MQError('NO_PERMISSION', `The topic '${topic}' takes no messages.`)
-    return new PublishRoute(writeQueues, randomBelow(this.#engine.random, writeQueues.length))
+  #toPublishRoute(route: TopicRoute): PublishRoute {
+    return new PublishRoute(route, this.#engine.random)
   }
 }

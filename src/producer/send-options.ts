@@ -8,7 +8,7 @@ import type { QueueSelector } from './queue-selector.ts'
 
 /** Options of one `send` or `sendOneway`. */
 export interface SendOptions<A = unknown> {
-  /** The queue to send to. Without it and without a selector, queues take turns. */
+  /** The queue to send to. Without it, a selector and a message group, queues take turns. */
   readonly queue?: MessageQueue | undefined
   /** Chooses the queue; called once per send, for a batch with its first message. */
   readonly selector?: QueueSelector<A> | undefined
@@ -51,23 +51,33 @@ export function checkSendOptions<A>(options: SendOptions<A>): void {
   if (signal !== undefined) checkSignal(signal)
 }
 
-/** How the options choose the queue of a send, once the route is known. */
+/** How the queue of a send is chosen, once the route is known; refuses options that contradict the message. */
 export function queueChooser<A>(
   first: Message,
   { queue, selector, arg }: SendOptions<A>,
   random: RandomSource,
 ): (route: PublishRoute) => MessageQueue {
+  if (first.messageGroup !== undefined && (queue ?? selector) !== undefined) {
+    const given = queue === undefined ? 'selector' : 'queue'
+    throw invalidParameter(
+      `A message with a messageGroup goes to the queue of its group; leave the ${given} out.`,
+    )
+  }
   if (queue !== undefined) return (route) => route.find(queue)
-  if (selector === undefined) return takeTurns
-  return ({ queues }) => {
-    const selected = select(() => selector(queues, first, arg as A, random))
-    if (queues.includes(selected)) return selected
-    throw invalidParameter('The queue selector must return one of the queues that it is given.')
+  if (selector === undefined) return chooserOf(first)
+  return (route) => {
+    const selected = select(() => selector(route.choosable, first, arg as A, random))
+    route.checkSelected(selected)
+    return selected
   }
 }
 
-/** Queues without a wish take turns. */
-export const takeTurns = (route: PublishRoute): MessageQueue => route.nextQueue()
+/** How a message chooses its queue when nothing is said about that: by its group, else queues take turns. */
+export function chooserOf({ messageGroup }: Message): (route: PublishRoute) => MessageQueue {
+  return messageGroup === undefined ? takeTurns : (route) => route.queueOfGroup(messageGroup)
+}
+
+const takeTurns = (route: PublishRoute): MessageQueue => route.nextQueue()
 
 /** Throws `ABORTED` if the signal is aborted. */
 export function checkSignal(signal: AbortSignal): void {

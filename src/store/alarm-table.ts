@@ -1,6 +1,7 @@
 /** All alarms that are set, ordered by due time and, within one, by the order they were set in. */
 import TinyQueue from 'tinyqueue'
 import { AlarmCounts } from './alarm-counts.ts'
+import { AlarmsByQueue } from './alarms-by-queue.ts'
 import type { Alarm } from './fact.ts'
 import { NEVER } from './invisible-run.ts'
 
@@ -12,10 +13,10 @@ export class AlarmTable {
   #heap = new TinyQueue<Alarm>([], byDue)
   readonly #pending = new Map<number, Alarm>()
   readonly #counts = new AlarmCounts()
-  /** Alarms of FIFO groups by group and queue, then by offset. */
-  readonly #orderly = new Map<string, Map<number, Alarm>>()
-  /** By group and queue: how often the message failed that the queue waits for. */
-  readonly #attempts = new Map<string, Alarm>()
+  /** Those of FIFO groups. */
+  readonly #orderly = new AlarmsByQueue()
+  /** How often messages failed that stay in their place. */
+  readonly #attempts = new AlarmsByQueue()
   #nextId = 1
 
   /** Called when the earliest due time may have changed. */
@@ -84,12 +85,12 @@ export class AlarmTable {
 
   /** What a FIFO group has received of a queue, by offset. */
   orderly(groupUid: number, queueUid: number): ReadonlyMap<number, Alarm> {
-    return this.#orderly.get(queueOf({ groupUid, queueUid })) ?? NO_ALARMS
+    return this.#orderly.of(groupUid, queueUid)
   }
 
-  /** How often the message failed that a queue of a group waits for. */
-  attempts(groupUid: number, queueUid: number): Alarm | undefined {
-    return this.#attempts.size === 0 ? undefined : this.#attempts.get(queueOf({ groupUid, queueUid }))
+  /** How often messages of a queue failed that stay in their place for a group, by offset. */
+  attempts(groupUid: number, queueUid: number): ReadonlyMap<number, Alarm> {
+    return this.#attempts.of(groupUid, queueUid)
   }
 
   values(): Iterable<Alarm> {
@@ -103,8 +104,7 @@ export class AlarmTable {
     else if (alarm.dueTimestamp !== NEVER) this.#heap.push(alarm)
     this.#pending.set(alarm.id, alarm)
     this.#counts.add(alarm)
-    if (alarm.kind === 'pop-orderly') this.#addOrderly(alarm)
-    else if (alarm.kind === 'attempts') this.#attempts.set(queueOf(alarm), alarm)
+    this.#byQueue(alarm)?.add(alarm)
     this.onChanged()
   }
 
@@ -132,28 +132,13 @@ export class AlarmTable {
 
   #forget(alarm: Alarm): void {
     this.#counts.remove(alarm)
-    if (alarm.kind !== 'pop-orderly' && alarm.kind !== 'attempts') return
-    const key = queueOf(alarm)
-    if (this.#attempts.get(key)?.id === alarm.id) this.#attempts.delete(key)
-    const alarms = this.#orderly.get(key)
-    // A newer one may have taken its place: what is set in a commit comes before what is cleared.
-    if (alarms?.get(alarm.queueOffset)?.id !== alarm.id) return
-    alarms.delete(alarm.queueOffset)
-    if (alarms.size === 0) this.#orderly.delete(key)
+    this.#byQueue(alarm)?.remove(alarm)
   }
 
-  #addOrderly(alarm: Alarm): void {
-    const key = queueOf(alarm)
-    const alarms = this.#orderly.get(key)
-    if (alarms === undefined) this.#orderly.set(key, new Map([[alarm.queueOffset, alarm]]))
-    else alarms.set(alarm.queueOffset, alarm)
+  #byQueue({ kind }: Alarm): AlarmsByQueue | undefined {
+    if (kind === 'pop-orderly') return this.#orderly
+    return kind === 'attempts' ? this.#attempts : undefined
   }
-}
-
-const NO_ALARMS: ReadonlyMap<number, Alarm> = new Map()
-
-function queueOf({ groupUid, queueUid }: Pick<Alarm, 'groupUid' | 'queueUid'>): string {
-  return `${groupUid}@${queueUid}`
 }
 
 function byDue(a: Alarm, b: Alarm): number {

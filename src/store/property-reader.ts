@@ -1,8 +1,6 @@
 /** Reads single properties of stored records without decoding the rest: what an SQL filter asks for. */
-import { Rec } from './record-format.ts'
+import { findProperty } from './find-property.ts'
 import { keysOf, type StoredBatch } from './record-reader.ts'
-
-const LENGTH_BYTES = 2
 
 export class PropertyReader {
   readonly #names = new Map<string, Buffer>()
@@ -22,27 +20,7 @@ export class PropertyReader {
     if (name === 'TAGS') return batch.tag(this.#index) || undefined
     if (name === 'KEYS') return textOfKeys(batch, this.#index)
     if (name === 'UNIQ_KEY') return batch.message(this.#index).messageId
-    return this.#find(batch, batch.positionOf(this.#index), this.#nameBytes(name))
-  }
-
-  #find({ bytes }: StoredBatch, position: number, name: Buffer): string | undefined {
-    const propertiesBytes = bytes.readUInt16BE(position + Rec.PROPERTIES_BYTES)
-    let at =
-      position +
-      Rec.HEADER_BYTES +
-      bytes.readUInt16BE(position + Rec.TAG_BYTES) +
-      bytes.readUInt16BE(position + Rec.KEYS_BYTES)
-    const end = at + propertiesBytes
-    while (at < end) {
-      const nameLength = bytes.readUInt16BE(at)
-      const nameAt = at + LENGTH_BYTES
-      const valueAt = nameAt + nameLength + LENGTH_BYTES
-      const valueLength = bytes.readUInt16BE(valueAt - LENGTH_BYTES)
-      if (nameLength === name.length && isAt(bytes, nameAt, name))
-        return bytes.toString('utf8', valueAt, valueAt + valueLength)
-      at = valueAt + valueLength
-    }
-    return undefined
+    return findProperty(batch.bytes, batch.positionOf(this.#index), this.#nameBytes(name))
   }
 
   #nameBytes(name: string): Buffer {
@@ -52,12 +30,6 @@ export class PropertyReader {
     this.#names.set(name, bytes)
     return bytes
   }
-}
-
-/** Names are short: a loop is quicker than a call of the native comparison. */
-function isAt(bytes: Buffer, position: number, name: Buffer): boolean {
-  for (let i = 0; i < name.length; i++) if (bytes[position + i] !== name[i]) return false
-  return true
 }
 
 function textOfKeys(batch: StoredBatch, index: number): string | undefined {

@@ -6,9 +6,11 @@ import type { MessageQueue } from '../model/message-queue.ts'
 import { formatOffsetMessageId } from '../model/offset-message-id.ts'
 import { PropertyName } from '../model/properties.ts'
 import { isRetryTopic } from '../model/topic.ts'
+import { findProperty } from './find-property.ts'
 import { Rec } from './record-format.ts'
 
 const NO_KEYS: readonly string[] = Object.freeze([])
+const MESSAGE_GROUP_NAME = Buffer.from(PropertyName.MESSAGE_GROUP)
 
 /** What a view needs of the batch it lies in. */
 interface Home {
@@ -61,6 +63,10 @@ export class StoredMessage implements MessageView {
     return this.#keys
   }
 
+  get messageGroup(): string | undefined {
+    return findProperty(this.#home.bytes, this.#position, MESSAGE_GROUP_NAME)
+  }
+
   get properties(): Readonly<Record<string, string>> {
     this.#properties ??= this.#readProperties()
     return this.#properties
@@ -104,20 +110,23 @@ export class StoredMessage implements MessageView {
 
   /** What `JSON.stringify` writes; the fields are getters, which it would not follow. The body is left out. */
   toJSON(): object {
-    const { messageId, offsetMessageId, topic, tag, keys, properties, queue, queueOffset } = this
+    const { messageId, offsetMessageId, topic, tag, keys, messageGroup, properties, queue, queueOffset } =
+      this
     const { bornTimestamp, storeTimestamp, reconsumeTimes, deliveryAttempt, storeSize } = this
-    const place = { messageId, offsetMessageId, topic, tag, keys, properties, queue, queueOffset }
-    return { ...place, bornTimestamp, storeTimestamp, reconsumeTimes, deliveryAttempt, storeSize }
+    const sent = { messageId, offsetMessageId, topic, tag, keys, messageGroup, properties }
+    const place = { queue, queueOffset }
+    return { ...sent, ...place, bornTimestamp, storeTimestamp, reconsumeTimes, deliveryAttempt, storeSize }
   }
 
   /** What `console.log` and test runners show. */
   [Symbol.for('nodejs.util.inspect.custom')](): object {
-    const { messageId, topic, tag, keys, queue, queueOffset, reconsumeTimes } = this
+    const { messageId, topic, tag, keys, messageGroup, queue, queueOffset, reconsumeTimes } = this
     return {
       messageId,
       topic,
       tag,
       keys,
+      ...(messageGroup !== undefined && { messageGroup }),
       queueId: queue.queueId,
       queueOffset,
       reconsumeTimes,
@@ -145,7 +154,8 @@ export class StoredMessage implements MessageView {
       const name = this.#text(position + 2, nameBytes)
       position += 2 + nameBytes
       const valueBytes = bytes.readUInt16BE(position)
-      properties[name] = this.#text(position + 2, valueBytes)
+      // What has a field of its own is no property to applications, as tag and keys.
+      if (name !== PropertyName.MESSAGE_GROUP) properties[name] = this.#text(position + 2, valueBytes)
       position += 2 + valueBytes
     }
     return Object.freeze(properties)

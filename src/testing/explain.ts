@@ -16,12 +16,13 @@ import {
   type ExplainedCopy,
   Explanation,
   type ExplanationVerdict,
+  type Outcome,
 } from './explain/explanation.ts'
 import { firstShut, type Gate, passed } from './explain/gate.ts'
 import type { InstanceView } from './explain/instance-view.ts'
 import { deadLetterGate, outcomeOf } from './explain/outcome.ts'
 import { filterGate, groupGate, storedGate, subscriptionGate, topicGate } from './explain/permission-gates.ts'
-import { askedMember, askingGate, received } from './explain/receive-gates.ts'
+import { askedMember, askingGate, polled, received } from './explain/receive-gates.ts'
 import { isBroadcasting, isDone, isRetryTopicOfGroup, type Scene, sceneOf } from './explain/scene.ts'
 
 /** What is open goes before what is over, and of that the end before what led to it. */
@@ -70,7 +71,7 @@ export async function whyNotDelivered(
   clientId?: string,
 ): Promise<string> {
   const scene = sceneOf(view, groupOf(view, group), message, clientId)
-  const gates = isDone(scene) ? outcomeOf(scene, []).gates : gatesOf(scene)
+  const { gates } = isDone(scene) ? outcomeOf(scene, []) : (atHand(scene) ?? { gates: gatesOf(scene) })
   const gate = firstShut(gates) ?? gates.find(({ name }) => name === 'offset')
   const reason = gate?.reason.replace(/\.$/, '') ?? ''
   return reason.charAt(0).toLowerCase() + reason.slice(1)
@@ -134,10 +135,15 @@ function explainCopy(
     const { verdict, gates } = outcomeOf(scene, copies)
     return { ...place, verdict, gates: [storedGate(scene), ...gates] }
   }
-  const atHand = received(scene)
-  if (atHand !== undefined) return { ...place, ...atHand, gates: [storedGate(scene), ...atHand.gates] }
+  const held = atHand(scene)
+  if (held !== undefined) return { ...place, ...held, gates: [storedGate(scene), ...held.gates] }
   const gates = gatesOf(scene)
   return { ...place, verdict: verdictOf(scene, firstShut(gates)), gates }
+}
+
+/** How it stands when the application itself has taken it, and has not settled it. */
+function atHand(scene: Scene): Outcome | undefined {
+  return received(scene) ?? polled(scene)
 }
 
 function kindOf({ queue: { topic } }: MessageView, group: string): ExplainedCopy['kind'] {

@@ -1,8 +1,9 @@
 /** Faults that a test scripts, in RocketMQ's words. */
 import { inspect } from 'node:util'
+import type { Engine } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
 import type { DiskFaults } from './disk/memory-disk.ts'
-import { ACKNOWLEDGE_VERBS, type EngineVerb, SEND_VERBS } from './engine-verbs.ts'
+import { ACKNOWLEDGE_VERBS, type EngineVerb, SEND_VERBS, type VerbCall } from './engine-verbs.ts'
 import { callAgain } from './fault/deliveries.ts'
 import { type CallAct, type CallMoment, FaultPoints } from './fault/fault-points.ts'
 import { FaultyDisk } from './fault/faulty-disk.ts'
@@ -31,6 +32,7 @@ import {
   refuse,
   type VerbAct,
 } from './fault/verb-acts.ts'
+import type { HandedOut } from './handed-out.ts'
 import type { TestLayer } from './layer.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { TestMQ } from './test-mq.ts'
@@ -62,6 +64,7 @@ interface FaultyLife {
  */
 export class Faults {
   readonly #random: SeededRandom
+  readonly #handedOut: HandedOut
   readonly #points: FaultPoints
   /** Absent on the real disk. */
   readonly #disk: FaultyDisk | undefined
@@ -72,8 +75,9 @@ export class Faults {
   #life: FaultyLife | undefined
 
   /** A test instance makes them. */
-  constructor(clock: VirtualClock, random: SeededRandom, isInMemory: boolean) {
+  constructor(clock: VirtualClock, random: SeededRandom, handedOut: HandedOut, isInMemory: boolean) {
     this.#random = random
+    this.#handedOut = handedOut
     this.#points = new FaultPoints(clock)
     this.#disk = isInMemory ? new FaultyDisk() : undefined
     this.#later = (delayMs) => this.#points.later(delayMs)
@@ -276,9 +280,19 @@ export class Faults {
           next(call).catch(() => undefined)
           return crash()
         })
-      case 'before-acknowledge':
-        return this.#onCalls(made, rule, 'succeeded', crash)
+      case 'before-acknowledge': {
+        const fault = this.#onCalls(made, rule, 'succeeded', crash)
+        this.#points.addToVerbs(fault, ACKNOWLEDGE_VERBS, crash, (call) => this.#isSettling(call))
+        return fault
+      }
     }
+  }
+
+  /** Whether a verb acknowledges what the application received or polled; that of listeners has succeeded before. */
+  #isSettling({ verb, parameters }: VerbCall): boolean {
+    if (verb !== 'updateConsumerOffset') return true
+    const [group, queue, offset, , clientId] = parameters as Parameters<Engine['updateConsumerOffset']>
+    return this.#handedOut.isCommit(group, queue, offset, clientId)
   }
 
   #make([method, ...args]: Made, rule: FaultRule): RuledFault {

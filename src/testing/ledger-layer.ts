@@ -1,17 +1,18 @@
 /** Writes down what passes: sends and their outcome, calls of listeners and theirs. */
 import { reasonOfAnswer, reasonOfError } from '../consumer/failure-reason.ts'
-import type { DelayVerbs, Engine, SendRequest, TransactionVerbs } from '../model/engine.ts'
+import type { DelayVerbs, Engine, PopVerbs, SendRequest, TransactionVerbs } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
-import type { MessageView } from '../model/message.ts'
 import { formatMessageId } from '../model/message-id.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
-import { isReservedProperty } from '../model/properties.ts'
+import { PropertyName } from '../model/properties.ts'
 import type { SendReceipt } from '../model/results.ts'
 import type { PocketMQ } from '../pocketmq.ts'
-import type { CallListener, ListenerCall, TestLayer } from './layer.ts'
+import { deliveredContent, type HandedOut } from './handed-out.ts'
+import { type CallListener, type ListenerCall, overlay, type TestLayer } from './layer.ts'
 import type { Ledger, SentContent } from './ledger.ts'
 
 const BEHIND_ACK_INDEX = 'It lay behind the ackIndex of its batch.'
+const NACKED = 'nack'
 
 /** Receipts by message id, as the engine gave them: a fault may keep them from the sender. */
 export type Receipts = Map<string, SendReceipt>
@@ -29,9 +30,12 @@ export function receiptLayer(receipts: Receipts): TestLayer {
 }
 
 /** Stands next to the application. */
-export function ledgerLayer(ledger: Ledger, receipts: Receipts): TestLayer {
+export function ledgerLayer(ledger: Ledger, receipts: Receipts, handedOut: HandedOut): TestLayer {
   return {
-    engine: (next) => ledgerVerbs(ledger, receipts, next),
+    engine: (next) => {
+      handedOut.begin()
+      return { ...ledgerVerbs(ledger, receipts, next), ...handOutVerbs(handedOut, next) }
+    },
     listener: (next) => (call) => recordCall(ledger, next, call),
   }
 }
@@ -49,6 +53,57 @@ function ledgerVerbs(ledger: Ledger, receipts: Receipts, next: Engine): Partial<
     sendMessage: (request) => recordSend({ ledger, receipts }, request, next.sendMessage(request)),
     ...(delay && { delay: delayVerbs(ledger, delay) }),
     ...(transactions && { transactions: transactionVerbs(ledger, transactions) }),
+  }
+}
+
+/** What is received and polled, and what becomes of it. */
+function handOutVerbs(handedOut: HandedOut, next: Engine): Partial<Engine> {
+  const { pop } = next
+  return {
+    ...(pop && { pop: overlay(pop, popVerbs(handedOut, pop)) }),
+    updateConsumerOffset: async (group, queue, offset, mayGoBack, clientId) => {
+      await next.updateConsumerOffset(group, queue, offset, mayGoBack, clientId)
+      handedOut.commit(group, queue, offset, clientId)
+    },
+    resetConsumerOffset: async (group, topic, offsets) => {
+      await next.resetConsumerOffset(group, topic, offsets)
+      handedOut.reset(group, topic)
+    },
+    unregisterConsumer: async (group, clientId) => {
+      await next.unregisterConsumer(group, clientId)
+      handedOut.leave(group, clientId)
+    },
+  }
+}
+
+function popVerbs(handedOut: HandedOut, next: PopVerbs): Partial<PopVerbs> {
+  return {
+    popMessage: async (request) => {
+      const messages = await next.popMessage(request)
+      handedOut.receive(request.group, request.clientId, messages)
+      return messages
+    },
+    ackMessage: async (group, receiptHandle) => {
+      await next.ackMessage(group, receiptHandle)
+      handedOut.acknowledge(receiptHandle)
+    },
+    ackMessages: async (group, receiptHandles) => {
+      const refused = await next.ackMessages(group, receiptHandles)
+      const useless = new Set(refused.map(({ receiptHandle }) => receiptHandle))
+      for (const each of receiptHandles) if (!useless.has(each)) handedOut.acknowledge(each)
+      return refused
+    },
+    changeInvisibleDuration: async (group, receiptHandle, invisibleDurationMs) => {
+      const renewed = await next.changeInvisibleDuration(group, receiptHandle, invisibleDurationMs)
+      handedOut.renew(receiptHandle, renewed)
+      return renewed
+    },
+    nackMessage: async (group, receiptHandle) => {
+      const renewed = await next.nackMessage(group, receiptHandle)
+      handedOut.fail(receiptHandle, NACKED)
+      handedOut.renew(receiptHandle, renewed)
+      return renewed
+    },
   }
 }
 
@@ -122,18 +177,14 @@ async function recordSend<Receipt extends SendReceipt>(
 }
 
 function contentOf({ tag, keys, properties, body }: OutgoingMessage): SentContent {
+  const { [PropertyName.MESSAGE_GROUP]: messageGroup, ...own } = Object.fromEntries(properties)
   return {
     tag: tag === '' ? undefined : tag,
     keys: keys === '' ? [] : keys.split(' '),
-    properties: Object.fromEntries(properties),
+    properties: own,
+    messageGroup,
     body: Buffer.from(body as string),
   }
-}
-
-/** What the sender gave: without what retries add, and with a copy of the body, whose memory is used again. */
-function deliveredContent({ tag, keys, properties, body }: MessageView): SentContent {
-  const own = Object.entries(properties).filter(([name]) => !isReservedProperty(name))
-  return { tag, keys, properties: Object.fromEntries(own), body: Buffer.from(body) }
 }
 
 async function recordCall(ledger: Ledger, next: CallListener, call: ListenerCall) {

@@ -23,6 +23,7 @@ export interface SentContent {
   readonly tag: string | undefined
   readonly keys: readonly string[]
   readonly properties: Readonly<Record<string, string>>
+  readonly messageGroup?: string | undefined
   readonly body: Buffer
 }
 
@@ -31,9 +32,11 @@ export interface SentContent {
  *
  * - `sent`: a producer gave it to the engine; what is refused at the producer's door is not sent.
  * - `stored`: the engine has it, whether or not the sender was told; `send-failed`: the sender got an error.
- * - `delivered`: a listener was called with it; retries are delivered too, with a higher `deliveryAttempt`.
+ * - `delivered`: a listener was called with it, or an application received or polled it; retries are delivered too, with a
+ *   higher `deliveryAttempt`.
  * - `acknowledged`: the listener succeeded; `failed`: it answered otherwise, threw, or took longer than its timeout. That
- *   the group's offset is stored comes a little later, and a crash or a fault may come between.
+ *   the group's offset is stored comes a little later, and a crash or a fault may come between. What was received is
+ *   acknowledged by `ack` and failed by `nack`; what was polled is acknowledged when its offset is committed.
  * - `retried`: after a failure it was scheduled to come again, at `dueTimestamp` (milliseconds since 1970); `reconsumeTimes`
  *   counts the failures so far.
  * - `dead-lettered`: it failed for good, and lies in `deadLetterTopic`.

@@ -27,6 +27,7 @@ export interface MessageSnapshot {
   readonly tag?: string
   readonly keys?: readonly string[]
   readonly properties?: Readonly<Record<string, string>>
+  readonly messageGroup?: string
   /** The body as text, or as `base64:...` when it is none; left out when there is `json`. */
   readonly body?: string
   /** The body when it is a JSON object or array. */
@@ -56,6 +57,7 @@ const LEFT_OUT: ReadonlySet<string> = new Set([
   'tag',
   'keys',
   'properties',
+  'messageGroup',
   'body',
 ])
 
@@ -108,6 +110,7 @@ function snapshotOfLife(life: MessageLife, replaceIds: <T>(value: T) => T): Mess
     ...(content !== undefined && content.keys.length > 0 && { keys: replaceIds(content.keys) }),
     ...(content !== undefined &&
       Object.keys(content.properties).length > 0 && { properties: replaceIds(content.properties) }),
+    ...(content?.messageGroup !== undefined && { messageGroup: replaceIds(content.messageGroup) }),
     ...(content !== undefined && replaceIds(snapshotOfBody(content.body))),
     life: entries.map((entry) => replaceIds(snapshotOfEvent(entry, start))),
   }

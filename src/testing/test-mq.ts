@@ -2,6 +2,7 @@
  * A PocketMQ for tests: the same engine, store, journal and recovery as in production, over a disk in memory and under a
  * clock that the test moves.
  */
+import type { PolledMessages } from '../consumer/consumer-host.ts'
 import type { LitePullConsumer } from '../consumer/lite-pull-consumer.ts'
 import type { LitePullConsumerOptions } from '../consumer/lite-pull-consumer-options.ts'
 import type { ConsumeResult } from '../consumer/message-listener.ts'
@@ -330,6 +331,7 @@ export class TestMQ extends PocketMQ {
       life,
       ledger: session.ledger,
       trail: session.trail,
+      handedOut: session.handedOut,
       consumers: this.#members,
     }
   }
@@ -367,6 +369,11 @@ export class TestMQ extends PocketMQ {
     this.#memberCount += 1
     this.#nextMemberId = `${group}-${this.#memberCount}`
     return this.#nextMemberId
+  }
+
+  protected override onPolled(polled: PolledMessages): void {
+    const { session, life } = this.#life
+    if (!life.isEnded) session.handedOut.poll(polled)
   }
 
   protected override nextClientId(): string {

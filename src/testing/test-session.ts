@@ -3,6 +3,7 @@ import { realTime } from '../model/system-clock.ts'
 import { type CompleteOpenOptions, parseOpenOptions } from '../open-options.ts'
 import { OffsetTrail } from './explain/offset-trail.ts'
 import { Faults } from './faults.ts'
+import { HandedOut } from './handed-out.ts'
 import type { TestLayer } from './layer.ts'
 import { Ledger } from './ledger.ts'
 import { ledgerLayer, type Receipts, receiptLayer } from './ledger-layer.ts'
@@ -31,6 +32,7 @@ export class TestSession {
   readonly clock: VirtualClock
   readonly random: SeededRandom
   readonly ledger: Ledger
+  readonly handedOut: HandedOut
   readonly trail: OffsetTrail
   readonly faults: Faults
   readonly linter: Linter
@@ -56,7 +58,8 @@ export class TestSession {
     this.clock = new VirtualClock({ ...options, runawayLimit: options.runawayLimit * patience })
     this.random = new SeededRandom(options.seed)
     this.ledger = new Ledger(() => this.clock.now())
-    this.faults = new Faults(this.clock, this.random.branch(), this.path === undefined)
+    this.handedOut = new HandedOut(this.ledger, () => this.clock.now())
+    this.faults = new Faults(this.clock, this.random.branch(), this.handedOut, this.path === undefined)
     this.schedule =
       options.schedule === 'nasty' ? new NastySchedule(this.clock, this.random.branch()) : undefined
     this.linter = new Linter({
@@ -69,7 +72,7 @@ export class TestSession {
     this.trail = new OffsetTrail(() => this.clock.now())
     const receipts: Receipts = new Map()
     this.observers = [
-      ledgerLayer(this.ledger, receipts),
+      ledgerLayer(this.ledger, receipts, this.handedOut),
       this.trail.layer(),
       ...(options.strict.level === 'off' ? [] : [this.linter.layer()]),
     ]

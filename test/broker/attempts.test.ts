@@ -1,9 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { openHost } from '../helpers/client-host.ts'
 import { ManualClock } from '../helpers/manual-clock.ts'
+import { Signal } from '../helpers/signal.ts'
 import { openBroker, openShop, type TestBroker } from './set-up.ts'
 
 const DAY = 86_400_000
@@ -16,30 +17,37 @@ async function failedShop(place = {}): Promise<TestBroker> {
   return shop
 }
 
-describe('The attempts of the message that a queue waits for', () => {
+describe('The attempts of messages that stay in their place', () => {
   test('are known to the group that made them, until its offset has passed the message', async () => {
     const { broker, queue, store } = await failedShop()
-    expect(await broker.queryAttempts('billing', queue())).toEqual({ queueOffset: 0, reconsumeTimes: 2 })
+    expect(await broker.queryAttempts('billing', queue())).toEqual([{ queueOffset: 0, reconsumeTimes: 2 }])
     await broker.updateConsumerOffset('billing', queue(), 0)
-    expect(await broker.queryAttempts('billing', queue())).toBeDefined()
+    expect(await broker.queryAttempts('billing', queue())).toHaveLength(1)
     await broker.updateConsumerOffset('billing', queue(), 1)
-    expect(await broker.queryAttempts('billing', queue())).toBeUndefined()
+    expect(await broker.queryAttempts('billing', queue())).toEqual([])
     expect(store.alarms.size).toBe(0)
   })
 
-  test('are one number for each queue: the last one', async () => {
+  test('are one number for each message: the last one', async () => {
     const { broker, queue, store } = await failedShop()
     await broker.updateAttempts('billing', queue(), { queueOffset: 0, reconsumeTimes: 3 })
     await broker.updateAttempts('billing', queue(), { queueOffset: 1, reconsumeTimes: 1 })
-    expect(await broker.queryAttempts('billing', queue())).toEqual({ queueOffset: 1, reconsumeTimes: 1 })
-    expect(store.alarms.size).toBe(1)
+    expect(await broker.queryAttempts('billing', queue())).toEqual([
+      { queueOffset: 0, reconsumeTimes: 3 },
+      { queueOffset: 1, reconsumeTimes: 1 },
+    ])
+    expect(store.alarms.size).toBe(2)
+    await broker.updateConsumerOffset('billing', queue(), 1)
+    expect(await broker.queryAttempts('billing', queue())).toEqual([{ queueOffset: 1, reconsumeTimes: 1 }])
+    await broker.updateConsumerOffset('billing', queue(), 3)
+    expect(store.alarms.size).toBe(0)
   })
 
   test('are not remembered for a message that the group has passed', async () => {
     const { broker, queue } = await failedShop()
     await broker.updateConsumerOffset('billing', queue(), 2)
     await broker.updateAttempts('billing', queue(), { queueOffset: 1, reconsumeTimes: 1 })
-    expect(await broker.queryAttempts('billing', queue())).toBeUndefined()
+    expect(await broker.queryAttempts('billing', queue())).toEqual([])
   })
 
   test('of the next message survive the offset that passes the one before, whichever is stored first', async () => {
@@ -48,14 +56,38 @@ describe('The attempts of the message that a queue waits for', () => {
       broker.updateAttempts('billing', queue(), { queueOffset: 1, reconsumeTimes: 1 }),
       broker.updateConsumerOffset('billing', queue(), 1),
     ])
-    expect(await broker.queryAttempts('billing', queue())).toEqual({ queueOffset: 1, reconsumeTimes: 1 })
+    expect(await broker.queryAttempts('billing', queue())).toEqual([{ queueOffset: 1, reconsumeTimes: 1 }])
   })
 
   test('are over when the offset is set from outside, wherever to', async () => {
     const { broker, queue } = await failedShop()
     await broker.resetConsumerOffset('billing', 'orders', new Map([[0, 0]]))
-    expect(await broker.queryAttempts('billing', queue())).toBeUndefined()
+    expect(await broker.queryAttempts('billing', queue())).toEqual([])
   })
+
+  test.each(['before', 'during'])(
+    'do not outlive a reset when they come %s it, or a done message would be lost',
+    async (when) => {
+      const { broker, queue, store, clock } = await failedShop()
+      const done = { queueOffset: 1, reconsumeTimes: 0 }
+      const commit = store.commit.bind(store)
+      const gate = new Signal()
+      // The first of the two commits takes its time.
+      vi.spyOn(store, 'commit').mockImplementationOnce(async (change) => {
+        await gate.promise
+        return commit(change)
+      })
+      const mark = () => broker.updateAttempts('billing', queue(), done)
+      const reset = () => broker.resetConsumerOffset('billing', 'orders', new Map([[0, 0]]))
+      const first = when === 'before' ? mark() : reset()
+      await clock.settle()
+      const second = when === 'before' ? reset() : mark()
+      await clock.settle()
+      gate.resolve()
+      await Promise.all([first, second])
+      expect(await broker.queryAttempts('billing', queue())).toEqual([])
+    },
+  )
 
   test('survive a restart, and damage nothing in the eyes of the check', async () => {
     const path = await mkdtemp(join(tmpdir(), 'pocketmq-attempts-'))
@@ -64,7 +96,7 @@ describe('The attempts of the message that a queue waits for', () => {
     const before = await failedShop({ path, clock })
     await before.close()
     const { broker, queue } = await openBroker({}, { path, clock })
-    expect(await broker.queryAttempts('billing', queue())).toEqual({ queueOffset: 0, reconsumeTimes: 2 })
+    expect(await broker.queryAttempts('billing', queue())).toEqual([{ queueOffset: 0, reconsumeTimes: 2 }])
     expect((await broker.check()).problems).toEqual([])
   })
 

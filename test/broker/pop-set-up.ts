@@ -48,6 +48,7 @@ export class PopShop {
     )
     return this.pop.popMessage({
       group: 'billing',
+      clientId: 'c1',
       subscriptions,
       maxCount: 32,
       invisibleDurationMs: INVISIBLE_MS,

@@ -9,6 +9,8 @@ import { conformanceChapters } from '../../src/testing/conformance/chapters.ts'
 import { runConformance } from '../../src/testing/conformance/conformance.ts'
 import { embeddedEngine } from '../../src/testing/conformance/embedded-engine.ts'
 import { overlay } from '../../src/testing/layer.ts'
+import { BROKEN_MEMBERS } from './broken-members.ts'
+import { BROKEN_RECEIVERS } from './broken-receivers.ts'
 
 /** An engine of which verbs do something else. */
 type Breakage = (next: Engine) => Partial<Engine>
@@ -220,14 +222,17 @@ const BROKEN: readonly (readonly [what: string, chapter: string, rule: string, b
 ]
 
 describe('The conformance suite catches an engine that', () => {
-  test.each(BROKEN)('%s', async (_what, title, rule, breakage) => {
-    const chapters = conformanceChapters.filter((chapter) => chapter.title === title)
-    const openEngine = embeddedEngine({
-      store: 'memory-disk',
-      wrap: (engine) => overlay(engine, breakage(engine)),
-    })
-    const report = await runConformance(openEngine, { chapters, patienceMs: 20, ruleTimeoutMs: 2000 })
-    const failed = report.chapters.flatMap(({ failures }) => failures.map((failure) => failure.rule.title))
-    expect(failed).toContain(rule)
-  })
+  test.each([...BROKEN, ...BROKEN_MEMBERS, ...BROKEN_RECEIVERS])(
+    '%s',
+    async (_what, title, rule, breakage) => {
+      const chapters = conformanceChapters.filter((chapter) => chapter.title === title)
+      const openEngine = embeddedEngine({
+        store: 'memory-disk',
+        wrap: (engine) => overlay(engine, breakage(engine)),
+      })
+      const report = await runConformance(openEngine, { chapters, patienceMs: 20, ruleTimeoutMs: 2000 })
+      const failed = report.chapters.flatMap(({ failures }) => failures.map((failure) => failure.rule.title))
+      expect(failed).toContain(rule)
+    },
+  )
 })

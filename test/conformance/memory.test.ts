@@ -6,7 +6,13 @@ import { conformanceChapters } from '../../src/testing/conformance/chapters.ts'
 import { memoryStore, realTimeStore, testStore } from './stores.ts'
 import { defineSuite } from './suite.ts'
 
-const IN_REAL_TIME = ['Sending', 'Pulling', 'Offsets of groups']
+const IN_REAL_TIME = [
+  'Sending',
+  'Pulling',
+  'Offsets of groups',
+  'Pull consumers',
+  'Simple consumers: what is received',
+]
 
 await defineSuite(memoryStore())
 await defineSuite(testStore())

@@ -16,6 +16,7 @@ const MODES = [
   ['orderly', ORDERLY],
   ['broadcasting', BROADCASTING],
   ['broadcasting orderly', { ...BROADCASTING, ...ORDERLY }],
+  ['orderly by message groups', { ...ORDERLY, enableFifoConsumeAccelerator: true }],
 ] as const
 
 /** A listener that answers the first message with this, and succeeds from then on. */

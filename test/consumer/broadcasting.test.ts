@@ -3,7 +3,10 @@ import type { ConsumeContext } from '../../src/consumer/consume-context.ts'
 import { ConsumeResult } from '../../src/consumer/message-listener.ts'
 import type { PushConsumer } from '../../src/consumer/push-consumer.ts'
 import type { PushConsumerOptions } from '../../src/consumer/push-consumer-options.ts'
+import { MQError } from '../../src/model/errors.ts'
 import type { MessageView } from '../../src/model/message.ts'
+import { Permission } from '../../src/model/topic.ts'
+import { createTestMQ } from '../../src/testing/index.ts'
 import { type ClientHost, openShop } from '../helpers/client-host.ts'
 import { mqError } from '../helpers/expect-error.ts'
 import { Signal } from '../helpers/signal.ts'
@@ -68,6 +71,29 @@ describe('Broadcasting members', () => {
     await host.send(letters('cd'))
     await host.clock.settle()
     expect(seen).toEqual(letters('abcd'))
+  })
+
+  test('consume nothing before they have joined, since nobody would keep their offsets', async () => {
+    const host = await openShop()
+    await host.send(letters('ab'))
+    const admitted = new Signal()
+    host.replace({
+      registerConsumer: async (registration) => {
+        await admitted.promise
+        await host.broker.registerConsumer(registration)
+      },
+    })
+    const seen: string[] = []
+    const joining = member(host, seen, { clientId: 'a', consumeFromWhere: 'FIRST_OFFSET' })
+    const topic = { topic: 'orders', readQueueNums: 2, writeQueueNums: 2, permission: Permission.READ_WRITE }
+    await host.broker.updateTopic(topic)
+    await host.clock.settle()
+    expect(seen).toEqual([])
+    admitted.resolve()
+    await joining
+    await host.clock.settle()
+    expect(seen).toEqual(letters('ab'))
+    expect(await host.broker.queryConsumerOffset('billing', host.queue(), 'a')).toBe(2)
   })
 
   test('are refused by a group that does not permit them', async () => {
@@ -367,6 +393,16 @@ describe('A message that a broadcasting member fails to consume', () => {
     expect(other).toEqual(letters('abc'))
   })
 
+  test('takes turns with what waits, so that a listener that hangs keeps its member from no queue', async () => {
+    const host = await openShop(3)
+    const seen: string[] = []
+    const options = { broadcastFailure: 'retry', concurrency: 1, consumeTimeoutMs: 60_000 } as const
+    await member(host, seen, options, () => new Promise(() => undefined))
+    for (const queueId of [0, 1, 2]) await host.send([`${queueId}x`, `${queueId}y`], {}, queueId)
+    await host.clock.advance(10 * 60_000)
+    expect(new Set(seen)).toEqual(new Set(['0x', '0y', '1x', '1y', '2x', '2y']))
+  })
+
   test('holds up its queue in orderly mode, as in RocketMQ, until it succeeds', async () => {
     const host = await openShop()
     const seen: string[] = []
@@ -431,8 +467,91 @@ describe('A message that a broadcasting member fails to consume', () => {
     await first.close()
     await member(host, seen, options)
     await host.clock.settle()
-    expect(seen).toEqual(letters('abab'))
+    // What was done behind it is not repeated.
+    expect(seen).toEqual(letters('aba'))
     expect(host.events('message-dropped')).toEqual([])
+  })
+
+  test.each([
+    ['concurrent', 5000],
+    ['orderly', 1000],
+  ] as const)('keeps its attempts over a restart of a member with a name, %s', async (mode, restMs) => {
+    const host = await openShop()
+    const attempts: number[] = []
+    const options = { mode, broadcastFailure: 'retry', maxReconsumeTimes: 3, clientId: 'printer' } as const
+    const fail = (message: MessageView) => {
+      if (message.text() !== 'a') return undefined
+      attempts.push(message.deliveryAttempt)
+      return FAILURE
+    }
+    const first = await member(host, [], options, fail)
+    await host.send(letters('ab'))
+    await host.clock.advance(restMs)
+    await first.close()
+    expect(attempts).toEqual([1, 2])
+    await member(host, [], options, fail)
+    await host.clock.advance(restMs)
+    expect(attempts).toEqual([1, 2, 3, 4])
+    expect(host.events('message-dropped')).toEqual([expect.objectContaining({ reconsumeTimes: 4 })])
+    expect(await host.broker.queryAttempts('billing', host.queue(), 'printer')).toEqual([])
+    expect(await host.broker.queryConsumerOffset('billing', host.queue(), 'printer')).toBe(2)
+  })
+
+  test('keeps the attempts of each member apart, and from those of the group', async () => {
+    const host = await openShop()
+    const options = { broadcastFailure: 'retry' } as const
+    const failFor = (wanted: string) => (message: MessageView) =>
+      message.text() === wanted ? FAILURE : undefined
+    await member(host, [], { ...options, clientId: 'ann' }, failFor('a'))
+    await member(host, [], { ...options, clientId: 'bob' }, failFor('b'))
+    await member(host, [], options, failFor('a'))
+    await host.send(letters('ab'))
+    await host.clock.advance(5000)
+    const attempts = (clientId?: string) => host.broker.queryAttempts('billing', host.queue(), clientId)
+    expect(await attempts('ann')).toEqual([{ queueOffset: 0, reconsumeTimes: 2 }])
+    expect(await attempts('bob')).toEqual([{ queueOffset: 1, reconsumeTimes: 2 }])
+    expect(await attempts()).toEqual([])
+    expect(await attempts('client-3')).toEqual([])
+    await host.broker.resetConsumerOffset('billing', 'orders', new Map([[0, 2]]))
+    expect([await attempts('ann'), await attempts('bob')]).toEqual([[], []])
+  })
+
+  test('is delivered again all the same when its attempts cannot be stored', async () => {
+    const host = await openShop()
+    const seen: string[] = []
+    host.replace({ updateAttempts: () => Promise.reject(new MQError('WRITE_FAILED', 'no room')) })
+    const options = { broadcastFailure: 'retry', clientId: 'printer' } as const
+    await member(host, seen, options, () => (seen.length === 1 ? FAILURE : undefined))
+    await host.send(['a'])
+    await host.clock.advance(5000)
+    expect(seen).toEqual(letters('aa'))
+    expect(host.events('error')).toEqual([mqError('WRITE_FAILED')])
+  })
+
+  test('keeps its attempts over a crash, which repeats what was done behind it', async () => {
+    const mq = await createTestMQ({ topics: [{ topic: 'orders', queues: 1 }] })
+    const seen: string[] = []
+    const join = (on: typeof mq) =>
+      on.createPushConsumer({
+        group: 'billing',
+        clientId: 'printer',
+        messageModel: 'broadcasting',
+        broadcastFailure: 'retry',
+        subscriptions: { orders: '*' },
+        listener: (message) => {
+          seen.push(`${message.text()}${message.deliveryAttempt}`)
+          return seen.length < 4 && message.text() === 'a' ? FAILURE : undefined
+        },
+      })
+    await join(mq)
+    const producer = await mq.createProducer({ group: 'shop' })
+    for (const body of letters('ab')) await producer.send({ topic: 'orders', body })
+    await mq.clock.advance(5000)
+    expect(seen).toEqual(['a1', 'b1', 'a2'])
+    await using reopened = await mq.crash()
+    await join(reopened)
+    await reopened.settled()
+    expect(seen).toEqual(['a1', 'b1', 'a2', 'a3', 'b1'])
   })
 })
 

@@ -232,12 +232,54 @@ describe('A strategy of its own', () => {
       'no idea',
     ],
     ['gives a queue that does not exist', (_g, _i, queues) => [{ ...queues[0]!, queueId: 9 }], 'MINE'],
+    ['gives no list', () => null as never, 'no list'],
+    ['gives a list of nothing', () => [null] as never, 'undefined@undefined'],
   ])('changes nothing when it %s', async (_, allocate, text) => {
     const host = await openShop(1)
     const a = await consumerWith(host, allocate)
     expect(held(a)).toEqual([])
     expect(host.events('error')).toEqual([
-      mqError(text === 'MINE' ? 'INVALID_PARAMETER' : 'SYSTEM_ERROR', text),
+      mqError(text === 'no idea' ? 'SYSTEM_ERROR' : 'INVALID_PARAMETER', text),
     ])
+  })
+
+  test('that fails for one topic keeps the member from none of the others, and from nothing that it has', async () => {
+    const host = await openShop(2)
+    await host.createTopic('refunds')
+    let isConfused = false
+    const a = await host.consumer({
+      clientId: 'a',
+      subscriptions: { refunds: '*', orders: '*' },
+      allocateStrategy: {
+        name: 'MINE',
+        allocate: (_group, _id, queues, ids) => {
+          if (isConfused && queues[0]?.topic === 'refunds') throw new Error('no idea')
+          return ids.length === 1 ? queues : queues.slice(0, 1)
+        },
+      },
+      listener: () => undefined,
+    })
+    isConfused = true
+    await member(host, 'b')
+    await host.clock.settle()
+    expect(held(a)).toEqual([0])
+    expect(a.stats.queues.map(({ topic }) => topic)).toContain('refunds')
+    expect(host.events('error')).toEqual([mqError('SYSTEM_ERROR', 'no idea')])
+  })
+
+  test('whose first answer for a topic fails does not make its queues new to a broadcasting member', async () => {
+    const host = await openShop(1)
+    await host.send(['old'])
+    const seen: string[] = []
+    host.replace({ queryRoute: () => Promise.reject(new MQError('SYSTEM_ERROR', 'no answer')) })
+    await host.consumer({
+      messageModel: 'broadcasting',
+      listener: (message) => void seen.push(message.text()),
+    })
+    host.restore('queryRoute')
+    await host.clock.advance(1000)
+    await host.send(['new'])
+    await host.clock.settle()
+    expect(seen).toEqual(['new'])
   })
 })

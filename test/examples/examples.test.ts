@@ -14,6 +14,7 @@ const LAST_LINES: Readonly<Record<string, string>> = {
   'flights.ts': 'every count is right',
   'hello.ts': 'received hello',
   'lite-pull.ts': 'the loop ended after 6 messages',
+  'message-groups.ts': 'every group went through its steps in order',
   'orderly.ts': 'every order went through its steps in order',
   'pull.ts': 'waited for: the last one',
   'query.ts': 'orders holds 2 messages in 4 queues',

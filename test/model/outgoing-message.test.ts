@@ -63,6 +63,47 @@ describe('A checked message', () => {
   })
 })
 
+describe('A message group', () => {
+  test('is stored as the property that RocketMQ has for it, before those of the user', () => {
+    expect(prepare({ messageGroup: 'order-1', properties: { region: 'eu' } }).properties).toEqual([
+      ['__SHARDINGKEY', 'order-1'],
+      ['region', 'eu'],
+    ])
+    expect(prepare({ messageGroup: undefined }).properties).toEqual([])
+  })
+
+  test('counts for the size of the message', () => {
+    expect(prepare({ messageGroup: 'o-1' }).sizeBytes).toBe(prepare({}).sizeBytes + 13 + 3)
+  })
+
+  test('may take 63 bytes of UTF-8 and not one more', () => {
+    expect(prepare({ messageGroup: `${'é'.repeat(31)}x` }).properties).toHaveLength(1)
+    expect(illegal({ messageGroup: 'é'.repeat(32) })).toContain('takes 64 bytes; at most 63')
+  })
+
+  test.each([
+    ['nothing but white space', ' '],
+    ['empty', ''],
+    ['null', null],
+    ['a number', 7],
+  ])('must not be %s', (_, messageGroup) => {
+    expect(illegal({ messageGroup })).toContain('must be a string that is not blank')
+  })
+
+  test.each([
+    ['control characters', 'a\u0001b'],
+    ['a lone surrogate', 'a\ud800'],
+  ])('must not hold %s', (_, messageGroup) => {
+    expect(illegal({ messageGroup })).toContain(
+      'The messageGroup holds control characters or a lone surrogate.',
+    )
+  })
+
+  test('cannot be given as a property', () => {
+    expect(illegal({ properties: { __SHARDINGKEY: 'order-1' } })).toContain('reserved')
+  })
+})
+
 describe('The size of a message', () => {
   const largestBody = MESSAGE_MAX_BYTES - 'orders'.length - 20
 

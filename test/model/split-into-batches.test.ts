@@ -52,6 +52,18 @@ describe('Splitting a list of messages into batches', () => {
     ])
   })
 
+  test('begins a new batch where the message group changes, or ends', () => {
+    const messages = ['a', 'a', 'b', undefined, undefined].map((messageGroup) => ({
+      topic: 't',
+      body: 'x',
+      messageGroup,
+    }))
+    const groups = [...splitIntoBatches(messages)].map((batch) =>
+      batch.map(({ messageGroup }) => messageGroup),
+    )
+    expect(groups).toEqual([['a', 'a'], ['b'], [undefined, undefined]])
+  })
+
   test('never puts more than 65535 messages into a batch', () => {
     const message = { topic: 't', body: 'x' }
     const messages = Array.from({ length: BATCH_MAX_COUNT + 1 }, () => message)

@@ -5,6 +5,7 @@
  */
 import type { MQErrorCode, WriteOutcome } from '../../src/model/errors.ts'
 import type { StoreState } from '../../src/model/events.ts'
+import type { ConsumerEvent } from './consumer-events.ts'
 
 /** A queue by name. One of a topic that was made anew has the same name, and other labels. */
 export interface QueueName {
@@ -70,7 +71,7 @@ export interface Call {
   readonly member: string
   readonly queue: QueueName
   readonly copies: readonly Copy[]
-  /** After this long its answer counts no more. */
+  /** After this long its answer counts no more; `Infinity` in orderly mode. */
   readonly timeoutMs: number
 }
 
@@ -78,7 +79,14 @@ export interface Call {
 export interface FoundGroup {
   readonly group: string
   readonly pendingRetryCount: number
-  readonly offsets: readonly { readonly queue: QueueName; readonly offset: number }[]
+  readonly offsets: readonly FoundOffsetOf[]
+}
+
+export interface FoundOffsetOf {
+  /** The broadcasting member whose offset it is. */
+  readonly member?: string | undefined
+  readonly queue: QueueName
+  readonly offset: number
 }
 
 export interface FoundQueue {
@@ -114,7 +122,20 @@ export type IndexProbe =
 
 type CrashKind = 'kill' | 'power'
 
+/** A commit of an offset, as the engine sees it. */
+export interface OffsetCommit {
+  readonly id: number
+  readonly group: string
+  /** The broadcasting member whose offset it is. */
+  readonly member?: string | undefined
+  readonly queue: QueueName
+  readonly offset: number
+  /** The application chose where to go on. */
+  readonly mayGoBack: boolean
+}
+
 export type SimEvent =
+  | ConsumerEvent
   // ---- lives ----
   | { readonly type: 'opened'; readonly life: number }
   | { readonly type: 'open-failed'; readonly refusal: Refusal }
@@ -136,6 +157,7 @@ export type SimEvent =
       readonly fromOffset: number
       readonly toOffset: number
       readonly group: string | undefined
+      readonly member: string | undefined
     }
   // ---- the world ----
   /** The wall clock is about to be set. */
@@ -175,6 +197,8 @@ export type SimEvent =
       readonly call: Call
       /** How many of its messages, from the first on, succeeded. */
       readonly succeededCount: number
+      /** What the listener wishes for those that failed; below 0: no further attempt. */
+      readonly delayLevel: number
     }
   // ---- verbs of the clients, as the engine sees them ----
   | {
@@ -190,21 +214,9 @@ export type SimEvent =
     }
   /** A member asked where a queue begins. */
   | { readonly type: 'measured'; readonly queue: QueueName; readonly minOffset: number }
-  | {
-      readonly type: 'committing'
-      readonly id: number
-      readonly group: string
-      readonly queue: QueueName
-      readonly offset: number
-    }
-  | {
-      readonly type: 'committed'
-      readonly id: number
-      readonly group: string
-      readonly queue: QueueName
-      readonly offset: number
-    }
-  | { readonly type: 'commit-failed'; readonly id: number; readonly group: string; readonly refusal: Refusal }
+  | ({ readonly type: 'committing' } & OffsetCommit)
+  | ({ readonly type: 'committed' } & OffsetCommit)
+  | ({ readonly type: 'commit-failed'; readonly refusal: Refusal } & OffsetCommit)
   | { readonly type: 'sending-back'; readonly back: SendBackCall }
   | {
       readonly type: 'sent-back'
@@ -291,4 +303,23 @@ export function nameOf({ topic, queueId }: QueueName): string {
 
 export function placeOf(copy: Pick<Copy, 'queue' | 'offset'>): string {
   return `${nameOf(copy.queue)}:${copy.offset}`
+}
+
+/** Whose an offset is: that of a group, or of a broadcasting member. */
+export function ownerOf({
+  group,
+  member,
+}: {
+  readonly group: string
+  readonly member?: string | undefined
+}): string {
+  return member === undefined ? group : `${group}#${member}`
+}
+
+/** Messages that an application gets with this event. */
+export function deliveryIn(
+  event: SimEvent,
+): { readonly group: string; readonly member: string; readonly copies: readonly Copy[] } | undefined {
+  if (event.type === 'calling') return event.call
+  return event.type === 'handed' ? event : undefined
 }

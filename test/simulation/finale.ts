@@ -74,10 +74,13 @@ async function drain(world: World, workload: Workload): Promise<void> {
 /** What is left to do, in words. */
 async function openWork(world: World): Promise<string | undefined> {
   for (const { group } of await world.life.engine.queryGroups()) {
-    const { lag, pendingRetryCount, queues } = await world.life.engine.consumerProgress(group)
+    const progress = await world.life.engine.consumerProgress(group)
+    const { lag, pendingRetryCount, invisibleCount, queues } = progress
     if (pendingRetryCount > 0) return `${group} has ${pendingRetryCount} retries that wait`
+    if (invisibleCount > 0) return `${group} has ${invisibleCount} messages that are not acknowledged`
     const behind = queues.find((queue) => queue.lag > 0)
-    if (lag > 0) return `${group} is ${lag} behind, in ${behind?.queue.topic}/${behind?.queue.queueId}`
+    const { topic, queueId } = behind?.queue ?? {}
+    if (lag > 0) return `${behind?.clientId ?? group} is ${lag} behind, in ${topic}/${queueId}`
   }
   return undefined
 }

@@ -51,22 +51,28 @@ describe('The alarm table', () => {
     expect(table.size).toBe(1)
   })
 
-  test('finds the attempts of a queue, the last that were set, and counts them as nothing that waits', () => {
+  test('finds the attempts of a queue, the last that were set for each message, and counts them as nothing that waits', () => {
     const table = new AlarmTable()
-    const attempts = (id: number, queueUid = 65_536): Alarm => {
-      return { ...alarm(id, NEVER), kind: 'attempts', queueUid, attempt: id }
+    const attempts = (id: number, queueUid = 65_536, queueOffset = 5): Alarm => {
+      return { ...alarm(id, NEVER), kind: 'attempts', queueUid, queueOffset, attempt: id }
     }
-    expect(table.attempts(1, 65_536)).toBeUndefined()
+    const found = (groupUid: number, queueUid: number) =>
+      [...table.attempts(groupUid, queueUid)].map(([offset, { id }]) => [offset, id])
+    expect(found(1, 65_536)).toEqual([])
     table.set(attempts(1))
     table.set(attempts(2, 65_537))
     table.set(attempts(3))
+    table.set(attempts(4, 65_536, 6))
     table.clear(1)
-    expect(table.attempts(1, 65_536)?.id).toBe(3)
-    expect(table.attempts(1, 65_537)?.id).toBe(2)
-    expect(table.attempts(2, 65_536)).toBeUndefined()
+    expect(found(1, 65_536)).toEqual([
+      [5, 3],
+      [6, 4],
+    ])
+    expect(found(1, 65_537)).toEqual([[5, 2]])
+    expect(found(2, 65_536)).toEqual([])
     expect([table.pendingCount(1), table.nextDueTimestamp()]).toEqual([0, undefined])
     table.clear(3)
-    expect(table.attempts(1, 65_536)).toBeUndefined()
+    expect(found(1, 65_536)).toEqual([[6, 4]])
   })
 
   test('takes clearing twice, or of something unknown, as nothing', () => {

@@ -132,6 +132,27 @@ describe('A nasty schedule', () => {
     },
   )
 
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])(
+    'keeps the order of message groups that are consumed at the same time, seed %i',
+    async (seed) => {
+      const mq = await open({ schedule: 'nasty', seed, topics: [{ topic: 'orders', queues: 2 }] })
+      const options = { mode: 'orderly', enableFifoConsumeAccelerator: true, listener: failing(3) } as const
+      await join(mq, options)
+      await join(mq, { ...options, clientId: 'b' })
+      const groups = ['ann', 'bob', 'cyd', 'dan']
+      const ids = await send(mq, ...Array.from({ length: 24 }, (_, i) => ({ messageGroup: groups[i % 4] })))
+      await mq.settled({ horizon: '1h' })
+      for (const group of groups) {
+        const offsets = mq.ledger
+          .of('delivered')
+          .filter(({ messageId }) => mq.ledger.contentOf(messageId)?.messageGroup === group)
+          .map(({ queueOffset }) => queueOffset)
+        expect(offsets).toEqual(offsets.toSorted((a, b) => a - b))
+      }
+      for (const id of ids) expectMQ(mq).message(id).consumedBy('billing')
+    },
+  )
+
   test.each([1, 2, 3, 4])('loses nothing of what is polled and received, seed %i', async (seed) => {
     const mq = await open({ schedule: 'nasty', seed })
     const subscriptions = { orders: '*' }
@@ -323,8 +344,127 @@ describe('Of a consumer that is polled', () => {
     await consumer.commit()
     await mq.settled()
     const after = await mq.explain(id, 'billing')
-    expect(after.verdict).toBe('unknown')
-    expect(after.text()).toContain('Its consumers ask for messages')
+    expect(after.verdict).toBe('consumed')
+    expect(after.text()).toContain("'a' consumed it")
+  })
+
+  test('explain says who has polled, and the ledger what was polled, and what was committed', async () => {
+    const mq = await open()
+    const options = { group: 'billing', subscriptions: { orders: '*' } }
+    const consumer = await mq.createLitePullConsumer({ ...options, clientId: 'a' })
+    const [first = '', second = ''] = await send(mq, { tag: 'paid' }, {})
+    await consumer.poll()
+    expectMQ(mq).message(first).deliveredTo('billing', { times: 1 })
+    expectMQ(mq).message(first).not.consumedBy('billing')
+    expect(() => expectMQ(mq).message(first).consumedBy('billing')).toThrow('It has not settled yet.')
+    expect(mq.ledger.of('delivered')[0]).toMatchObject({ clientId: 'a', deliveryAttempt: 1, queueOffset: 0 })
+    const held = await mq.explain(first, 'billing')
+    expect(inShort(held)).toEqual(['delivering', 'listener', undefined])
+    expect(held.text()).toContain("'a' polled it")
+    await expect(mq.settled({ deadlineMs: 0 })).rejects.toEqual(mqError('NOT_SETTLED', "'a' polled it"))
+
+    await consumer.commit([[{ topic: 'orders', brokerName: 'localhost', queueId: 0 }, 1]])
+    expectMQ(mq).message({ tag: 'paid' }).consumedBy('billing', { times: 1 })
+    expectMQ(mq).message(second).not.consumedBy('billing')
+    await consumer.poll({ timeoutMs: 0 })
+    await mq.clock.advance('5s')
+    await consumer.poll({ timeoutMs: 0 })
+    await mq.settled()
+    expectMQ(mq).message(second).consumedBy('billing', { times: 1 })
+  })
+
+  test('a loop counts, and what it had not committed when the instance crashed is delivered again', async () => {
+    const mq = await open()
+    const options = { group: 'billing', subscriptions: { orders: '*' }, clientId: 'a' }
+    const consumer = await mq.createLitePullConsumer(options)
+    const [first = '', second = ''] = await send(mq, {}, {})
+    const loop = consumer.messages()
+    await loop.next()
+    await loop.next()
+    await mq.clock.rest()
+    expectMQ(mq).message(first).consumedBy('billing', { times: 1 })
+    expectMQ(mq).message(second).not.consumedBy('billing')
+    const reopened = await mq.crash()
+    onTestFinished(async () => void (await reopened.close()))
+    expect((await reopened.explain(second, 'billing')).verdict).toBe('blocked')
+    const again = await reopened.createLitePullConsumer(options)
+    expect((await reopened.explain(second, 'billing')).text()).toContain("the application of 'a' polls")
+    await again.poll()
+    await again.commit()
+    expectMQ(reopened)
+      .message(second)
+      .deliveredTo('billing', { times: 2 })
+      .consumedBy('billing', { times: 1 })
+    expectMQ(reopened).message(first).deliveredTo('billing', { times: 1 })
+  })
+
+  test('what a member had polled is not in its hands any more after a reset, or when it has left', async () => {
+    const mq = await open()
+    const options = { group: 'billing', subscriptions: { orders: '*' } }
+    const consumer = await mq.createLitePullConsumer({ ...options, clientId: 'a', autoCommit: false })
+    const [id = ''] = await send(mq, {})
+    await consumer.poll()
+    await mq.admin.resetOffset({ group: 'billing', topic: 'orders', offset: 'min' })
+    expect((await mq.explain(id, 'billing')).verdict).toBe('blocked')
+    await consumer.poll()
+    expect((await mq.explain(id, 'billing')).verdict).toBe('delivering')
+    await consumer.close()
+    const other = await mq.createLitePullConsumer({ ...options, clientId: 'a' })
+    expect((await mq.explain(id, 'billing')).verdict).toBe('blocked')
+    await other.poll()
+    await other.commit()
+    expectMQ(mq).message(id).deliveredTo('billing', { times: 3 }).consumedBy('billing', { times: 1 })
+  })
+
+  test('broadcasting members are told apart', async () => {
+    const mq = await open()
+    const options = {
+      group: 'billing',
+      messageModel: 'broadcasting',
+      subscriptions: { orders: '*' },
+    } as const
+    const ann = await mq.createLitePullConsumer({ ...options, clientId: 'ann' })
+    const bob = await mq.createLitePullConsumer({ ...options, clientId: 'bob' })
+    const [id = ''] = await send(mq, {})
+    await ann.poll()
+    await bob.poll()
+    await ann.commit()
+    expect(mq.ledger.of('delivered').map(({ clientId }) => clientId)).toEqual(['ann', 'bob'])
+    expect(mq.ledger.of('acknowledged').map(({ clientId }) => clientId)).toEqual(['ann'])
+    const explanation = await mq.explain(id, 'billing')
+    expect(explanation.copies.map(({ clientId, verdict }) => [clientId, verdict])).toEqual([
+      ['ann', 'consumed'],
+      ['bob', 'delivering'],
+    ])
+    await expect(mq.settled({ deadlineMs: 0 })).rejects.toEqual(mqError('NOT_SETTLED', "'bob' polled it"))
+    await bob.commit()
+    await mq.settled()
+    expectMQ(mq).message(id).consumedBy('billing', { times: 2 })
+    const [next = ''] = await send(mq, {})
+    expect((await mq.explain(next, 'billing')).text()).toContain("the application of 'ann' polls")
+  })
+
+  test('faults lose and delay what it commits, and crash before that', async () => {
+    const mq = await open()
+    const options = { group: 'billing', subscriptions: { orders: '*' }, clientId: 'a' }
+    const consumer = await mq.createLitePullConsumer(options)
+    const [id = ''] = await send(mq, {})
+    const lost = mq.faults.loseAcknowledgements({ group: 'billing', times: 1 })
+    await consumer.poll()
+    await consumer.commit()
+    expect([lost.hitCount, (await mq.admin.consumerProgress('billing')).lag]).toEqual([1, 1])
+    await consumer.seekToBegin(consumer.assignment()[0]!)
+    const crash = mq.faults.crash({ at: 'before-acknowledge', group: 'billing' })
+    await consumer.poll()
+    void consumer.commit().catch(() => undefined)
+    const reopened = await crash.reopened
+    onTestFinished(async () => void (await reopened.close()))
+    const again = await reopened.createLitePullConsumer(options)
+    await again.poll()
+    await again.commit()
+    await reopened.settled()
+    expectMQ(reopened).message(id).deliveredTo('billing', { times: 3 })
+    expect((await reopened.admin.consumerProgress('billing')).lag).toBe(0)
   })
 })
 
@@ -360,8 +500,76 @@ describe('Of simple consumers', () => {
     const [message] = await consumer.receive()
     await consumer.ack(message!)
     const after = await mq.explain(id, 'billing')
-    expect(after.copies.map(({ verdict }) => verdict)).toEqual(['retried', 'unknown'])
-    expect(after.text()).toContain('Its consumers ask for messages')
+    expect(after.copies.map(({ verdict }) => verdict)).toEqual(['retried', 'consumed'])
+    expect(after.text()).toContain("'a' consumed it")
+  })
+
+  test('the ledger knows what was received, acknowledged and given back', async () => {
+    const { mq, consumer } = await openSimple()
+    const other = await mq.createSimpleConsumer({
+      group: 'billing',
+      clientId: 'b',
+      subscriptions: { orders: '*' },
+    })
+    const [first = '', second = '', third = ''] = await send(mq, { tag: 'paid' }, {}, {})
+    const [one, two] = await consumer.receive({ maxMessages: 2 })
+    const [three] = await other.receive()
+    for (const id of [first, second, third]) expectMQ(mq).message(id).deliveredTo('billing', { times: 1 })
+    expect(mq.ledger.of('delivered').map(({ clientId }) => clientId)).toEqual(['a', 'a', 'b'])
+    expectMQ(mq).message(first).not.consumedBy('billing')
+
+    await consumer.changeInvisibleDuration(one!, 60_000)
+    // Any member of the group may settle what another one received.
+    await other.ack([one!, three!])
+    await other.ack(one!)
+    await consumer.nack(two!)
+    expectMQ(mq).message({ tag: 'paid' }).consumedBy('billing', { times: 1 })
+    expectMQ(mq).message(third).consumedBy('billing', { times: 1 })
+    expectMQ(mq).message(second).not.consumedBy('billing')
+    expect(mq.ledger.of('failed')).toMatchObject([{ messageId: second, clientId: 'a', reason: 'nack' }])
+
+    await mq.clock.advance('10s')
+    const [again] = await consumer.receive()
+    await consumer.ack(again!)
+    expectMQ(mq).message(second).retried('billing').consumedBy('billing', { times: 1 })
+    expect(mq.ledger.of('acknowledged').at(-1)).toMatchObject({ messageId: second, deliveryAttempt: 2 })
+    expect((await mq.explain(second, 'billing')).verdict).toBe('consumed')
+  })
+
+  test('what could not be acknowledged is not, and what was received before a crash may still be', async () => {
+    const { mq, consumer } = await openSimple()
+    const [first = '', second = ''] = await send(mq, {}, {})
+    const [late] = await consumer.receive({ maxMessages: 1, invisibleDurationMs: 1000 })
+    await mq.clock.advance(1000)
+    await expect(consumer.ack(late!)).rejects.toEqual(mqError('INVALID_RECEIPT_HANDLE'))
+    expectMQ(mq).message(first).not.consumedBy('billing')
+    const held = (await consumer.receive({ invisibleDurationMs: 60_000 })).find(
+      ({ messageId }) => messageId === second,
+    )
+    const reopened = await mq.crash()
+    onTestFinished(async () => void (await reopened.close()))
+    const again = await reopened.createSimpleConsumer({
+      group: 'billing',
+      clientId: 'b',
+      subscriptions: { orders: '*' },
+    })
+    await again.ack(held!)
+    expectMQ(reopened).message(second).consumedBy('billing', { times: 1 })
+    expect(reopened.ledger.of('acknowledged')).toMatchObject([{ clientId: 'a' }])
+  })
+
+  test('a crash before an acknowledgement delivers again', async () => {
+    const { mq, consumer } = await openSimple()
+    const [id = ''] = await send(mq, {})
+    const crash = mq.faults.crash({ at: 'before-acknowledge', topic: undefined, group: 'billing' })
+    const [message] = await consumer.receive({ invisibleDurationMs: 1000 })
+    void consumer.ack(message!).catch(() => undefined)
+    const reopened = await crash.reopened
+    onTestFinished(async () => void (await reopened.close()))
+    await reopened.clock.advance(1000)
+    const again = await reopened.createSimpleConsumer({ group: 'billing', subscriptions: { orders: '*' } })
+    await again.ack(await again.receive())
+    expectMQ(reopened).message(id).deliveredTo('billing', { times: 2 }).consumedBy('billing', { times: 1 })
   })
 
   test('explain knows what a FIFO group has settled behind others', async () => {

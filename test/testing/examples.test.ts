@@ -20,6 +20,7 @@ const EXAMPLES = {
   'guide/linter.test.ts': 'with the tests of this repository',
   'guide/matchers.test.ts': 'with the tests of this repository',
   'guide/node-test.ts': 'with node --test',
+  'guide/received.test.ts': 'with the tests of this repository',
   'guide/ten-lines.test.ts': 'with the tests of this repository',
   'guide/two-hours.test.ts': 'with the tests of this repository',
   'jest.test.mjs': 'as ES modules, over the compiled source',

@@ -301,6 +301,17 @@ describe('explain, of a message that waits for room', () => {
     ['count', { pullThresholdForQueue: 1 }, 'pullThresholdForQueue is 1'],
     ['bytes', { pullThresholdSizeForQueueBytes: 1 }, 'pullThresholdSizeForQueueBytes is 1'],
     ['span', { consumeConcurrentlyMaxSpan: 1 }, 'consumeConcurrentlyMaxSpan is 1'],
+    // The queue of the topic and that of the retry topic.
+    [
+      'count of all queues',
+      { pullThresholdForTopic: 3 },
+      '1 messages are unfinished, and pullThresholdForTopic is 3, which gives 1 to each of 2 queues',
+    ],
+    [
+      'bytes of all queues',
+      { pullThresholdSizeForTopicBytes: 2 },
+      'bytes are unfinished, and pullThresholdSizeForTopicBytes is 2, which gives 1 to each of 2 queues',
+    ],
   ]
 
   test.each(cases)(

@@ -112,7 +112,7 @@ function hintFor({ ledger, nowTimestamp }: Evidence, life: MessageLife, group: s
   const last = life.entries.findLast((entry) => 'group' in entry && entry.group === group)
   if (last?.type === 'retried' && last.dueTimestamp > nowTimestamp)
     return `The clock stands at ${formatOffset(nowTimestamp - life.entries[0]!.timestamp)}: that retry is not due yet.`
-  if (last?.type === 'delivered') return 'The listener has not settled yet.'
+  if (last?.type === 'delivered') return 'It has not settled yet.'
   if (last !== undefined || entriesOf(life, 'stored').length === 0) return undefined
   const groups = new Set(ledger.of('delivered').map((entry) => entry.group))
   if (groups.has(group)) return `It did not reach '${group}'.`

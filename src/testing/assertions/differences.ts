@@ -38,7 +38,7 @@ interface Comparison extends Difference {
   readonly isSame: boolean
 }
 
-const FIELDS = ['messageId', 'topic', 'tag', 'keys', 'properties', 'body', 'json'] as const
+const FIELDS = ['messageId', 'topic', 'tag', 'keys', 'properties', 'messageGroup', 'body', 'json'] as const
 
 function comparisonOf(matcher: MessageMatcher, life: MessageLife): Comparison[] {
   const compared = FIELDS.filter((field) => matcher[field] !== undefined).map((field) => ({
@@ -59,7 +59,8 @@ function compareField(
   if (field === 'messageId') return compareValues(expected, messageId)
   if (field === 'topic') return compareValues(expected, topic)
   if (content === undefined) return { expected: readable(expected), actual: '(unknown)', isSame: false }
-  if (field === 'tag' || field === 'properties') return compareValues(expected, content[field])
+  if (field === 'tag' || field === 'properties' || field === 'messageGroup')
+    return compareValues(expected, content[field])
   if (field === 'json') return compareJson(expected, content.body)
   const isSame = field === 'keys' ? hasKeys(content.keys, expected) : isBodyMatch(expected, content.body)
   const actual = field === 'keys' ? content.keys : bodyInWords(content.body)

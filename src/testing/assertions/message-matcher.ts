@@ -20,6 +20,8 @@ export interface MessageMatcher {
   readonly keys?: string | readonly string[] | undefined
   /** User properties: the message has them all, and may have more. */
   readonly properties?: Readonly<Record<string, TextMatch>> | undefined
+  /** The message group; a function gets `undefined` for a message without one. */
+  readonly messageGroup?: string | RegExp | ((messageGroup: string | undefined) => boolean) | undefined
   /** The body: bytes as they are, text and RegExp against the body as UTF-8; a function gets the bytes. */
   readonly body?: string | Uint8Array | RegExp | ((body: Buffer) => boolean) | undefined
   /**
@@ -52,6 +54,7 @@ const matcherFields = {
   tag: text.optional(),
   keys: z.union([z.string(), z.array(z.string())]).optional(),
   properties: z.record(z.string(), text).optional(),
+  messageGroup: text.optional(),
   body: z
     .custom(
       (value) => isTextMatch(value) || types.isUint8Array(value),

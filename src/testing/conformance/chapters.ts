@@ -1,25 +1,50 @@
 /** The chapters of the conformance suite, in the order of RocketMQ's semantics. */
+import { acknowledging } from './chapters/acknowledging.ts'
+import { allocation } from './chapters/allocation.ts'
+import { attempts } from './chapters/attempts.ts'
+import { badListeners } from './chapters/bad-listeners.ts'
+import { broadcastFailures } from './chapters/broadcast-failures.ts'
+import { broadcastOffsets } from './chapters/broadcast-offsets.ts'
+import { broadcastingModel } from './chapters/broadcasting.ts'
+import { consumeHooks } from './chapters/consume-hooks.ts'
 import { consuming } from './chapters/consuming.ts'
 import { deadLetters } from './chapters/dead-letters.ts'
 import { durability } from './chapters/durability.ts'
 import { errors } from './chapters/errors.ts'
 import { events } from './chapters/events.ts'
+import { fifoReceiving } from './chapters/fifo-receiving.ts'
 import { filters } from './chapters/filters.ts'
 import { groups } from './chapters/groups.ts'
+import { lastAttempts } from './chapters/last-attempts.ts'
 import { listening } from './chapters/listening.ts'
+import { liteLoops } from './chapters/lite-loops.ts'
+import { litePull } from './chapters/lite-pull.ts'
+import { liteQueues } from './chapters/lite-queues.ts'
 import { messages } from './chapters/messages.ts'
 import { names } from './chapters/names.ts'
+import { offsetOperations } from './chapters/offset-operations.ts'
 import { offsets } from './chapters/offsets.ts'
+import { orderlyConsuming } from './chapters/orderly-consuming.ts'
+import { orderlyFailures } from './chapters/orderly-failures.ts'
+import { orderlyHandOver } from './chapters/orderly-hand-over.ts'
+import { pullConsumers } from './chapters/pull-consumer.ts'
 import { pulling } from './chapters/pulling.ts'
+import { pushOptions } from './chapters/push-options.ts'
 import { queries } from './chapters/queries.ts'
 import { queueChoice } from './chapters/queue-choice.ts'
 import { rebalancing } from './chapters/rebalancing.ts'
+import { receiveWaits } from './chapters/receive-waits.ts'
+import { receiving } from './chapters/receiving.ts'
+import { resets } from './chapters/resets.ts'
 import { retention } from './chapters/retention.ts'
 import { retries } from './chapters/retries.ts'
 import { sending } from './chapters/sending.ts'
 import { sizes } from './chapters/sizes.ts'
+import { sqlFilters } from './chapters/sql-filters.ts'
 import { starting } from './chapters/starting.ts'
 import { store } from './chapters/store.ts'
+import { strategies } from './chapters/strategies.ts'
+import { subscribing } from './chapters/subscribing.ts'
 import { topics } from './chapters/topics.ts'
 import type { ConformanceChapter } from './rule.ts'
 
@@ -37,13 +62,38 @@ export const conformanceChapters: readonly ConformanceChapter[] = Object.freeze(
   retention,
   pulling,
   filters,
+  sqlFilters,
   consuming,
   listening,
+  badListeners,
+  consumeHooks,
+  pushOptions,
+  subscribing,
   starting,
+  orderlyConsuming,
+  orderlyFailures,
+  orderlyHandOver,
+  attempts,
+  broadcastingModel,
+  broadcastOffsets,
+  broadcastFailures,
+  allocation,
+  strategies,
   rebalancing,
+  litePull,
+  liteLoops,
+  liteQueues,
+  pullConsumers,
+  receiving,
+  receiveWaits,
+  acknowledging,
+  lastAttempts,
+  fifoReceiving,
   retries,
   deadLetters,
   offsets,
+  resets,
+  offsetOperations,
   queries,
   durability,
   events,

@@ -1,5 +1,6 @@
 /** What the member that has the queue does with it: pause, flow control, pulls and calls of the listener. */
 import type { QueueInspection } from '../../consumer/inspection.ts'
+import type { LimitShare } from '../../consumer/process-queue.ts'
 import type { RunningCall } from '../life.ts'
 import { closed, type Gate, passed, timeText, unknown, waiting } from './gate.ts'
 import { callWith, firstTimeout, type Scene, timeoutOf, toTimestamp } from './scene.ts'
@@ -97,7 +98,7 @@ function runningGate(scene: Scene): Gate | undefined {
   if (call === undefined || scene.fetchState !== 'started') return undefined
   const since = `since ${timeText(call.startedTimestamp)}, attempt ${attemptIn(call, scene)}`
   const where = `In the listener of '${call.clientId}', which has not settled; ${since}`
-  if (call.isOrderly) return waiting('listener', `${where}; its queue waits for it.`)
+  if (call.isOrderly) return waiting('listener', `${where}; its ${orderOf(scene)} waits for it.`)
   const ends = timeoutOf(scene.view, call)
   return waiting('listener', `${where}; it times out at ${timeText(ends)}.`, ends)
 }
@@ -108,26 +109,32 @@ function attemptIn({ messages }: RunningCall, { message }: Scene): number {
   return (delivered ?? message).deliveryAttempt
 }
 
-function redeliveryGate({ owner, message, view }: Scene): Gate | undefined {
+/** What is held up when order is kept. */
+function orderOf({ owner }: Scene): string {
+  return owner?.inspection.orderOf ?? 'queue'
+}
+
+function redeliveryGate(scene: Scene): Gate | undefined {
+  const { owner, message, view } = scene
   const dueMs = owner?.inspection.redeliveryMs(message.queueOffset)
   if (dueMs === undefined) return undefined
   const due = toTimestamp(view, dueMs)
   const { mode, messageModel } = owner!.registration
   const staysFor =
     mode === 'orderly'
-      ? ', and its queue rests'
+      ? `, and its ${orderOf(scene)} rests`
       : messageModel === 'broadcasting'
         ? ', and stays with its member'
         : ', which could not be stored'
   return waiting('listener', `It failed${staysFor}; it is delivered again at ${timeText(due)}.`, due)
 }
 
-/** Where a queue is consumed in order, nothing overtakes. */
+/** Where an order is kept, nothing overtakes. */
 function orderGate({ owner, message, calls }: Scene): Gate | undefined {
-  const first = owner?.queue.committableOffset
-  const isBehind = first !== undefined && first < message.queueOffset
-  if (owner?.registration.mode !== 'orderly' || !isBehind) return undefined
-  const what = calls.length > 0 ? 'which is in the listener' : 'which is not finished'
+  const first = owner?.inspection.blockerOf(message.queueOffset)
+  if (first === undefined) return undefined
+  const isRunning = calls.some(({ messages }) => messages.some(({ queueOffset }) => queueOffset === first))
+  const what = isRunning ? 'which is in the listener' : 'which is not finished'
   return waiting('listener', `It waits for offset ${first} of its queue, ${what}.`)
 }
 
@@ -158,19 +165,32 @@ function slotGate(scene: Scene): Gate {
   )
 }
 
+/** What a bound is called when it is that of the queue, and when it is a share of what all queues may have. */
+type BoundNames = readonly [own: string, ofAll: string]
+const COUNT_NAMES: BoundNames = ['pullThresholdForQueue', 'pullThresholdForTopic']
+const BYTES_NAMES: BoundNames = ['pullThresholdSizeForQueueBytes', 'pullThresholdSizeForTopicBytes']
+
+function boundInWords(
+  [own, ofAll]: BoundNames,
+  bound: number,
+  shared: number | undefined,
+  share: LimitShare | undefined,
+): string {
+  if (shared === undefined) return `${own} is ${bound}`
+  return `${ofAll} is ${shared}, which gives ${bound} to each of ${share?.queueCount} queues`
+}
+
 /** Which threshold is reached; as `ProcessQueue.hasRoom`. */
 function fullness({ limits, unfinishedCount, unfinishedBytes, span }: QueueInspection) {
-  const { maxCount, maxBytes, maxSpan } = limits
-  if (unfinishedCount >= maxCount)
-    return {
-      isSpan: false,
-      text: `${unfinishedCount} messages are unfinished, and pullThresholdForQueue is ${maxCount}`,
-    }
-  if (unfinishedBytes >= maxBytes)
-    return {
-      isSpan: false,
-      text: `${unfinishedBytes} bytes are unfinished, and pullThresholdSizeForQueueBytes is ${maxBytes}`,
-    }
+  const { maxCount, maxBytes, maxSpan, share } = limits
+  if (unfinishedCount >= maxCount) {
+    const bound = boundInWords(COUNT_NAMES, maxCount, share?.ofCount, share)
+    return { isSpan: false, text: `${unfinishedCount} messages are unfinished, and ${bound}` }
+  }
+  if (unfinishedBytes >= maxBytes) {
+    const bound = boundInWords(BYTES_NAMES, maxBytes, share?.ofBytes, share)
+    return { isSpan: false, text: `${unfinishedBytes} bytes are unfinished, and ${bound}` }
+  }
   if (span < maxSpan) return undefined
   return {
     isSpan: true,

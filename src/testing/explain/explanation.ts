@@ -5,8 +5,8 @@ import { firstShut, type Gate, timeText } from './gate.ts'
 /**
  * How a message stands with a group:
  *
- * - `consumed`: a listener of the group is done with it.
- * - `delivering`: it is in a listener.
+ * - `consumed`: a listener of the group is done with it, or an application that received or polled it.
+ * - `delivering`: it is in a listener, or in the hands of such an application.
  * - `waiting`: it is delivered by itself, at {@link Explanation.opensTimestamp} if that is known.
  * - `blocked`: it is not delivered before somebody changes something.
  * - `filtered`: no member's tag expression lets it pass, so the group passes it by.
@@ -34,6 +34,12 @@ export type ExplanationVerdict =
 
 /** As {@link ExplanationVerdict}; `retried`: it failed, and a later copy goes on in its place. */
 export type CopyVerdict = ExplanationVerdict | 'retried'
+
+/** How a copy stands, and the gates that say so. */
+export interface Outcome {
+  readonly verdict: CopyVerdict
+  readonly gates: readonly Gate[]
+}
 
 /** One stored copy of a message: as it was sent, as a retry of the group, or as its dead letter. */
 export interface ExplainedCopy {

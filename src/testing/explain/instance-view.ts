@@ -3,6 +3,7 @@ import type { Broker } from '../../broker/broker.ts'
 import type { PushConsumer } from '../../consumer/push-consumer.ts'
 import type { Engine } from '../../model/engine.ts'
 import type { Store } from '../../store/store.ts'
+import type { HandedOut } from '../handed-out.ts'
 import type { Ledger } from '../ledger.ts'
 import type { Life } from '../life.ts'
 import type { VirtualClock } from '../virtual-clock.ts'
@@ -18,6 +19,7 @@ export interface InstanceView {
   readonly life: Life
   readonly ledger: Ledger
   readonly trail: OffsetTrail
+  readonly handedOut: HandedOut
   /** Every push consumer that was made; some may have closed. */
   readonly consumers: ReadonlySet<PushConsumer>
 }

@@ -17,8 +17,8 @@ export class OffsetTrail {
   readonly #moves = new Map<string, OffsetMove[]>()
   /** Queues of which a group was found to have no offset: where it pulls next is where it begins. */
   readonly #starting = new Set<string>()
-  /** Groups with consumers that ask for messages, of which no listener tells. */
-  readonly #asking = new Set<string>()
+  /** Groups with consumers that pull: what single pulls bring nobody sees. */
+  readonly #pulling = new Set<string>()
 
   constructor(now: () => number) {
     this.#now = now
@@ -28,11 +28,11 @@ export class OffsetTrail {
     return {
       engine: (next) => ({
         ensureGroup: (group) => {
-          this.#asking.add(group)
+          this.#pulling.add(group)
           return next.ensureGroup(group)
         },
         registerConsumer: (registration) => {
-          if (registration.consumeType !== 'push') this.#asking.add(registration.group)
+          if (registration.consumeType === 'pull') this.#pulling.add(registration.group)
           return next.registerConsumer(registration)
         },
         queryConsumerOffset: async (group, queue, clientId) => {
@@ -54,9 +54,9 @@ export class OffsetTrail {
     }
   }
 
-  /** Whether the group had a consumer that asks for messages. */
-  isAsking(group: string): boolean {
-    return this.#asking.has(group)
+  /** Whether the group had a consumer that pulls. */
+  isPulling(group: string): boolean {
+    return this.#pulling.has(group)
   }
 
   /** The last move by which the group left this offset behind. */

@@ -4,17 +4,11 @@ import { queueKey } from '../../model/message-queue.ts'
 import { PropertyName } from '../../model/properties.ts'
 import { deadLetterTopicOf } from '../../model/topic.ts'
 import type { LedgerEntry, LedgerEntryOf } from '../ledger.ts'
-import type { CopyVerdict } from './explanation.ts'
+import type { Outcome } from './explanation.ts'
 import { closed, type Gate, passed, timeText, unknown, waiting } from './gate.ts'
 import { filterGate } from './permission-gates.ts'
 import { received } from './receive-gates.ts'
 import { callWith, isRetryTopicOfGroup, type Scene } from './scene.ts'
-
-/** How a copy ended, and the gates that say so. */
-export interface Outcome {
-  readonly verdict: CopyVerdict
-  readonly gates: readonly Gate[]
-}
 
 /** `copies` are all stored copies of the message, by which a retry or a dead letter is found. */
 export function outcomeOf(scene: Scene, copies: readonly MessageView[]): Outcome {
@@ -131,15 +125,15 @@ function passedOver(scene: Scene): Outcome | undefined {
   }
   // The ledger has seen the message come, so it would have seen it delivered.
   const isWitnessed = view.ledger.history(message.messageId).some(({ type }) => type === 'stored')
-  if (!isWitnessed || view.trail.isAsking(group.config.group) || delivery !== undefined) return undefined
+  if (!isWitnessed || view.trail.isPulling(group.config.group) || delivery !== undefined) return undefined
   return { verdict: 'skipped', gates: [closed('offset', `${standing(scene)} It was never delivered.`)] }
 }
 
 function untold(scene: Scene): Outcome {
   const { view, group } = scene
-  const why = view.trail.isAsking(group.config.group)
-    ? 'Its consumers ask for messages, and the ledger sees listeners only'
-    : 'The ledger saw no answer of a listener, or begins later'
+  const why = view.trail.isPulling(group.config.group)
+    ? 'It has consumers that pull, and the ledger does not see what single pulls bring'
+    : 'The ledger saw nobody settle it, or begins later'
   const reason = `${standing(scene)} ${why}, so it cannot tell what became of it.`
   return { verdict: 'unknown', gates: [unknown('offset', reason)] }
 }
@@ -153,7 +147,8 @@ function standing({ storedOffset, message, group, owner, clientId }: Scene): str
   const who = clientId === undefined ? `The group '${group.config.group}'` : `'${clientId}'`
   if ((storedOffset ?? 0) > message.queueOffset) return `${who} stands at offset ${storedOffset}, behind it.`
   const first = owner?.queue.committableOffset
-  if (first !== undefined && first > message.queueOffset)
+  if (first === undefined) return `${who} is done with it, and its offset waits for what lies before it.`
+  if (first > message.queueOffset)
     return `${who} is done with it, and its acknowledgement up to offset ${first} has not reached the engine.`
   return `${who} is done with it, and its offset waits for offset ${first}, which is not finished.`
 }

@@ -3,6 +3,7 @@ import { isReadable } from '../../broker/routes.ts'
 import type { ConsumerRegistration } from '../../model/engine.ts'
 import { javaHashCode } from '../../model/java-hash.ts'
 import type { MessageView } from '../../model/message.ts'
+import { PropertyName } from '../../model/properties.ts'
 import { type MessageFilter, matchAll, matchesTag } from '../../model/subscription.ts'
 import { isPopRetryTopicOfGroup } from '../../model/topic.ts'
 import { closed, type Gate, passed, timeText, unknown } from './gate.ts'
@@ -88,10 +89,14 @@ function filterOf(member: ConsumerRegistration, message: MessageView): MessageFi
 }
 
 /** A property as SQL filters name it; as `PropertyReader`. */
-function propertyOf({ tag, keys, messageId, properties }: MessageView, name: string): string | undefined {
+function propertyOf(
+  { tag, keys, messageId, messageGroup, properties }: MessageView,
+  name: string,
+): string | undefined {
   if (name === 'TAGS') return tag
   if (name === 'KEYS') return keys.length === 0 ? undefined : keys.join(' ')
   if (name === 'UNIQ_KEY') return messageId
+  if (name === PropertyName.MESSAGE_GROUP) return messageGroup
   return Object.hasOwn(properties, name) ? properties[name] : undefined
 }
 

@@ -2,7 +2,7 @@
 import type { ConsumerRegistration } from '../../model/engine.ts'
 import type { Alarm } from '../../store/fact.ts'
 import { NEVER, offsetsOf } from '../../store/invisible-run.ts'
-import type { CopyVerdict } from './explanation.ts'
+import type { Outcome } from './explanation.ts'
 import { closed, type Gate, passed, timeText, waiting } from './gate.ts'
 import type { Scene } from './scene.ts'
 
@@ -10,7 +10,9 @@ import type { Scene } from './scene.ts'
 export function askedMember(scene: Scene): ConsumerRegistration | undefined {
   const { view, group, message, subscribers } = scene
   const lease = view.broker.leaseOf(group.config.group, message.queue)
-  const holder = subscribers.find(({ clientId }) => clientId === lease?.clientId)
+  // A broadcasting member has every queue, without leases.
+  const ownerId = scene.clientId ?? lease?.clientId
+  const holder = subscribers.find(({ clientId }) => clientId === ownerId)
   if (holder?.consumeType === 'pull') return holder
   return subscribers.every(({ consumeType }) => consumeType === 'pop') ? subscribers[0] : undefined
 }
@@ -25,10 +27,17 @@ export function askingGate({ message }: Scene, { clientId, consumeType }: Consum
       )
 }
 
+/** A lite pull consumer has polled the copy, and its application has not come back from it. */
+export function polled({ view, group, message, members, clientId }: Scene): Outcome | undefined {
+  const { queue, queueOffset } = message
+  const found = view.handedOut.polledAt(group.config.group, queue, queueOffset, clientId)
+  if (found === undefined || !members.some((member) => member.clientId === found.clientId)) return undefined
+  const reason = `'${found.clientId}' polled it at ${timeText(found.timestamp)}, and its offset is not committed; that takes another poll, another round of its loop, or commit().`
+  return { verdict: 'delivering', gates: [waiting('listener', reason)] }
+}
+
 /** What simple consumers have made of the copy, where the store tells. */
-export function received(
-  scene: Scene,
-): { readonly verdict: CopyVerdict; readonly gates: Gate[] } | undefined {
+export function received(scene: Scene): Outcome | undefined {
   const alarm = alarmOf(scene)
   if (alarm === undefined) return undefined
   const { dueTimestamp, attempt, kind } = alarm

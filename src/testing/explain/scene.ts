@@ -4,6 +4,7 @@ import type { ConsumerRegistration } from '../../model/engine.ts'
 import type { MessageView } from '../../model/message.ts'
 import { queueKey } from '../../model/message-queue.ts'
 import { parseOffsetMessageId, type RecordAddress } from '../../model/offset-message-id.ts'
+import { offsetOwnerOf } from '../../model/offset-owner.ts'
 import { isPopRetryTopicOfGroup, popSourceTopicOf, retryTopicOf } from '../../model/topic.ts'
 import type { GroupEntry, TopicEntry } from '../../store/catalog.ts'
 import type { QueueLog } from '../../store/queue-log.ts'
@@ -95,8 +96,17 @@ export function sceneOf(
 }
 
 /** Whether the group is done with this copy: it stands behind it, or will as soon as what lies before it is finished. */
-export function isDone({ storedOffset, message, fetchState }: Scene): boolean {
-  return (storedOffset ?? 0) > message.queueOffset || fetchState === 'passed'
+export function isDone(scene: Scene): boolean {
+  const { storedOffset, message, fetchState } = scene
+  return (storedOffset ?? 0) > message.queueOffset || fetchState === 'passed' || isRememberedAsDone(scene)
+}
+
+/** Whoever had the queue before was done with it, though not with all that lies before it. */
+function isRememberedAsDone({ view: { store }, group, clientId, address }: Scene): boolean {
+  const owner =
+    clientId === undefined ? group : store.catalog.group(offsetOwnerOf(group.config.group, clientId))
+  if (owner === undefined) return false
+  return store.alarms.attempts(owner.uid, address.queueUid).get(address.queueOffset)?.attempt === 0
 }
 
 /** The call of a listener that the copy is in. */

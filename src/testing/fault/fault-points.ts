@@ -12,6 +12,8 @@ interface VerbFault {
   readonly fault: RuledFault
   readonly verbs: readonly EngineVerb[]
   readonly act: VerbAct
+  /** Whether it concerns a call of one of them. */
+  readonly concerns: (call: VerbCall) => boolean
 }
 
 /** Acts when a listener is to be called, or when it has succeeded; `next` calls it, once more in the second case. */
@@ -40,8 +42,13 @@ export class FaultPoints {
     this.#scope = clock.scope(true)
   }
 
-  addToVerbs(fault: RuledFault, verbs: readonly EngineVerb[], act: VerbAct): void {
-    this.#verbFaults = [...this.#verbFaults, { fault, verbs, act }]
+  addToVerbs(
+    fault: RuledFault,
+    verbs: readonly EngineVerb[],
+    act: VerbAct,
+    concerns: (call: VerbCall) => boolean = () => true,
+  ): void {
+    this.#verbFaults = [...this.#verbFaults, { fault, verbs, act, concerns }]
   }
 
   addToCalls(fault: RuledFault, when: CallMoment, act: CallAct): void {
@@ -83,7 +90,7 @@ export class FaultPoints {
     if (this.#verbFaults.length === 0 && this.#looking === undefined) return this.#proceed(call, onRefused)
     const subject = subjectOf(call)
     const acting = this.#verbFaults.filter(
-      ({ fault, verbs }) => verbs.includes(call.verb) && fault.chooses(subject),
+      ({ fault, verbs, concerns }) => verbs.includes(call.verb) && concerns(call) && fault.chooses(subject),
     )
     const isHeldUp = isSend(call) && this.#looking !== undefined
     if (acting.length === 0 && !isHeldUp) return this.#proceed(call, onRefused)

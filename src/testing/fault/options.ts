@@ -22,7 +22,8 @@ export interface DelayOptions extends FaultRule {
 /**
  * Where a crash happens. `before-store`: a send does not reach the store. `after-store`: it is stored, and the sender never
  * hears of it. `before-listener`: a message was fetched for a listener that is not called. `in-listener`: the listener has
- * begun. `before-acknowledge`: it has succeeded, and its acknowledgement is lost.
+ * begun. `before-acknowledge`: it has succeeded, and its acknowledgement is lost; so is that of a message that was received,
+ * and the commit of one that was polled.
  */
 export type CrashPoint =
   | 'before-store'

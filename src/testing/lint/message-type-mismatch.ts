@@ -1,12 +1,12 @@
 /** A topic that carries messages of two types. */
 
 import type { OutgoingMessage } from '../../model/outgoing-message.ts'
+import { PropertyName } from '../../model/properties.ts'
 import { propertyOf } from './message-facts.ts'
 import { defineRule, type MessageType, type SeenSend } from './rule.ts'
 
 /** What operators send goes to the brokers past the check. */
 const TOOLS = 'TOOLS_PRODUCER'
-const MESSAGE_GROUP = '__SHARDINGKEY'
 
 export const messageTypeMismatch = defineRule({
   code: 'MESSAGE_TYPE_MISMATCH',
@@ -42,5 +42,5 @@ export const messageTypeMismatch = defineRule({
 /** RocketMQ's derivation (`TopicMessageType#parseFromMessageProperty`). */
 function typeOf({ way }: SeenSend, message: OutgoingMessage): MessageType {
   if (way !== 'NORMAL') return way
-  return propertyOf(message, MESSAGE_GROUP) === undefined ? 'NORMAL' : 'FIFO'
+  return propertyOf(message, PropertyName.MESSAGE_GROUP) === undefined ? 'NORMAL' : 'FIFO'
 }

@@ -1,12 +1,13 @@
 /** Properties that a broker takes, and the proxy in front of it does not. */
+import { MESSAGE_GROUP_MAX_BYTES } from '../../model/limits.ts'
 import type { OutgoingMessage } from '../../model/outgoing-message.ts'
+import { PropertyName } from '../../model/properties.ts'
 import { propertyOf } from './message-facts.ts'
 import { defineRule } from './rule.ts'
 
 /** The proxy's limits (semantics section 2.6). */
 const MAX_COUNT = 128
 const MAX_BYTES = 16 * 1024
-const MESSAGE_GROUP_MAX_BYTES = 63
 
 export const propertiesNotPortable = defineRule({
   code: 'PROPERTIES_NOT_PORTABLE',
@@ -29,11 +30,11 @@ export const propertiesNotPortable = defineRule({
 
 function problemOf(message: OutgoingMessage): string | undefined {
   const { properties, tag, keys } = message
-  if (properties.length > MAX_COUNT)
-    return `${properties.length} properties, at most ${MAX_COUNT} are allowed`
-  const bytes = [tag, keys, ...properties.flat()].reduce((sum, text) => sum + Buffer.byteLength(text), 0)
+  const own = properties.filter(([name]) => name !== PropertyName.MESSAGE_GROUP)
+  if (own.length > MAX_COUNT) return `${own.length} properties, at most ${MAX_COUNT} are allowed`
+  const bytes = [tag, keys, ...own.flat()].reduce((sum, text) => sum + Buffer.byteLength(text), 0)
   if (bytes > MAX_BYTES) return `${bytes} bytes of properties, tag and keys, at most ${MAX_BYTES} are allowed`
-  const groupBytes = Buffer.byteLength(propertyOf(message, '__SHARDINGKEY') ?? '')
+  const groupBytes = Buffer.byteLength(propertyOf(message, PropertyName.MESSAGE_GROUP) ?? '')
   if (groupBytes > MESSAGE_GROUP_MAX_BYTES)
     return `a message group of ${groupBytes} bytes, at most ${MESSAGE_GROUP_MAX_BYTES} are allowed`
   return undefined

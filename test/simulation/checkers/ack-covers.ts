@@ -1,14 +1,26 @@
 /**
- * 10. Acknowledgement covers: a member never commits an offset past a message that its group wants and that is neither
- * consumed nor safe, that is scheduled for a retry or among the dead letters. A reset makes everything open again.
+ * 10. Acknowledgement covers: no offset is committed past a message that its group wants and that is neither consumed nor
+ * safe, that is scheduled for a retry, among the dead letters, dropped by a broadcasting member that said so, or received by
+ * a simple consumer. What polls handed out is consumed when the application comes back or commits; what it goes past by
+ * itself need not be. A reset makes everything open again.
  */
 import { retryTopicOf } from '../../../src/model/topic.ts'
-import { type Call, type Copy, nameOf, type SimEvent, type SimEventOf, type Stamp } from '../events.ts'
+import {
+  type Call,
+  type Copy,
+  nameOf,
+  ownerOf,
+  type SimEvent,
+  type SimEventOf,
+  type Stamp,
+} from '../events.ts'
 import { CallBook } from '../model/calls.ts'
+import { membersOf } from '../model/group-profile.ts'
+import type { FoundOffset } from '../model/model.ts'
 import type { QueueModel } from '../model/queues.ts'
 import type { Checker, CheckerHost } from './checker.ts'
 
-/** How far a group is known to have committed a queue, and what it has not seen of that yet. */
+/** How far a queue is known to be committed, and what has not been seen of that yet. */
 interface Coverage {
   upTo: number
   readonly unknown: Set<number>
@@ -20,17 +32,33 @@ interface Objections {
   readonly unknown: readonly number[]
 }
 
+/** Whose offset it is. */
+interface Owner {
+  readonly group: string
+  readonly member?: string | undefined
+}
+
+/** What a poll handed out. */
+interface Handout {
+  readonly copy: Copy
+  readonly resetCount: number
+}
+
 export class AckCovers implements Checker {
   readonly #host: CheckerHost
   readonly #calls: CallBook
-  /** By group and place. */
+  /** By owner and place. */
   readonly #settled = new Map<string, 'consumed' | 'safe'>()
   readonly #coverages = new Map<string, Coverage>()
-  /** Resets of a group's topic so far; a call that began before the last one settles nothing. */
+  /** Resets of a group's topic so far; a delivery from before the last one settles nothing. */
   readonly #resetCounts = new Map<string, number>()
   readonly #resetCountAtCall = new Map<number, number>()
   /** What is wrong with commits that are on their way; it counts if they take effect. */
   readonly #objections = new Map<number, Objections>()
+  /** What lite pull consumers handed out and their applications did not come back from, by member. */
+  readonly #out = new Map<string, Handout[]>()
+  /** Queues in which an application is about to go elsewhere, by seek: how far they were covered. */
+  readonly #seeking = new Map<number, readonly [coverage: Coverage, upTo: number]>()
 
   constructor(host: CheckerHost) {
     this.#host = host
@@ -40,12 +68,16 @@ export class AckCovers implements Checker {
   observe(event: SimEvent, stamp: Stamp): void {
     if (event.type === 'answered' && this.#calls.mayCount(event.call, stamp.elapsedMs)) this.#settle(event)
     this.#calls.observe(event, stamp)
+    this.#observePolls(event)
     switch (event.type) {
       case 'calling':
         this.#resetCountAtCall.set(event.call.id, this.#resetCountOf(event.call))
         return
       case 'sent-back':
         this.#settled.set(keyOf(event.back.group, event.back.copy), 'safe')
+        return
+      case 'dropped':
+        this.#drop(event)
         return
       case 'committing':
         this.#examine(event)
@@ -60,25 +92,89 @@ export class AckCovers implements Checker {
         this.#reset(event)
         return
       case 'scanned':
+        this.#checkReceived()
         this.#adopt()
+    }
+  }
+
+  #observePolls(event: SimEvent): void {
+    switch (event.type) {
+      case 'handed':
+        this.#handOut(event)
+        return
+      case 'came-back':
+        this.#comeBack(event)
+        return
+      case 'manual-committing': {
+        const { group, member, offset: place } = event.commit
+        if (place === undefined) {
+          this.#comeBack({ group, member })
+          return
+        }
+        const queue = this.#host.model.queues.current(place.queue)
+        if (queue !== undefined) raise(this.#coverageOf({ group }, queue), place.offset)
+        return
+      }
+      case 'seeking': {
+        const queue = this.#host.model.queues.current(event.seek.queue)
+        if (queue === undefined) return
+        const coverage = this.#coverageOf({ group: event.seek.group }, queue)
+        this.#seeking.set(event.seek.id, [coverage, coverage.upTo])
+        coverage.upTo = Infinity
+        return
+      }
+      case 'sought':
+      case 'seek-failed': {
+        const [coverage, upTo] = this.#seeking.get(event.seek.id) ?? []
+        if (coverage === undefined || upTo === undefined) return
+        coverage.upTo = event.type === 'sought' ? Math.max(upTo, event.offset) : upTo
+        return
+      }
+      case 'opened':
+        this.#out.clear()
     }
   }
 
   #settle({ call, succeededCount }: SimEventOf<'answered'>): void {
     if (this.#resetCountAtCall.get(call.id) !== this.#resetCountOf(call)) return
-    for (const copy of call.copies.slice(0, succeededCount))
-      this.#settled.set(keyOf(call.group, copy), 'consumed')
+    const owner = this.#host.model.ownerOf(call)
+    for (const copy of call.copies.slice(0, succeededCount)) this.#settled.set(keyOf(owner, copy), 'consumed')
   }
 
-  #examine({ id, group, queue: name, offset }: SimEventOf<'committing'>): void {
+  #drop({ group, member, queue: name, offset }: SimEventOf<'dropped'>): void {
+    const label = this.#host.model.queues.current(name)?.label
+    if (label !== undefined)
+      this.#settled.set(keyOf(ownerOf({ group, member }), { label, offset }), 'consumed')
+  }
+
+  #handOut({ group, member, copies }: SimEventOf<'handed'>): void {
+    if (this.#host.model.groups.get(group)?.kind !== 'lite') return
+    const out = this.#out.get(member) ?? []
+    this.#out.set(member, out)
+    for (const copy of copies)
+      out.push({ copy, resetCount: this.#resetCountOf({ group, queue: copy.queue }) })
+  }
+
+  #comeBack({ group, member }: { readonly group: string; readonly member: string }): void {
+    const out = this.#out.get(member)?.splice(0) ?? []
+    for (const { copy, resetCount } of out)
+      if (resetCount === this.#resetCountOf({ group, queue: copy.queue }))
+        this.#settled.set(keyOf(group, copy), 'consumed')
+  }
+
+  #examine(commit: SimEventOf<'committing'>): void {
+    const { id, group, queue: name, offset } = commit
     const { model } = this.#host
     const queue = model.queues.current(name)
     if (queue === undefined || model.limbo.has(name.topic)) return
-    const coverage = this.#coverageOf(group, queue)
+    const coverage = this.#coverageOf(commit, queue)
     const stories: string[] = []
     const unknown: number[] = []
-    for (let at = coverage.upTo; at < offset; at++) {
-      const objection = this.#objectionTo(group, queue, at)
+    const skippedBelow = model.offsets.get(group, name, commit.member)?.skippedBelow ?? 0
+    // Where a broadcasting member begins is not where it came to.
+    const from = commit.member === undefined ? coverage.upTo : Math.max(coverage.upTo, skippedBelow)
+    for (let at = from; at < offset; at++) {
+      const objection = this.#objectionTo(commit, queue, at)
       if (objection !== undefined) stories.push(objection)
       if (!queue.slots.has(at)) unknown.push(at)
     }
@@ -91,45 +187,83 @@ export class AckCovers implements Checker {
     const { coverage, stories, unknown } = objections
     for (const story of stories) this.#host.violate(10, story)
     for (const at of unknown) coverage.unknown.add(at)
-    coverage.upTo = Math.max(coverage.upTo, offset)
+    raise(coverage, offset)
   }
 
   /** What lay before a committed offset and was not known yet may be known by now. */
   #checkLearned(label: string): void {
     const queue = this.#host.model.queues.byLabel(label)
     if (queue === undefined) return
-    for (const { name: group } of this.#host.profile.groups) {
-      const coverage = this.#coverages.get(`${group}@${label}`)
-      for (const at of coverage?.unknown ?? []) {
-        if (!queue.slots.has(at)) continue
-        coverage?.unknown.delete(at)
-        const objection = this.#objectionTo(group, queue, at)
-        if (objection !== undefined) this.#host.violate(10, objection)
+    for (const group of this.#host.profile.groups) {
+      for (const member of membersOf(group)) {
+        const owner = { group: group.name, member }
+        const coverage = this.#coverages.get(coverageKey(owner, queue))
+        for (const at of coverage?.unknown ?? []) {
+          if (!queue.slots.has(at)) continue
+          coverage?.unknown.delete(at)
+          const objection = this.#objectionTo(owner, queue, at)
+          if (objection !== undefined) this.#host.violate(10, objection)
+        }
       }
     }
   }
 
   /** What is wrong with going past this offset. */
-  #objectionTo(group: string, queue: QueueModel, offset: number): string | undefined {
+  #objectionTo(owner: Owner, queue: QueueModel, offset: number): string | undefined {
+    const { model } = this.#host
     const slot = queue.slots.get(offset)
-    const message = slot === undefined ? undefined : this.#host.model.message(slot.number)
-    if (slot === undefined || message === undefined || offset < queue.minOffset) return undefined
-    if (!this.#host.model.wants(group, message.topic, message.tag)) return undefined
-    if (this.#settled.has(`${group}@${queue.label}:${offset}`)) return undefined
+    if (slot === undefined || offset < queue.minOffset || !model.wantsSlot(owner.group, queue, slot))
+      return undefined
+    if (this.#settled.has(keyOf(ownerOf(owner), { label: queue.label, offset }))) return undefined
     const place = `${nameOf(queue.name)}:${offset}`
-    return `${group} commits past message ${slot.number} at ${place}, which is neither consumed nor safe`
+    return `${ownerOf(owner)} commits past message ${slot.number} at ${place}, which is neither consumed nor safe`
+  }
+
+  /** The offset of simple consumers passes what they received; in a FIFO group what they acknowledged or gave up. */
+  #checkReceived(): void {
+    const { comparison } = this.#host.model
+    for (const { group, queue, offset, number, isExcused } of comparison?.unseen ?? []) {
+      if (isExcused) continue
+      const place = `${nameOf(queue.name)}:${offset}`
+      this.#host.violate(10, `${group} has passed message ${number} at ${place}, which nobody received`)
+    }
+    for (const found of comparison?.offsets ?? []) this.#checkFifo(found)
+  }
+
+  #checkFifo({ before, found = 0, isUnclear }: FoundOffset): void {
+    const { model } = this.#host
+    const group = model.groups.get(before.group)
+    const queue = model.queues.current(before.queue)
+    if (isUnclear || group?.kind !== 'simple' || !group.isOrderly || queue === undefined) return
+    const coverage = this.#coverageOf(before, queue)
+    const { skippedBelow } = model.offsets.at(before)
+    for (let at = Math.max(coverage.upTo, queue.minOffset, skippedBelow); at < found; at++) {
+      const slot = queue.slots.get(at)
+      if (slot === undefined || !model.wantsSlot(group.name, queue, slot)) continue
+      const last = model.deliveries.last(group.name, queue.label, at)
+      const unseenCount = model.deliveries.interruptionsOf(group.name)
+      const isLastAttempt = (last?.attempt ?? 0) + unseenCount > group.maxReconsumeTimes
+      if (last?.isAcked === true || last?.isUnclear === true || isLastAttempt) continue
+      const place = `${nameOf(queue.name)}:${at}`
+      this.#host.violate(10, `${group.name} has passed message ${slot.number} at ${place} unacknowledged`)
+    }
+    raise(coverage, found)
   }
 
   #reset({ group, topic, offsets }: SimEventOf<'reset'>): void {
     this.#resetCounts.set(`${group}@${topic}`, this.#resetCountOf({ group, queue: { topic } }) + 1)
+    const profile = this.#host.model.groups.get(group)
     for (const [queueId, offset] of offsets) {
       const queue = this.#host.model.queues.current({ topic, queueId })
-      if (queue === undefined) continue
-      const coverage = this.#coverageOf(group, queue)
-      coverage.upTo = offset
-      coverage.unknown.clear()
-      for (const at of queue.slots.keys())
-        if (at >= offset) this.#settled.delete(`${group}@${queue.label}:${at}`)
+      if (queue === undefined || profile === undefined) continue
+      for (const member of membersOf(profile)) {
+        const owner = { group, member }
+        const coverage = this.#coverageOf(owner, queue)
+        coverage.upTo = offset
+        coverage.unknown.clear()
+        for (const at of queue.slots.keys())
+          if (at >= offset) this.#settled.delete(keyOf(ownerOf(owner), { label: queue.label, offset: at }))
+      }
     }
   }
 
@@ -142,9 +276,9 @@ export class AckCovers implements Checker {
     for (const { before, found = 0 } of comparison.offsets) {
       const queue = queues.current(before.queue)
       if (queue === undefined) continue
-      this.#coverages.set(`${before.group}@${queue.label}`, { upTo: found, unknown: new Set() })
+      this.#coverages.set(coverageKey(before, queue), { upTo: found, unknown: new Set() })
       for (const at of queue.slots.keys()) {
-        const key = `${before.group}@${queue.label}:${at}`
+        const key = keyOf(ownerOf(before), { label: queue.label, offset: at })
         if (at >= found && this.#settled.get(key) === 'safe') this.#settled.delete(key)
       }
     }
@@ -156,8 +290,8 @@ export class AckCovers implements Checker {
     for (const key of this.#coverages.keys()) if (!isKnown(key.split('@')[1])) this.#coverages.delete(key)
   }
 
-  #coverageOf(group: string, { label }: QueueModel): Coverage {
-    const key = `${group}@${label}`
+  #coverageOf(owner: Owner, queue: QueueModel): Coverage {
+    const key = coverageKey(owner, queue)
     const coverage = this.#coverages.get(key) ?? { upTo: 0, unknown: new Set() }
     this.#coverages.set(key, coverage)
     return coverage
@@ -168,6 +302,14 @@ export class AckCovers implements Checker {
   }
 }
 
-function keyOf(group: string, { label, offset }: Copy): string {
-  return `${group}@${label}:${offset}`
+function raise(coverage: Coverage, upTo: number): void {
+  coverage.upTo = Math.max(coverage.upTo, upTo)
+}
+
+function coverageKey({ group, member }: Owner, { label }: QueueModel): string {
+  return `${ownerOf({ group, member })}@${label}`
+}
+
+function keyOf(owner: string, { label, offset }: Pick<Copy, 'label' | 'offset'>): string {
+  return `${owner}@${label}:${offset}`
 }

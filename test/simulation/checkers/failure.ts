@@ -34,6 +34,19 @@ export class Failure implements Checker {
       case 'sending-back':
         this.#ask(`send-back ${event.back.id}`, stamp)
         return
+      case 'settling':
+        this.#ask(`settlement ${event.settle.id}`, stamp)
+        return
+      case 'counting-attempts':
+        this.#ask(`count ${event.attempts.id}`, stamp)
+        return
+      case 'settled':
+        if (event.refused.length < event.settle.handles.length)
+          this.#checkAnswer(`settlement ${event.settle.id}`)
+        return
+      case 'counted-attempts':
+        this.#checkAnswer(`count ${event.attempts.id}`)
+        return
       case 'stored':
         this.#checkAnswer(`send ${event.send.id}`)
         return

@@ -1,14 +1,14 @@
 /**
- * 17. Filter: a group gets a message exactly when its tag expression says so by a reference that knows only strings, and
- * what is filtered out still advances its offset.
+ * 17. Filter: a group gets a message exactly when its expression says so by a reference of our own, tags or SQL; a
+ * broadcasting group by each of its members. What is filtered out still advances the offset.
  */
-import { nameOf, type Scan, type SimEvent } from '../events.ts'
-import type { GroupProfile } from '../model/profile.ts'
+import { deliveryIn, nameOf, ownerOf, type Scan, type SimEvent } from '../events.ts'
+import { type GroupProfile, membersOf } from '../model/group-profile.ts'
 import type { Checker, CheckerHost } from './checker.ts'
 
 export class Filter implements Checker {
   readonly #host: CheckerHost
-  /** What groups got, by group and number. */
+  /** What groups and broadcasting members got, by owner and number. */
   readonly #delivered = new Set<string>()
   #isDrained = false
 
@@ -17,51 +17,68 @@ export class Filter implements Checker {
   }
 
   observe(event: SimEvent): void {
+    const delivery = deliveryIn(event)
+    if (delivery !== undefined) this.#checkDelivered(delivery)
     switch (event.type) {
-      case 'calling':
-        for (const { number, topic, tag } of event.call.copies) {
-          const { group } = event.call
-          this.#delivered.add(`${group}@${number}`)
-          if (!this.#host.model.wants(group, topic, tag))
-            this.#host.violate(17, `${group} got message ${number} of ${topic} with the tag ${tag ?? 'none'}`)
-        }
+      case 'popped':
+        // Should the answer be lost it may be a dead letter before anybody sees it.
+        for (const { copy } of event.popped) this.#delivered.add(`${event.group}@${copy.number}`)
         return
       case 'drained':
         this.#isDrained = true
         return
       case 'scanned':
+        for (const { group, number, isExcused } of this.#host.model.comparison?.unseen ?? [])
+          if (isExcused) this.#delivered.add(`${group}@${number}`)
         if (!this.#isDrained) return
         for (const group of this.#host.profile.groups) {
-          this.#checkAllDelivered(group)
-          this.#checkAdvanced(group, event.scan)
+          for (const member of membersOf(group)) {
+            this.#checkAllDelivered(group, member)
+            this.#checkAdvanced(group, member, event.scan)
+          }
         }
     }
   }
 
-  #checkAllDelivered({ name, subscriptions }: GroupProfile): void {
+  #checkDelivered(delivery: NonNullable<ReturnType<typeof deliveryIn>>): void {
+    const { group, copies } = delivery
+    const owner = this.#host.model.ownerOf(delivery)
+    for (const copy of copies) {
+      const { number, topic, tag } = copy
+      this.#delivered.add(`${owner}@${number}`)
+      if (!this.#host.model.wants(group, copy))
+        this.#host.violate(
+          17,
+          `${group} got message ${number} of ${topic} with the tag ${tag ?? 'none'} and ${JSON.stringify(copy.properties)}`,
+        )
+    }
+  }
+
+  #checkAllDelivered({ name, subscriptions }: GroupProfile, member: string | undefined): void {
     const { model } = this.#host
+    const owner = ownerOf({ group: name, member })
     for (const queue of model.queues.living) {
       if (!subscriptions.has(queue.name.topic)) continue
-      const skippedBelow = model.offsets.get(name, queue.name)?.skippedBelow ?? 0
-      for (const { number, offset } of queue.slots.values()) {
-        const message = model.message(number)
-        if (message === undefined || offset < Math.max(queue.minOffset, skippedBelow)) continue
-        if (!model.wants(name, message.topic, message.tag) || this.#delivered.has(`${name}@${number}`))
-          continue
-        this.#host.violate(17, `${name} never got message ${number} at ${nameOf(queue.name)}:${offset}`)
+      const skippedBelow = model.offsets.get(name, queue.name, member)?.skippedBelow ?? 0
+      for (const slot of queue.slots.values()) {
+        const { number, offset } = slot
+        if (offset < Math.max(queue.minOffset, skippedBelow)) continue
+        if (!model.wantsSlot(name, queue, slot) || this.#delivered.has(`${owner}@${number}`)) continue
+        this.#host.violate(17, `${owner} never got message ${number} at ${nameOf(queue.name)}:${offset}`)
       }
     }
   }
 
-  #checkAdvanced({ name, subscriptions }: GroupProfile, scan: Scan): void {
+  #checkAdvanced({ name, subscriptions }: GroupProfile, member: string | undefined, scan: Scan): void {
     const offsets = scan.groups.find(({ group }) => group === name)?.offsets ?? []
     for (const { queue, maxOffset } of scan.queues) {
       if (!subscriptions.has(queue.topic) || maxOffset === 0) continue
-      const stored = offsets.find((each) => nameOf(each.queue) === nameOf(queue))?.offset
+      const own = offsets.filter((each) => each.member === member)
+      const stored = own.find((each) => nameOf(each.queue) === nameOf(queue))?.offset
       if (stored !== maxOffset)
         this.#host.violate(
           17,
-          `${name} stands at ${stored ?? 'nothing'} in ${nameOf(queue)}, which ends at ${maxOffset}`,
+          `${ownerOf({ group: name, member })} stands at ${stored ?? 'nothing'} in ${nameOf(queue)}, which ends at ${maxOffset}`,
         )
     }
   }

@@ -2,8 +2,8 @@
  * 2. No invention: every message that anybody gets to see was sent, and is as it was sent: body, tag, keys, properties,
  * born time, and one id for all its copies. Retries and dead letters add properties of their own, and only those.
  */
-import { deadLetterTopicOf, retryTopicOf } from '../../../src/model/topic.ts'
-import { type Copy, placeOf, type SimEvent } from '../events.ts'
+import { deadLetterTopicOf, popRetryTopicOf, retryTopicOf } from '../../../src/model/topic.ts'
+import { type Copy, deliveryIn, placeOf, type SimEvent } from '../events.ts'
 import type { SentMessage } from '../model/sends.ts'
 import type { Checker, CheckerHost } from './checker.ts'
 
@@ -19,15 +19,15 @@ export class Invention implements Checker {
   constructor(host: CheckerHost) {
     this.#host = host
     const names = host.profile.groups.map(({ name }) => name)
-    this.#retryTopics = new Set(names.map(retryTopicOf))
+    const topics = host.profile.topics.map(({ name }) => name)
+    const popRetryTopics = names.flatMap((name) => topics.map((topic) => popRetryTopicOf(name, topic)))
+    this.#retryTopics = new Set([...names.map(retryTopicOf), ...popRetryTopics])
     this.#deadLetterTopics = new Set(names.map(deadLetterTopicOf))
   }
 
   observe(event: SimEvent): void {
+    for (const copy of deliveryIn(event)?.copies ?? []) this.#check(copy)
     switch (event.type) {
-      case 'calling':
-        for (const copy of event.call.copies) this.#check(copy)
-        return
       case 'scanned':
         for (const { copies } of event.scan.queues) for (const copy of copies) this.#check(copy)
         return

@@ -2,8 +2,8 @@
  * 5. Offset identity: an offset of a queue names one message for ever, whoever asks and how often, also after a crash.
  * An offset is free again only when a power cut took its message, as docs/recovery.md allows.
  */
-import { type Copy, nameOf, placeOf, type SimEvent } from '../events.ts'
-import type { Slot } from '../model/queues.ts'
+import { type Copy, deliveryIn, nameOf, placeOf, type SimEvent } from '../events.ts'
+import { type Slot, storedReconsumeTimes } from '../model/queues.ts'
 import type { Checker, CheckerHost } from './checker.ts'
 
 export class OffsetIdentity implements Checker {
@@ -14,10 +14,8 @@ export class OffsetIdentity implements Checker {
   }
 
   observe(event: SimEvent): void {
+    for (const copy of deliveryIn(event)?.copies ?? []) this.#check(copy)
     switch (event.type) {
-      case 'calling':
-        for (const copy of event.call.copies) this.#check(copy)
-        return
       case 'scanned':
         for (const { copies } of event.scan.queues) for (const copy of copies) this.#check(copy)
         this.#checkGone()
@@ -42,7 +40,7 @@ export class OffsetIdentity implements Checker {
     const slot = this.#host.model.queues.byLabel(copy.label)?.slots.get(copy.offset)
     if (slot === undefined) return
     const { number, reconsumeTimes, storeTimestamp } = slot
-    if (number !== copy.number || reconsumeTimes !== copy.reconsumeTimes)
+    if (number !== copy.number || reconsumeTimes !== storedReconsumeTimes(copy))
       this.#host.violate(5, `${placeOf(copy)} was ${describe(slot)} and is ${describe(copy)}`)
     else if (storeTimestamp !== copy.storeTimestamp)
       this.#host.violate(5, `${placeOf(copy)} was stored at ${storeTimestamp} and at ${copy.storeTimestamp}`)

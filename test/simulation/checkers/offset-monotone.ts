@@ -1,8 +1,8 @@
 /**
- * 9. Offset monotone: the stored offset of a group never falls but by a reset, never lies behind the end of its queue,
- * and after a restart is at least what was acknowledged. What a power cut may take is the power-cut checker's affair.
+ * 9. Offset monotone: the stored offset of a group or a broadcasting member never falls but by a reset, or because the
+ * application of a lite pull consumer chose so, never lies behind the end of its queue, and after a restart is at least what was acknowledged. What a power cut may take is the power-cut checker's affair.
  */
-import { nameOf, type SimEvent } from '../events.ts'
+import { nameOf, ownerOf, type SimEvent } from '../events.ts'
 import type { FoundOffset } from '../model/model.ts'
 import type { Checker, CheckerHost } from './checker.ts'
 
@@ -19,8 +19,8 @@ export class OffsetMonotone implements Checker {
   }
 
   #check({ before, found, maxOffset, isUnclear }: FoundOffset): void {
-    const { group, queue, stored } = before
-    const where = `${group} in ${nameOf(queue)}`
+    const { queue, stored } = before
+    const where = `${ownerOf(before)} in ${nameOf(queue)}`
     if (found !== undefined && found > maxOffset)
       this.#host.violate(9, `the offset of ${where} is ${found}, behind the end ${maxOffset}`)
     if (isUnclear || stored === undefined || before.resetting.size > 0 || (found ?? -1) >= stored) return

@@ -3,7 +3,7 @@
  * that was answered with SEND_OK, which is answered only behind a flush; in ASYNC_FLUSH only what was acknowledged
  * within the flush interval and the time of a flush may be missing (docs/recovery.md).
  */
-import { nameOf, type QueueName, type SimEvent, type SimEventOf, type Stamp } from '../events.ts'
+import { nameOf, type OffsetCommit, ownerOf, type SimEvent, type SimEventOf, type Stamp } from '../events.ts'
 import type { LifeRecord } from '../model/life-book.ts'
 import type { Send } from '../model/sends.ts'
 import type { Checker, CheckerHost } from './checker.ts'
@@ -15,7 +15,7 @@ interface Fact {
   /** The disk flushed between the question and the answer. */
   readonly isFlushed: boolean
   readonly send?: Send
-  readonly commit?: { readonly group: string; readonly queue: QueueName; readonly offset: number }
+  readonly commit?: OffsetCommit
 }
 
 export class PowerCut implements Checker {
@@ -67,12 +67,13 @@ export class PowerCut implements Checker {
     this.#facts.push({ what: `send ${id}`, ackedMs, isFlushed: isPromised, send })
   }
 
-  #noteCommitted({ id, group, queue, offset }: SimEventOf<'committed'>, ackedMs: number): void {
+  #noteCommitted(commit: SimEventOf<'committed'>, ackedMs: number): void {
+    const { id, queue, offset } = commit
     if (this.#deleted.has(queue.topic)) return
     const isSync = this.#host.profile.flushDiskType === 'SYNC_FLUSH'
     const isFlushed = isSync && this.#isFlushedSince(this.#committing.get(id) ?? Infinity)
-    const what = `offset ${offset} of ${group} in ${nameOf(queue)}`
-    this.#facts.push({ what, ackedMs, isFlushed, commit: { group, queue, offset } })
+    const what = `offset ${offset} of ${ownerOf(commit)} in ${nameOf(queue)}`
+    this.#facts.push({ what, ackedMs, isFlushed, commit })
   }
 
   /** Offsets go with their topic, and nobody can tell those of its successor from them. */
@@ -150,7 +151,10 @@ export class PowerCut implements Checker {
   /** Where the group stands now; unclear after a reset, and when the topic was deleted. */
   #foundOffset({ commit }: Fact): number | 'unclear' {
     const found = this.#host.model.comparison?.offsets.find(
-      ({ before }) => before.group === commit?.group && nameOf(before.queue) === nameOf(commit.queue),
+      ({ before }) =>
+        commit !== undefined &&
+        ownerOf(before) === ownerOf(commit) &&
+        nameOf(before.queue) === nameOf(commit.queue),
     )
     return found === undefined || found.before.isReset ? 'unclear' : (found.found ?? -1)
   }

@@ -1,6 +1,7 @@
 /**
  * 11. Retry count: each failed attempt makes one retry, whose count is one higher; nothing is attempted after the
- * limit, and only what failed or took too long is sent back.
+ * limit, and only what failed or took too long is sent back. What stays in its place when it fails, and what simple consumers
+ * receive, is counted beside.
  *
  * Allowed: a failed delivery may be sent back twice when nobody learned that the first time worked; each of the two
  * makes a retry (delivery is at least once).
@@ -8,6 +9,8 @@
 import { retryTopicOf } from '../../../src/model/topic.ts'
 import { type Copy, placeOf, type Scan, type SendBackCall, type SimEvent, type Stamp } from '../events.ts'
 import type { Checker, CheckerHost } from './checker.ts'
+import { InPlaceCount } from './in-place-count.ts'
+import { PopCount } from './pop-count.ts'
 
 /** The last delivery of a copy to a group. */
 interface LastDelivery {
@@ -20,21 +23,28 @@ interface LastDelivery {
 
 export class RetryCount implements Checker {
   readonly #host: CheckerHost
+  readonly #inPlace: InPlaceCount
+  readonly #popped: PopCount
   readonly #deliveries = new Map<string, LastDelivery>()
   /** Retries that may have been made, by group, number and count. */
   readonly #requested = new Map<string, number>()
 
   constructor(host: CheckerHost) {
     this.#host = host
+    this.#inPlace = new InPlaceCount(host)
+    this.#popped = new PopCount(host)
   }
 
-  observe(event: SimEvent, { elapsedMs }: Stamp): void {
+  observe(event: SimEvent, stamp: Stamp): void {
+    const { elapsedMs } = stamp
+    this.#inPlace.observe(event, stamp)
+    this.#popped.observe(event)
     switch (event.type) {
       case 'calling':
         for (const copy of event.call.copies) {
           const { id: callId, timeoutMs, group } = event.call
           this.#deliveries.set(placeKey(group, copy), { callId, startedMs: elapsedMs, timeoutMs })
-          this.#checkDelivery(group, copy)
+          if (this.#host.model.groups.get(group)?.kind === 'concurrent') this.#checkDelivery(group, copy)
         }
         return
       case 'answered':

@@ -2,7 +2,7 @@
  * 3. Typed uncertainty: a send that was refused says whether it may be stored. `unknown` means as a whole or not at all,
  * and once; everything else means that nobody ever gets to see it. What is stored is stored once.
  */
-import { nameOf, type Scan, type SimEvent } from '../events.ts'
+import { deliveryIn, nameOf, type Scan, type SimEvent } from '../events.ts'
 import type { Send } from '../model/sends.ts'
 import type { Checker, CheckerHost } from './checker.ts'
 
@@ -15,10 +15,8 @@ export class Uncertainty implements Checker {
   }
 
   observe(event: SimEvent): void {
+    for (const { number } of deliveryIn(event)?.copies ?? []) this.#noteDelivered(number)
     switch (event.type) {
-      case 'calling':
-        for (const { number } of event.call.copies) this.#noteDelivered(number)
-        return
       case 'refused':
         this.#checkRefused(event)
         return

@@ -27,6 +27,11 @@ export class CallBook {
       case 'answered':
         this.#running.delete(event.call.id)
         return
+      case 'joining':
+        // A broadcasting member comes back under its name; what it was at work on when it was given up counts no more.
+        this.#leaving.delete(event.member)
+        for (const [id, { call }] of this.#running) if (call.member === event.member) this.#running.delete(id)
+        return
       case 'joined':
         this.#joined.add(event.member)
         return

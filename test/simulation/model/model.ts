@@ -3,21 +3,27 @@
  * lies where, how far groups are. A look at the store is compared with it, and then believed, so that one loss is told
  * once; whether the difference was allowed is for the checkers.
  */
+import { popRetryTopicOf } from '../../../src/model/topic.ts'
 import {
+  deliveryIn,
   type FoundTopic,
   nameOf,
+  ownerOf,
   type QueueName,
-  type Refusal,
   type Scan,
   type SendCall,
   type SimEvent,
   type Stamp,
 } from '../events.ts'
+import { DeliveryBook, type Unseen } from './deliveries.ts'
+import type { GroupProfile } from './group-profile.ts'
 import { LifeBook, type LifeRecord, type Moment, mayTakeBack } from './life-book.ts'
 import { OffsetBook, type OffsetEntry } from './offsets.ts'
-import type { GroupProfile, Profile } from './profile.ts'
+import type { Profile } from './profile.ts'
 import { QueueBook, type QueueModel, type Slot } from './queues.ts'
 import { recordBytesOf, type Send, SendBook, type SentMessage } from './sends.ts'
+import type { Filtered } from './sql-condition.ts'
+import { isWished } from './wishes.ts'
 
 export interface GoneSlot {
   readonly queue: QueueModel
@@ -50,6 +56,8 @@ export interface Comparison {
   readonly gone: readonly GoneSlot[]
   readonly trimmed: readonly Trimmed[]
   readonly offsets: readonly FoundOffset[]
+  /** What groups of simple consumers have passed without having been seen to receive it. */
+  readonly unseen: readonly Unseen[]
   /** Sends of which it was unknown whether they are stored. */
   readonly decided: readonly Send[]
 }
@@ -58,7 +66,8 @@ export class Model {
   readonly profile: Profile
   readonly sends = new SendBook()
   readonly queues = new QueueBook()
-  readonly offsets = new OffsetBook()
+  readonly offsets: OffsetBook
+  readonly deliveries: DeliveryBook
   readonly lives = new LifeBook()
   /** As they were last found or set. */
   readonly topics = new Map<string, FoundTopic>()
@@ -77,6 +86,8 @@ export class Model {
   constructor(profile: Profile) {
     this.profile = profile
     this.groups = new Map(profile.groups.map((group) => [group.name, group]))
+    this.offsets = new OffsetBook(this.groups)
+    this.deliveries = new DeliveryBook(this.groups)
   }
 
   message(number: number): SentMessage | undefined {
@@ -84,34 +95,55 @@ export class Model {
   }
 
   /** Whether a group wants a message: the reference for filters. */
-  wants(group: string, topic: string, tag: string | undefined): boolean {
-    const subscriptions = this.groups.get(group)?.subscriptions
-    if (subscriptions === undefined || !subscriptions.has(topic)) return false
-    const tags = subscriptions.get(topic)
-    return tags === undefined || (tag !== undefined && tags.includes(tag))
+  wants(group: string, message: Filtered): boolean {
+    const wish = this.groups.get(group)?.subscriptions.get(message.topic)
+    return wish !== undefined && isWished(wish, message)
+  }
+
+  /** Whether a group wants what lies in a queue: its retries are wanted whatever they are. */
+  wantsSlot(group: string, queue: QueueModel, { number, topic }: Slot): boolean {
+    const message = this.message(number)
+    return message !== undefined && (queue.name.topic !== topic || this.wants(group, message))
+  }
+
+  /** The offset of the first message that a group wants and is known of, from one on. */
+  nextWanted(group: string, queue: QueueModel, from: number): number | undefined {
+    for (let offset = Math.max(from, queue.minOffset); offset < queue.endOffset; offset++) {
+      const slot = queue.slots.get(offset)
+      if (slot !== undefined && this.wantsSlot(group, queue, slot)) return offset
+    }
+    return undefined
+  }
+
+  /** Whose offsets and deliveries they are: a broadcasting member's own, or the group's. */
+  ownerOf({ group, member }: { readonly group: string; readonly member: string }): string {
+    return this.groups.get(group)?.kind === 'broadcasting' ? ownerOf({ group, member }) : group
   }
 
   apply(event: SimEvent, stamp: Stamp): void {
     this.lives.observe(event, stamp)
     this.queues.now = { life: stamp.life, flushCount: this.lives.flushCount }
     this.#applySend(event, stamp)
-    this.#applyOffset(event, stamp)
+    this.offsets.observe(event, stamp.elapsedMs)
+    this.deliveries.observe(event, stamp, this.queues.now)
+    for (const copy of deliveryIn(event)?.copies ?? []) this.queues.learn(copy)
     switch (event.type) {
       case 'calmed':
         this.isCalmed = true
         return
-      case 'calling':
-        for (const copy of event.call.copies) this.queues.learn(copy)
+      case 'popped':
+        for (const { copy } of event.popped) this.queues.learn(copy)
         return
       case 'measured':
       case 'pulled':
         this.queues.current(event.queue)?.trimTo(event.minOffset)
         return
       case 'topic-changing':
-        if (event.change === 'delete') this.limbo.add(event.topic)
+        if (event.change === 'delete')
+          for (const topic of this.#withRetries(event.topic)) this.limbo.add(topic)
         return
       case 'topic-change-failed':
-        this.limbo.delete(event.topic)
+        for (const topic of this.#withRetries(event.topic)) this.limbo.delete(topic)
         return
       case 'topic-changed':
         this.#changeTopic(event.topic, event.change, event.config)
@@ -143,7 +175,9 @@ export class Model {
         const { storeTimestamp } = receipt
         event.send.numbers.forEach((number, index) => {
           const bytes = recordBytesOf(this.sends.messages.get(number)!)
-          queue.learn({ offset: receipt.offset + index, number, reconsumeTimes: 0, storeTimestamp, bytes })
+          const offset = receipt.offset + index
+          const { topic } = event.send
+          queue.learn({ offset, number, topic, reconsumeTimes: 0, storeTimestamp, bytes })
         })
         return
       }
@@ -155,29 +189,13 @@ export class Model {
     }
   }
 
-  #applyOffset(event: SimEvent, { elapsedMs }: Stamp): void {
-    switch (event.type) {
-      case 'committing':
-        this.offsets.committing(event.group, event.queue, event.offset)
-        return
-      case 'committed':
-        this.offsets.committed(event.group, event.queue, event.offset, elapsedMs)
-        return
-      case 'reset-failed':
-        if (isNothingDone(event.refusal)) this.offsets.refused(event.id)
-        return
-      case 'resetting':
-      case 'reset':
-        for (const [queueId, offset] of event.offsets) {
-          const queue = { topic: event.topic, queueId }
-          if (event.type === 'reset') this.offsets.reset(event.id, event.group, queue, offset, elapsedMs)
-          else this.offsets.resetting(event.id, event.group, queue, offset)
-        }
-    }
+  /** A topic, and those of the retries of its messages, which go with it. */
+  #withRetries(topic: string): string[] {
+    return [topic, ...[...this.groups.keys()].map((group) => popRetryTopicOf(group, topic))]
   }
 
   #changeTopic(topic: string, change: 'put' | 'delete', config: FoundTopic | undefined): void {
-    if (change === 'delete') this.#endTopic(topic)
+    if (change === 'delete') for (const each of this.#withRetries(topic)) this.#endTopic(each)
     else if (config !== undefined) this.#putTopic(config)
   }
 
@@ -238,15 +256,34 @@ export class Model {
       this.queues.forget(queue)
     }
     for (const { slot } of gone) this.#cutSend(slot)
+    if (cutLife !== undefined) this.deliveries.cut(cutLife)
+    const offsets = this.#compareOffsets(scan, { nowMs: elapsedMs, isOpening, isCut, revived })
     this.comparison = {
       isOpening,
       cutLife,
       gone,
       trimmed,
-      offsets: this.#compareOffsets(scan, { nowMs: elapsedMs, isOpening, isCut, revived }),
+      offsets,
+      unseen: this.#findUnseen(offsets),
       decided: this.#decide(scan),
     }
-    if (isOpening) this.lives.previous = undefined
+    if (isOpening) {
+      this.lives.previous = undefined
+      this.deliveries.endOpening()
+    }
+  }
+
+  #findUnseen(offsets: readonly FoundOffset[]): Unseen[] {
+    return offsets.flatMap(({ before, found }) => {
+      const group = this.groups.get(before.group)
+      const queue = this.queues.current(before.queue)
+      if (group?.kind !== 'simple' || group.isOrderly || queue === undefined) return []
+      const from = this.offsets.at(before).skippedBelow
+      const passed = { from, to: found ?? 0, now: this.queues.now }
+      return this.deliveries.findUnseen(group, queue, passed, (slot) =>
+        this.wantsSlot(group.name, queue, slot),
+      )
+    })
   }
 
   /** Topics that were on their way out are gone or are not. */
@@ -344,31 +381,28 @@ export class Model {
     const ends = new Map(scan.queues.map(({ queue, maxOffset }) => [nameOf(queue), maxOffset]))
     const found = new Map<OffsetEntry, number>()
     for (const { group, offsets } of scan.groups)
-      for (const { queue, offset } of offsets) found.set(this.offsets.at(group, queue), offset)
+      for (const { member, queue, offset } of offsets)
+        found.set(this.offsets.at({ group, member, queue }), offset)
     const all = [...this.offsets.all]
     const seen = all.filter(({ queue }) => !this.#isHidden(queue))
-    if (when.isCut) for (const entry of all) if (!seen.includes(entry)) entry.stored = undefined
+    if (when.isCut) for (const entry of all) if (!seen.includes(entry)) this.offsets.forget(entry)
     return seen.map((entry) => {
       const before = { ...entry, asked: new Set(entry.asked), resetting: new Map(entry.resetting) }
-      const { group, queue } = entry
-      this.offsets.found(group, queue, found.get(entry), when)
-      const isUnclear = when.revived.has(queue.topic)
-      if (isUnclear) entry.skippedBelow = found.get(entry) ?? 0
-      return { before, isUnclear, found: found.get(entry), maxOffset: ends.get(nameOf(queue)) ?? 0 }
+      const offset = found.get(entry)
+      const isUnclear = when.revived.has(entry.queue.topic)
+      this.#noteBeginning(entry, offset)
+      this.offsets.found(entry, offset, when)
+      if (isUnclear) entry.skippedBelow = offset ?? 0
+      return { before, isUnclear, found: offset, maxOffset: ends.get(nameOf(entry.queue)) ?? 0 }
     })
   }
-}
 
-/** Codes of refusals that come before anything is written. */
-const CHECKED_FIRST: ReadonlySet<string | undefined> = new Set([
-  'INVALID_PARAMETER',
-  'TOPIC_NOT_EXIST',
-  'SUBSCRIPTION_GROUP_NOT_EXIST',
-  'NO_PERMISSION',
-])
-
-function isNothingDone({ code, outcome }: Refusal): boolean {
-  return outcome === 'not-attempted' || CHECKED_FIRST.has(code)
+  /** Simple consumers that are new to a queue that has lost its beginning begin with its last message. */
+  #noteBeginning(entry: OffsetEntry, found = 0): void {
+    const isLate = (this.queues.current(entry.queue)?.minOffset ?? 0) > 0
+    if (entry.stored === undefined && isLate && this.groups.get(entry.group)?.kind === 'simple')
+      entry.skippedBelow = Math.max(entry.skippedBelow, found)
+  }
 }
 
 function shownQueues({ readQueueNums, writeQueueNums }: FoundTopic): number {

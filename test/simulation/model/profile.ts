@@ -1,35 +1,7 @@
 /** What one run is about, made from its seed: how the store is set up, who works with it, and which troubles there are. */
 import { WorkloadRandom } from '../../crash/workload-random.ts'
-
-/** A group of consumers; all its members are alike. */
-export interface GroupProfile {
-  readonly name: string
-  /** By topic: the tags that it wants, or `undefined` for everything. */
-  readonly subscriptions: ReadonlyMap<string, readonly string[] | undefined>
-  readonly maxReconsumeTimes: number
-  readonly consumeTimeoutMs: number
-  readonly closeTimeoutMs: number
-  readonly concurrency: number
-  readonly pullBatchSize: number
-  readonly suspendMs: number
-  readonly pullThresholdForQueue: number
-  readonly consumeConcurrentlyMaxSpan: number
-  readonly consumeFromWhere: 'LAST_OFFSET' | 'FIRST_OFFSET'
-  /** Messages of one call; `undefined` for a listener that takes one at a time. */
-  readonly batchSize: number | undefined
-  readonly habits: ListenerHabits
-}
-
-/** How often a listener does what; the rest succeeds at once. */
-export interface ListenerHabits {
-  readonly slow: number
-  readonly fails: number
-  readonly throws: number
-  readonly hangs: number
-  readonly nonsense: number
-  /** Fails with a delay level of its own, or with a dead letter at once. */
-  readonly level: number
-}
+import { type CommonGroup, type GroupProfile, type ListenerHabits, withKind } from './group-profile.ts'
+import type { Wish } from './wishes.ts'
 
 export interface TopicProfile {
   readonly name: string
@@ -91,6 +63,8 @@ export function profileOf(seed: number, steps?: number): Profile {
   const flushDiskType = random.chance(0.4) ? 'SYNC_FLUSH' : 'ASYNC_FLUSH'
   const retention = retentionOf(random)
   const topics = topicsOf(random)
+  // Kinds have randomness of their own: a seed whose groups are all concurrent is what it was before there were others.
+  const kinds = new WorkloadRandom(seed * 2 + 1_000_003)
   return {
     seed,
     steps: steps ?? stepsOf(random),
@@ -105,7 +79,11 @@ export function profileOf(seed: number, steps?: number): Profile {
     defaultTopicQueueNums: random.between(1, 4),
     topics,
     groups: Array.from({ length: random.pick(GROUP_COUNTS) }, (_, index) =>
-      groupOf(random, index, topics, retention.maxAgeMs !== Infinity || retention.maxBytes !== Infinity),
+      withKind(
+        groupOf(random, index, topics, retention.maxAgeMs !== Infinity || retention.maxBytes !== Infinity),
+        kinds,
+        TAGS,
+      ),
     ),
     producerCount: random.pick(PRODUCER_COUNTS),
     bodyBytes: retention.maxBytes === Infinity ? random.pick([20, 100, 500]) : 800,
@@ -143,12 +121,12 @@ function groupOf(
   index: number,
   topics: readonly TopicProfile[],
   hasRetention: boolean,
-): GroupProfile {
+): CommonGroup {
   const subscribed = topics.filter((_, topic) => topic === index % topics.length || random.chance(0.4))
   const isClumsy = random.chance(0.6)
   return {
     name: `group-${index}`,
-    subscriptions: new Map(subscribed.map(({ name }) => [name, tagsOf(random)])),
+    subscriptions: new Map(subscribed.map(({ name }) => [name, wishOf(random)])),
     maxReconsumeTimes: random.pick([0, 1, 2, 3, 16]),
     consumeTimeoutMs: random.pick([2000, 10_000, 60_000]),
     closeTimeoutMs: random.pick([1000, 10_000, 90_000]),
@@ -163,10 +141,10 @@ function groupOf(
   }
 }
 
-function tagsOf(random: WorkloadRandom): readonly string[] | undefined {
-  if (random.chance(0.5)) return undefined
+function wishOf(random: WorkloadRandom): Wish {
+  if (random.chance(0.5)) return { kind: 'all' }
   const tags = TAGS.filter(() => random.chance(0.4))
-  return tags.length === 0 ? ['Aa'] : tags
+  return { kind: 'tags', tags: tags.length === 0 ? ['Aa'] : tags }
 }
 
 function habitsOf(random: WorkloadRandom, isClumsy: boolean): ListenerHabits {

@@ -6,6 +6,8 @@ import type { Moment } from './life-book.ts'
 export interface Slot {
   readonly offset: number
   readonly number: number
+  /** Where the message was first sent to. */
+  readonly topic: string
   readonly reconsumeTimes: number
   /** When it was stored, on the wall clock of the store. */
   readonly storeTimestamp: number
@@ -87,8 +89,9 @@ export class QueueBook {
   }
 
   learn(copy: Copy): void {
-    const { label, queue, offset, number, reconsumeTimes, storeTimestamp, storeSize: bytes } = copy
-    this.at(label, queue).learn({ offset, number, reconsumeTimes, storeTimestamp, bytes })
+    const { label, queue, offset, number, topic, storeTimestamp, storeSize: bytes } = copy
+    const reconsumeTimes = storedReconsumeTimes(copy)
+    this.at(label, queue).learn({ offset, number, topic, reconsumeTimes, storeTimestamp, bytes })
   }
 
   /** The queue with this label; one of the same name with another label has ended. */
@@ -136,4 +139,9 @@ export class QueueBook {
     this.#byLabel.delete(queue.label)
     if (this.current(queue.name) === queue) this.#current.delete(nameOf(queue.name))
   }
+}
+
+/** Where failed messages stay in their place, what is shown counts their attempts; the stored one counts none. */
+export function storedReconsumeTimes({ queue, topic, reconsumeTimes }: Copy): number {
+  return queue.topic === topic ? 0 : reconsumeTimes
 }

@@ -6,7 +6,7 @@ import type { WorkloadRandom } from '../../crash/workload-random.ts'
 import type { Call } from '../events.ts'
 import { copyOf, queueNameOf } from '../world/copies.ts'
 import type { World } from '../world/world.ts'
-import type { Member } from './members.ts'
+import type { Member } from './member.ts'
 
 type Answer = ConsumeResult | undefined | Promise<ConsumeResult | undefined>
 
@@ -34,6 +34,16 @@ export class Listeners {
     this.#refused = new Map()
   }
 
+  /** Whether this message is one of those, for the first time. */
+  refuses(owner: string, number: number): boolean {
+    if (this.#refused === undefined || number % 7 !== 0) return false
+    const refused = this.#refused.get(owner) ?? new Set()
+    this.#refused.set(owner, refused)
+    if (refused.has(number)) return false
+    refused.add(number)
+    return true
+  }
+
   hear(member: Member, messages: readonly MessageView[], context: ConsumeContext): Answer {
     const { life, group, name } = member
     if (life.isOver) return new Promise(() => undefined)
@@ -43,7 +53,8 @@ export class Listeners {
       member: name,
       queue: queueNameOf(context.queue),
       copies: messages.map(copyOf),
-      timeoutMs: group.consumeTimeoutMs,
+      // In orderly mode the queue waits for a late answer, which counts.
+      timeoutMs: group.isOrderly ? Infinity : group.consumeTimeoutMs,
     }
     life.tell({ type: 'calling', call })
     return this.#isCalm ? this.#behaveWell(member, call) : this.#behave(member, call, context)
@@ -53,13 +64,9 @@ export class Listeners {
     return this.#answer(member, call, this.#isRefused(call) ? 0 : call.copies.length)
   }
 
-  #isRefused({ group, copies }: Call): boolean {
-    if (this.#refused === undefined) return false
-    const refused = this.#refused.get(group) ?? new Set()
-    this.#refused.set(group, refused)
-    const fresh = copies.filter(({ number }) => number % 7 === 0 && !refused.has(number))
-    for (const { number } of fresh) refused.add(number)
-    return fresh.length > 0
+  #isRefused(call: Call): boolean {
+    const owner = this.#world.history.model.ownerOf(call)
+    return call.copies.filter(({ number }) => this.refuses(owner, number)).length > 0
   }
 
   #behave(member: Member, call: Call, context: ConsumeContext): Answer {
@@ -70,13 +77,15 @@ export class Listeners {
       dice -= share
       return dice < 0
     }
-    if (comes(habits.hangs)) return new Promise(() => undefined)
+    if (comes(habits.hangs))
+      return member.group.isOrderly ? this.#late(member, call) : new Promise(() => undefined)
     if (comes(habits.throws)) return this.#throw(member, call)
     if (comes(habits.nonsense)) return this.#answer(member, call, 0, 'whatever' as ConsumeResult)
     if (comes(habits.fails)) return this.#later(() => this.#answer(member, call, 0), member)
     if (comes(habits.level)) {
-      context.delayLevelWhenNextConsume = this.#random.pick(LEVELS)
-      return this.#answer(member, call, 0)
+      const delayLevel = this.#random.pick(LEVELS)
+      context.delayLevelWhenNextConsume = delayLevel
+      return this.#answer(member, call, 0, undefined, delayLevel)
     }
     if (count > 1 && habits.fails > 0 && this.#random.chance(0.3)) {
       context.ackIndex = this.#random.between(-1, count - 1)
@@ -94,6 +103,15 @@ export class Listeners {
     })
   }
 
+  /** Nothing of an orderly queue goes on before its listener settles, so it does, long after its time. */
+  #late(member: Member, call: Call): Answer {
+    const { life, group } = member
+    const delayMs = Math.ceil(group.consumeTimeoutMs * (0.5 + 2 * this.#random.next()))
+    return new Promise((resolve) => {
+      life.scope.setTimer(delayMs, () => resolve(this.#answer(member, call, call.copies.length)))
+    })
+  }
+
   #throw(member: Member, call: Call): Answer {
     void this.#answer(member, call, 0)
     const error = new Error(`no ${call.copies[0]?.number}`)
@@ -101,10 +119,16 @@ export class Listeners {
     return Promise.reject(error)
   }
 
-  #answer(member: Member, call: Call, succeededCount: number, result?: ConsumeResult): Answer {
+  #answer(
+    member: Member,
+    call: Call,
+    succeededCount: number,
+    result?: ConsumeResult,
+    delayLevel = 0,
+  ): Answer {
     const { life } = member
     if (life.isOver) return new Promise(() => undefined)
-    life.tell({ type: 'answered', call, succeededCount })
+    life.tell({ type: 'answered', call, succeededCount, delayLevel })
     if (result !== undefined) return result
     if (succeededCount === 0) return ConsumeResult.FAILURE
     return this.#random.chance(0.5) ? ConsumeResult.SUCCESS : undefined

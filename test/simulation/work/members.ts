@@ -1,36 +1,42 @@
-/** Members of groups: they join, leave and pause; their listeners succeed, fail, take their time, or never come back. */
-
-import type { PushConsumer } from '../../../src/consumer/push-consumer.ts'
-import type { PushConsumerOptions } from '../../../src/consumer/push-consumer-options.ts'
-import type { MessageView } from '../../../src/model/message.ts'
+/** Members of groups: they join, leave and pause. */
 import type { WorkloadRandom } from '../../crash/workload-random.ts'
-import type { GroupProfile } from '../model/profile.ts'
-import type { Life } from '../world/life.ts'
+import type { GroupProfile } from '../model/group-profile.ts'
 import type { World } from '../world/world.ts'
 import { Listeners } from './listeners.ts'
+import { LiteMember } from './lite-member.ts'
+import type { Member, MemberHost } from './member.ts'
+import { PushMember } from './push-member.ts'
+import { SimpleMember } from './simple-member.ts'
 
 const MOST_MEMBERS = 4
-
-export interface Member {
-  readonly name: string
-  readonly group: GroupProfile
-  readonly life: Life
-  consumer: PushConsumer | undefined
-  isPaused: boolean
-}
 
 export class Members {
   readonly #world: World
   readonly #random: WorkloadRandom
+  /** For what only other groups than concurrent ones do. */
+  readonly #otherRandom: WorkloadRandom
   readonly #listeners: Listeners
+  readonly #host: MemberHost
   #members: Member[] = []
-  /** Members that were asked to close and have not. */
+  /** Members that were asked to join and have not, and those that were asked to close and have not. */
+  readonly #joining = new Set<string>()
   readonly #leaving = new Set<string>()
+  #isCalm = false
 
   constructor(world: World) {
     this.#world = world
     this.#random = world.random.fork()
     this.#listeners = new Listeners(world)
+    this.#otherRandom = world.consumerRandom.fork()
+    this.#host = {
+      world,
+      random: this.#otherRandom,
+      listeners: this.#listeners,
+      isCalm: () => this.#isCalm,
+      refuses: (group, number) => this.#listeners.refuses(group, number),
+      held: [],
+      sleepers: new Set(),
+    }
   }
 
   get leaving(): Iterable<string> {
@@ -40,8 +46,14 @@ export class Members {
   /** After each opening: most groups come back. */
   begin(): void {
     this.#members = []
+    this.#host.sleepers.clear()
+    this.#joining.clear()
     this.#leaving.clear()
-    for (const group of this.#world.profile.groups) if (this.#random.chance(0.8)) this.#join(group)
+    for (const group of this.#world.profile.groups) {
+      if (!this.#random.chance(0.8)) continue
+      this.#join(group)
+      if (group.kind === 'broadcasting' && this.#otherRandom.chance(0.7)) this.#join(group)
+    }
   }
 
   /** One of the things that happen to groups. */
@@ -54,11 +66,13 @@ export class Members {
     else this.#pauseOrResume(this.#random.pick(members))
   }
 
-  /** From now on every group has a member, all are at work, and all listeners succeed. */
+  /** From now on every group has its members, all are at work, and all that they consume succeeds. */
   calm(): void {
+    this.#isCalm = true
     this.#listeners.calm()
+    for (const wake of this.#host.sleepers) wake()
     for (const member of this.#members) if (member.isPaused) this.#pauseOrResume(member)
-    for (const group of this.#world.profile.groups) if (this.#membersOf(group).length === 0) this.#join(group)
+    for (const group of this.#world.profile.groups) this.#fill(group)
   }
 
   /** From now on each group refuses some messages, each once. */
@@ -70,20 +84,45 @@ export class Members {
     return this.#members.filter((member) => member.group === group)
   }
 
+  /** Sees to it that a group has all its members, or at least one. */
+  #fill(group: GroupProfile): void {
+    const wantedCount = Math.max(1, group.memberNames.length)
+    for (let count = this.#membersOf(group).length; count < wantedCount; count++) this.#join(group)
+  }
+
   #join(group: GroupProfile): void {
     const { life } = this.#world
-    const name = `m${this.#world.nextId()}`
-    const member: Member = { name, group, life, consumer: undefined, isPaused: false }
+    const name = this.#nameFor(group)
+    if (name === undefined) return
+    const member = this.#make(group, name)
+    this.#joining.add(name)
     life.tell({ type: 'joining', group: group.name, member: name })
-    void life.mq.createPushConsumer(this.#optionsOf(member)).then(
-      (consumer) => {
+    void member.join().then(
+      () => {
         if (life.isOver) return
-        member.consumer = consumer
+        this.#joining.delete(name)
         this.#members.push(member)
         life.tell({ type: 'joined', group: group.name, member: name })
+        member.begin()
       },
-      () => undefined,
+      () => {
+        if (!life.isOver) this.#joining.delete(name)
+      },
     )
+  }
+
+  #make(group: GroupProfile, name: string): Member {
+    const { life } = this.#world
+    if (group.kind === 'simple') return new SimpleMember(this.#host, life, group, name)
+    if (group.kind === 'lite') return new LiteMember(this.#host, life, group, name)
+    return new PushMember(this.#host, life, group, name)
+  }
+
+  /** A new one, but for broadcasting members: one of theirs that nobody bears now. */
+  #nameFor({ kind, memberNames }: GroupProfile): string | undefined {
+    if (kind !== 'broadcasting') return `m${this.#world.nextId()}`
+    const borne = new Set([...this.#members.map(({ name }) => name), ...this.#joining, ...this.#leaving])
+    return memberNames.find((name) => !borne.has(name))
   }
 
   #leave(member: Member): void {
@@ -93,37 +132,19 @@ export class Members {
     this.#leaving.add(name)
     const startedMs = this.#world.clock.monotonicMs()
     life.tell({ type: 'leaving', group, member: name, timeoutMs })
-    void member.consumer?.close().then(({ drained }) => {
+    void member.leave().then(({ drained }) => {
       if (life.isOver) return
       this.#leaving.delete(name)
       const tookMs = this.#world.clock.monotonicMs() - startedMs
       life.tell({ type: 'left', group, member: name, drained, tookMs })
+      // Its name may be wanted again.
+      if (this.#isCalm) this.#fill(member.group)
     })
   }
 
   #pauseOrResume(member: Member): void {
-    if (member.isPaused) member.consumer?.resume()
-    else member.consumer?.pause()
+    if (member.isPaused) member.resume()
+    else member.pause()
     member.isPaused = !member.isPaused
-  }
-
-  #optionsOf(member: Member): PushConsumerOptions {
-    const { name: group, subscriptions, batchSize, habits: _, ...rest } = member.group
-    const expressions = [...subscriptions].map(([topic, tags]) => [topic, tags?.join(' || ') ?? '*'])
-    const common = {
-      ...rest,
-      group,
-      clientId: member.name,
-      subscriptions: Object.fromEntries(expressions) as Record<string, string>,
-    }
-    if (batchSize === undefined) {
-      return { ...common, listener: (message, context) => this.#listeners.hear(member, [message], context) }
-    }
-    return {
-      ...common,
-      consumeMessageBatchMaxSize: batchSize,
-      listener: (messages: readonly MessageView[], context) =>
-        this.#listeners.hear(member, messages, context),
-    }
   }
 }

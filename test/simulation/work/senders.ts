@@ -6,9 +6,10 @@ import type { SendOptions } from '../../../src/producer/send-options.ts'
 import type { WorkloadRandom } from '../../crash/workload-random.ts'
 import type { SendCall } from '../events.ts'
 import { TAGS } from '../model/profile.ts'
+import { propertiesOf } from '../model/sql-condition.ts'
 import { bodyOf } from '../world/copies.ts'
 import { type Life, receiptOf } from '../world/life.ts'
-import { refusalOf } from '../world/verbs.ts'
+import { refusalOf } from '../world/refusal.ts'
 import type { World } from '../world/world.ts'
 
 const BROKER_NAME = 'localhost'
@@ -133,7 +134,8 @@ export class Senders {
     const bytes = this.#random.chance(0.01) ? LARGE_BODY_BYTES : this.#world.profile.bodyBytes
     const body = bodyOf(number, this.#random.between(1, bytes))
     const keys = this.#random.chance(0.3) ? [`k${number % 7}`, `n${number}`] : []
-    const properties = this.#random.chance(0.3) ? { colour: `c${number}`, 'a b': 'ü' } : {}
+    const odd = this.#random.chance(0.3) ? { 'a b': 'ü', once: `c${number}` } : {}
+    const properties = { ...propertiesOf(number), ...odd }
     const bornTimestamp = this.#world.clock.now()
     const { messages } = this.#world.history.model.sends
     messages.set(number, { number, topic, body, tag, keys, properties, bornTimestamp })

@@ -4,8 +4,12 @@ import type { Engine } from '../../../src/model/engine.ts'
 type Call = (...parameters: unknown[]) => unknown
 
 export function guardEngine(engine: Engine, isOver: () => boolean): Engine {
+  return guardVerbs(engine, isOver)
+}
+
+function guardVerbs<Verbs extends object>(verbs: Verbs, isOver: () => boolean): Verbs {
   const guarded = new Map<string | symbol, unknown>()
-  return new Proxy(engine, {
+  return new Proxy(verbs, {
     get: (target, name) => {
       if (!guarded.has(name)) guarded.set(name, guardMember(target, name, isOver))
       return guarded.get(name)
@@ -13,8 +17,9 @@ export function guardEngine(engine: Engine, isOver: () => boolean): Engine {
   })
 }
 
-function guardMember(target: Engine, name: string | symbol, isOver: () => boolean): unknown {
+function guardMember(target: object, name: string | symbol, isOver: () => boolean): unknown {
   const member: unknown = Reflect.get(target, name, target)
+  if (name === 'pop' && typeof member === 'object' && member !== null) return guardVerbs(member, isOver)
   if (typeof member !== 'function') return member
   return (...parameters: unknown[]) => {
     if (isOver()) return never()

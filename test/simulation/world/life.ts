@@ -127,8 +127,11 @@ export class Life {
   #listen(mq: PocketMQ): void {
     const { tell } = this
     mq.on('store-state', ({ state }) => tell({ type: 'state', state }))
-    mq.on('message-lost', ({ reason, queue, fromOffset, toOffset, group }) => {
-      tell({ type: 'message-lost', reason, queue: queueNameOf(queue), fromOffset, toOffset, group })
+    mq.on('message-lost', ({ reason, queue, fromOffset, toOffset, group, clientId: member }) => {
+      tell({ type: 'message-lost', reason, queue: queueNameOf(queue), fromOffset, toOffset, group, member })
+    })
+    mq.on('message-dropped', ({ group, clientId: member, queue, queueOffset: offset, reconsumeTimes }) => {
+      tell({ type: 'dropped', group, member, queue: queueNameOf(queue), offset, reconsumeTimes })
     })
     mq.on('warning', ({ code }) => tell({ type: 'told', what: 'warning', text: code }))
     mq.on('error', ({ code }) => tell({ type: 'told', what: 'error', text: code }))

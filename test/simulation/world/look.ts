@@ -8,10 +8,10 @@ import type { WorkloadRandom } from '../../crash/workload-random.ts'
 import {
   type Copy,
   type FoundGroup,
+  type FoundOffsetOf,
   type FoundQueue,
   type IndexProbe,
   placeOf,
-  type QueueName,
   type Scan,
 } from '../events.ts'
 import { copyOf, queueNameOf } from './copies.ts'
@@ -19,6 +19,8 @@ import { copyOf, queueNameOf } from './copies.ts'
 /** How thoroughly the indexes are asked. */
 export interface Look {
   readonly engine: Engine
+  /** Broadcasting members by group; they have the offsets there. */
+  readonly members: ReadonlyMap<string, readonly string[]>
   readonly random: WorkloadRandom
   /** Questions of each kind. */
   readonly probeCount: number
@@ -46,7 +48,7 @@ export async function lookAt(look: Look): Promise<Scan> {
       writeQueueNums,
     })),
     queues,
-    groups: await lookAtGroups(engine, engineQueues),
+    groups: await lookAtGroups(look, engineQueues),
     problems: withCheck ? (await engine.check()).problems.map(({ message }) => message) : [],
     failures,
     probes: await probe(look, configs, engineQueues, queues),
@@ -71,14 +73,20 @@ async function readAll(
   return copies
 }
 
-async function lookAtGroups(engine: Engine, queues: readonly MessageQueue[]): Promise<FoundGroup[]> {
+async function lookAtGroups(
+  { engine, members }: Look,
+  queues: readonly MessageQueue[],
+): Promise<FoundGroup[]> {
   const found: FoundGroup[] = []
   for (const { group } of await engine.queryGroups()) {
     const { pendingRetryCount } = await engine.consumerProgress(group)
-    const offsets: { queue: QueueName; offset: number }[] = []
+    const names = members.get(group) ?? []
+    const offsets: FoundOffsetOf[] = []
     for (const queue of queues) {
-      const offset = await engine.queryConsumerOffset(group, queue)
-      if (offset !== undefined) offsets.push({ queue: queueNameOf(queue), offset })
+      for (const member of names.length === 0 ? [undefined] : names) {
+        const offset = await engine.queryConsumerOffset(group, queue, member)
+        if (offset !== undefined) offsets.push({ member, queue: queueNameOf(queue), offset })
+      }
     }
     found.push({ group, pendingRetryCount, offsets })
   }

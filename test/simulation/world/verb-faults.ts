@@ -1,9 +1,9 @@
 /** Verbs that fail for the clients: before they did anything, or after they did it, so that only the answer is lost. */
 import type { Clock } from '../../../src/model/clock.ts'
-import type { Engine } from '../../../src/model/engine.ts'
+import type { Engine, PopVerbs } from '../../../src/model/engine.ts'
 import { MQError } from '../../../src/model/errors.ts'
 import type { MessageView } from '../../../src/model/message.ts'
-import type { TestLayer } from '../../../src/testing/layer.ts'
+import { overlay, type TestLayer } from '../../../src/testing/layer.ts'
 import type { WorkloadRandom } from '../../crash/workload-random.ts'
 import type { SimEvent } from '../events.ts'
 import { copyOf } from './copies.ts'
@@ -69,8 +69,23 @@ export function verbFaults(host: VerbFaultHost): TestLayer {
         ),
       queryRoute: (topic) =>
         shaky<Engine['queryRoute']>('queryRoute', undefined, () => next.queryRoute(topic)),
+      updateAttempts: (...update) =>
+        shaky<Engine['updateAttempts']>('updateAttempts', update[0], () => next.updateAttempts(...update)),
+      ...(next.pop && { pop: shakyPop(host, next.pop) }),
     }),
   }
+}
+
+function shakyPop(host: VerbFaultHost, pop: PopVerbs): PopVerbs {
+  const shaky = <Answer>(verb: string, group: string, call: () => Promise<Answer>): Promise<Answer> =>
+    meet(host, { verb, group, message: undefined }, call) as Promise<Answer>
+  return overlay<PopVerbs>(pop, {
+    popMessage: (request) => shaky('popMessage', request.group, () => pop.popMessage(request)),
+    ackMessages: (group, handles) => shaky('ackMessages', group, () => pop.ackMessages(group, handles)),
+    changeInvisibleDuration: (group, ...change) =>
+      shaky('changeInvisibleDuration', group, () => pop.changeInvisibleDuration(group, ...change)),
+    nackMessage: (group, handle) => shaky('nackMessage', group, () => pop.nackMessage(group, handle)),
+  } satisfies Partial<PopVerbs>)
 }
 
 async function meet(host: VerbFaultHost, verbCall: VerbCall, call: () => Promise<unknown>): Promise<unknown> {

@@ -11,8 +11,8 @@ import { History } from '../history.ts'
 import type { Profile } from '../model/profile.ts'
 import { Life, type LifeHost } from './life.ts'
 import { type Look, lookAt } from './look.ts'
+import { refusalOf } from './refusal.ts'
 import type { VerbTroubles } from './verb-faults.ts'
-import { refusalOf } from './verbs.ts'
 
 const START_TIMESTAMP = Date.UTC(2027, 0, 1)
 /** Turns without time moving after which something must be wrong. */
@@ -36,6 +36,8 @@ export class World {
   readonly clock: VirtualClock
   /** Decides what is done; other sources decide how the disk and the engine behave. */
   readonly random: WorkloadRandom
+  /** Decides what only members do that are no concurrent push consumers: so it changes nothing where there are none. */
+  readonly consumerRandom: WorkloadRandom
   readonly history: History
   readonly verbTroubles: VerbTroubles = { fails: 0, losesAnswer: 0, answersLate: 0 }
   /** The next opening is interrupted at this call. */
@@ -58,6 +60,7 @@ export class World {
       runawayLimit: RUNAWAY_TURNS,
     })
     this.random = new WorkloadRandom(profile.seed)
+    this.consumerRandom = new WorkloadRandom(profile.seed * 2 + 2_000_003)
     this.#diskRandom = this.random.fork()
     this.#lookRandom = this.random.fork()
     this.history = new History(profile, () => ({
@@ -167,6 +170,7 @@ export class World {
     if (life.isOver || life.mq.state === 'failed') return undefined
     const look: Look = {
       engine: life.engine,
+      members: new Map(this.profile.groups.map(({ name, memberNames }) => [name, memberNames])),
       random: this.#lookRandom,
       probeCount: isThorough ? 3 : 1,
       withCheck: isThorough,

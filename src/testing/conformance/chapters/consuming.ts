@@ -27,6 +27,10 @@ const FAILURES: readonly (readonly [title: string, listener: MessageListener, di
   ['A message is retried when the promise of its listener rejects', () => Promise.reject(new Error('no'))],
   ['A message is retried when its listener answers something else', () => true as never, true],
   ['A message is retried when its listener answers null', () => null as never],
+  [
+    'A message is retried when its listener answers SUSPEND_CURRENT_QUEUE_A_MOMENT',
+    () => ConsumeResult.SUSPEND_CURRENT_QUEUE_A_MOMENT,
+  ],
 ]
 
 function successRule([title, listener]: (typeof SUCCESSES)[number]): ConformanceRule {

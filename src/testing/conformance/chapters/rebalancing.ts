@@ -2,7 +2,6 @@
 import { strict as assert } from 'node:assert'
 import type { AllocateStrategy } from '../../../allocate/allocate.ts'
 import { matchAll } from '../../../model/subscription.ts'
-import type { EngineMQ } from '../engine-mq.ts'
 import {
   committed,
   eventsOf,
@@ -11,66 +10,15 @@ import {
   numbers,
   queueOf,
   refused,
-  type SubscribeOptions,
   type Subscriber,
   send,
-  subscribe,
 } from '../kit.ts'
-import { type ConformanceChapter, type ConformanceRule, rule } from '../rule.ts'
-
-/** Queues, members, and the queues of each member: RocketMQ's own vectors of the strategy AVG. */
-const AVERAGELY: readonly (readonly [queues: number, members: number, allocation: string])[] = [
-  [8, 1, '0,1,2,3,4,5,6,7'],
-  [8, 2, '0,1,2,3 | 4,5,6,7'],
-  [8, 3, '0,1,2 | 3,4,5 | 6,7'],
-  [10, 4, '0,1,2 | 3,4,5 | 6,7 | 8,9'],
-  [5, 3, '0,1 | 2,3 | 4'],
-  [7, 3, '0,1,2 | 3,4 | 5,6'],
-  [16, 5, '0,1,2,3 | 4,5,6 | 7,8,9 | 10,11,12 | 13,14,15'],
-  [4, 4, '0 | 1 | 2 | 3'],
-  [2, 4, '0 | 1 |  | '],
-  [1, 3, '0 |  | '],
-]
-
-/** The queues of `orders` that each member consumes. */
-function allocationOf(members: readonly Subscriber[], topic = 'orders'): string {
-  const idsOf = ({ consumer }: Subscriber): number[] =>
-    consumer.stats.queues.filter((queue) => queue.topic === topic).map(({ queueId }) => queueId)
-  return members.map((member) => idsOf(member).sort((a, b) => a - b)).join(' | ')
-}
-
-/** Waits until the members share the queues in this way. */
-async function allocated(mq: EngineMQ, members: readonly Subscriber[], allocation: string): Promise<void> {
-  await mq.until(`the allocation is ${allocation}`, () => allocationOf(members) === allocation)
-}
-
-async function join(
-  mq: EngineMQ,
-  names: readonly string[],
-  options: SubscribeOptions = {},
-): Promise<Subscriber[]> {
-  const members: Subscriber[] = []
-  for (const clientId of names) members.push(await subscribe(mq, { clientId, ...options }))
-  return members
-}
-
-function averageRule([queues, count, allocation]: (typeof AVERAGELY)[number]): ConformanceRule {
-  return rule('7.1', `${queues} queues and ${count} members: ${allocation}`, async (world) => {
-    const mq = await world.openShop(queues)
-    const members = await join(
-      mq,
-      numbers(count).map((number) => `C${number}`),
-    )
-    await allocated(mq, members, allocation)
-  })
-}
-
-const textsOfAll = (members: readonly Subscriber[]): string[] => members.flatMap((member) => member.texts())
+import { allocated, allocationOf, join, textsOfAll } from '../kit-members.ts'
+import { type ConformanceChapter, rule } from '../rule.ts'
 
 export const rebalancing: ConformanceChapter = {
   title: 'Allocation and rebalance',
   rules: [
-    ...AVERAGELY.map(averageRule),
     rule('6.8', 'Members are sorted by their ids as text, whenever they came', async (world) => {
       const mq = await world.openShop(4)
       const [c10, c9, a] = await join(mq, ['C9', 'C10', 'A'])

@@ -1,0 +1,213 @@
+/**
+ * 7. Delivery order: members that keep the order get the messages of a queue by ascending offsets, and a message that
+ * failed before anything behind it: nothing overtakes, also at a hand-over, a restart and a crash. In a FIFO group the same
+ * holds for what simple consumers receive.
+ *
+ * Allowed: after a crash, a reset or a hand-over that could not be committed an owner goes back, and from there on in order
+ * again. What is done once need not come again.
+ */
+import type { PoppedCopy } from '../consumer-events.ts'
+import { type Call, type Copy, nameOf, ownerOf, placeOf, type SimEvent, type SimEventOf } from '../events.ts'
+import type { GroupProfile } from '../model/group-profile.ts'
+import type { QueueModel } from '../model/queues.ts'
+import type { Checker, CheckerHost } from './checker.ts'
+import { Tenures } from './tenures.ts'
+
+/** Where a member is in a queue. */
+interface Place {
+  /** The next one to be delivered lies here or behind. */
+  position: number
+  /** The call that runs or was the last one. */
+  callId: number
+}
+
+export class DeliveryOrder implements Checker {
+  readonly #host: CheckerHost
+  readonly #tenures: Tenures<Place>
+  /** By owner and place. */
+  readonly #done = new Set<string>()
+  /** Where owners stood when the store was opened, by owner and label: a power cut may have taken back that they were sent back. */
+  readonly #floors = new Map<string, number>()
+
+  constructor(host: CheckerHost) {
+    this.#host = host
+    this.#tenures = new Tenures(host)
+  }
+
+  observe(event: SimEvent): void {
+    this.#tenures.observe(event)
+    switch (event.type) {
+      case 'calling':
+        if (this.#groupOf(event.call.group)?.isOrderly === true) this.#checkCall(event.call)
+        return
+      case 'answered':
+        if (this.#groupOf(event.call.group)?.isOrderly === true) this.#noteAnswer(event)
+        return
+      case 'sent-back':
+        this.#pass(event.back.group, event.back.group, event.back.copy)
+        return
+      case 'dropped': {
+        const label = this.#host.model.queues.current(event.queue)?.label
+        const { group, member, offset } = event
+        if (label !== undefined) this.#pass(group, `${group}#${member}`, { label, offset })
+        return
+      }
+      case 'verb-failed':
+        if (event.group !== undefined && event.copy !== undefined) this.#comeBack(event.group, event.copy)
+        return
+      case 'reset':
+        this.#reset(event)
+        return
+      case 'scanned':
+        this.#noteFloors()
+        return
+      case 'popped': {
+        const group = this.#groupOf(event.group)
+        if (group?.isOrderly === true) this.#checkPopped(group, event.popped)
+      }
+    }
+  }
+
+  #groupOf(name: string): GroupProfile | undefined {
+    return this.#host.model.groups.get(name)
+  }
+
+  #checkCall(call: Call): void {
+    const { group, member, copies, id: callId } = call
+    const owner = this.#host.model.ownerOf(call)
+    const [first] = copies
+    const queue = this.#host.model.queues.byLabel(first?.label ?? '')
+    if (first === undefined || queue === undefined) return
+    const place = this.#tenures.get(group, member, queue.label)
+    if (place === undefined) this.#checkStart(call, owner, queue, first)
+    else this.#checkNext(owner, queue, place.position, first)
+    for (const [index, copy] of copies.entries())
+      if (index > 0) this.#checkNext(owner, queue, copies[index - 1]!.offset + 1, copy)
+    this.#tenures.set(group, member, queue.label, { position: first.offset, callId })
+  }
+
+  /** Within a tenure: nothing is left out, and nothing comes again. */
+  #checkNext(owner: string, queue: QueueModel, position: number, copy: Copy): void {
+    const { model } = this.#host
+    const group = owner.split('#')[0] ?? owner
+    // What retention has removed may have been fetched before.
+    const next = model.nextWanted(group, queue, position) ?? copy.offset
+    const isInOrder = copy.offset === next || (copy.offset >= position && copy.offset < queue.minOffset)
+    if (isInOrder) return
+    const what = copy.offset > next ? 'overtakes' : 'comes after'
+    this.#host.violate(
+      7,
+      `message ${copy.number} at ${placeOf(copy)} ${what} ${nameOf(queue.name)}:${copy.offset > next ? next : position} for ${owner}`,
+    )
+  }
+
+  /** Who gets a queue begins where nothing before it is left to do. */
+  #checkStart({ group, member }: Call, owner: string, queue: QueueModel, first: Copy): void {
+    const { model } = this.#host
+    if (!this.#tenures.isClear(group)) return
+    const offsets = model.offsets.get(group, queue.name, owner === group ? undefined : member)
+    const from = Math.max(offsets?.skippedBelow ?? 0, this.#floors.get(`${owner}@${queue.label}`) ?? 0)
+    for (let at = model.nextWanted(group, queue, from); at !== undefined && at < first.offset; ) {
+      if (!this.#done.has(keyOf(owner, { label: queue.label, offset: at }))) {
+        this.#host.violate(
+          7,
+          `message ${first.number} at ${placeOf(first)} overtakes ${nameOf(queue.name)}:${at} for ${owner}`,
+        )
+        return
+      }
+      at = model.nextWanted(group, queue, at + 1)
+    }
+  }
+
+  #noteAnswer({ call, succeededCount }: SimEventOf<'answered'>): void {
+    const { group, member, copies } = call
+    const owner = this.#host.model.ownerOf(call)
+    for (const copy of copies.slice(0, succeededCount)) this.#done.add(keyOf(owner, copy))
+    const place = this.#tenures.get(group, member, copies[0]?.label ?? '')
+    if (place?.callId !== call.id) return
+    place.position = copies[succeededCount]?.offset ?? copies.at(-1)!.offset + 1
+  }
+
+  /** It is a dead letter, or was dropped. */
+  #pass(group: string, owner: string, copy: Pick<Copy, 'label' | 'offset'>): void {
+    const { queues } = this.#host.model
+    this.#done.add(keyOf(owner, copy))
+    const queue = queues.byLabel(copy.label)
+    for (const place of this.#placesOf(group, owner, copy.label)) {
+      const next = queue && this.#host.model.nextWanted(group, queue, place.position)
+      if (next === copy.offset) place.position = copy.offset + 1
+    }
+  }
+
+  /** The member did not learn that it is one. */
+  #comeBack(group: string, copy: Copy): void {
+    for (const place of this.#placesOf(group, group, copy.label))
+      if (place.position === copy.offset + 1) place.position = copy.offset
+  }
+
+  *#placesOf(group: string, owner: string, label: string): Iterable<Place> {
+    for (const place of this.#tenures.ofQueue(group, label))
+      if (owner === group || owner === `${group}#${place.member}`) yield place.state
+  }
+
+  #noteFloors(): void {
+    const { comparison, queues } = this.#host.model
+    if (comparison?.isOpening !== true) return
+    this.#floors.clear()
+    for (const { before, found } of comparison.offsets) {
+      const label = queues.current(before.queue)?.label
+      if (label !== undefined && found !== undefined) this.#floors.set(`${ownerOf(before)}@${label}`, found)
+    }
+  }
+
+  #reset({ group, topic, offsets }: SimEventOf<'reset'>): void {
+    for (const [queueId, offset] of offsets) {
+      const label = this.#host.model.queues.current({ topic, queueId })?.label
+      for (const [key, floor] of this.#floors)
+        if (key.split('#')[0]?.split('@')[0] === group && key.endsWith(`@${label}`))
+          this.#floors.set(key, Math.min(floor, offset))
+      for (const key of this.#done) {
+        const [owner = '', place = ''] = key.split('@')
+        const [keyLabel, at] = place.split(':')
+        if (owner.split('#')[0] === group && keyLabel === label && Number(at) >= offset)
+          this.#done.delete(key)
+      }
+    }
+  }
+
+  /** What lies before a message that is received is done, or is received with it. */
+  #checkPopped(group: GroupProfile, popped: readonly PoppedCopy[]): void {
+    const { model } = this.#host
+    const offsets = new Map<string, number[]>()
+    for (const { copy } of popped) offsets.set(copy.label, [...(offsets.get(copy.label) ?? []), copy.offset])
+    for (const [label, received] of offsets) {
+      const queue = model.queues.byLabel(label)
+      if (queue === undefined) continue
+      const last = received.at(-1)!
+      if (received.some((offset, index) => index > 0 && offset <= received[index - 1]!))
+        this.#host.violate(
+          7,
+          `${group.name} receives ${received.join(', ')} of ${nameOf(queue.name)} out of order`,
+        )
+      const from = model.offsets.get(group.name, queue.name)?.skippedBelow ?? 0
+      for (let at = model.nextWanted(group.name, queue, from); at !== undefined && at < last; ) {
+        if (!received.includes(at) && !this.#isSettled(group, label, at))
+          this.#host.violate(7, `${group.name} receives ${nameOf(queue.name)}:${last} before ${at}`)
+        at = model.nextWanted(group.name, queue, at + 1)
+      }
+    }
+  }
+
+  /** Acknowledged, or received for the last time; or nobody knows. */
+  #isSettled({ name, maxReconsumeTimes }: GroupProfile, label: string, offset: number): boolean {
+    const { deliveries } = this.#host.model
+    const last = deliveries.last(name, label, offset)
+    if (last === undefined) return false
+    const unseenCount = deliveries.interruptionsOf(name)
+    return last.isAcked || last.isUnclear || last.attempt + unseenCount > maxReconsumeTimes
+  }
+}
+
+function keyOf(owner: string, { label, offset }: Pick<Copy, 'label' | 'offset'>): string {
+  return `${owner}@${label}:${offset}`
+}
