@@ -3,12 +3,7 @@ import { expect, test } from 'vitest'
 import { BUGS, catchBug } from './bugs/catch.ts'
 
 const TIMEOUT_MS = 600_000
-/** Those that need more seeds are for `npm run sim`. */
-const MOST_SEEDS = 40
-
-const quick = BUGS.filter(({ withinSeeds }) => withinSeeds <= MOST_SEEDS)
-
-test.each(quick)('$checker notices $name: $story', { timeout: TIMEOUT_MS }, async (bug) => {
+test.each(BUGS)('$checker notices $name: $story', { timeout: TIMEOUT_MS }, async (bug) => {
   const { violation, seedCount } = await catchBug(bug)
   expect(violation, `not noticed within ${seedCount} seeds`).toMatchObject({ checker: bug.checker })
 })

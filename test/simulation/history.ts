@@ -25,11 +25,14 @@ export class History {
   readonly violations: Violation[] = []
   /** Events so far, but for those that looking at the store brings about. */
   eventCount = 0
+  /** Events since time moved. */
+  eventsAtInstant = 0
   step = 0
   life = 0
   readonly #now: () => { elapsedMs: number; wallMs: number }
   readonly #profile: Profile
   readonly #checkers: readonly Checker[]
+  #instantMs = 0
 
   constructor(profile: Profile, now: () => { elapsedMs: number; wallMs: number }) {
     this.#now = now
@@ -41,6 +44,8 @@ export class History {
   add(event: SimEvent): void {
     const stamp: Stamp = { step: this.step, life: this.life, ...this.#now() }
     this.trace.add(stamp, event)
+    this.eventsAtInstant = stamp.elapsedMs === this.#instantMs ? this.eventsAtInstant + 1 : 1
+    this.#instantMs = stamp.elapsedMs
     if (event.type !== 'flushing' && event.type !== 'flushed') this.eventCount += 1
     this.model.apply(event, stamp)
     for (const checker of this.#checkers) checker.observe(event, stamp)

@@ -1,24 +1,28 @@
 /**
- * `npm run sim`: runs seeds, and shows that the checkers catch planted bugs. It ends with 1 on a violation, on two runs of
- * a seed that differ, and on a bug that nobody noticed.
+ * `npm run sim`: runs seeds, and shows that the checkers catch planted bugs, in as many processes as there are cores. It
+ * ends with 1 on a violation, on two runs of a seed that differ, on a bug that nobody noticed, and on a process that died.
  */
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { realTime } from '../../src/model/system-clock.ts'
-import { BUGS, type Catch, catchBug } from './bugs/catch.ts'
-import type { Violation } from './history.ts'
-import { type RunResult, simulate } from './simulate.ts'
+import { BUGS } from './bugs/catch.ts'
+import { runJobs, serveTasks } from './jobs.ts'
+import { simulate } from './simulate.ts'
+import { Summary } from './summary.ts'
+import { inWords, type Task } from './tasks.ts'
 
-const USAGE = `npm run sim -- [--seeds N] [--from N] [--steps N] [--twice] [--bug NAME] [--no-bugs] [--seed N [--trace]]
+const USAGE = `npm run sim -- [--seeds N] [--from N] [--steps N] [--twice] [--bug NAME] [--no-bugs] [--jobs N] [--seed N [--trace]]
   --seeds    how many seeds; default 200
   --from     the first one; default 1
   --steps    steps of each; default: as the seed says
   --twice    runs every seed twice and compares; default: every 20th
   --bug      plants this bug only: ${BUGS.map(({ name }) => name).join(', ')}
   --no-bugs  plants none
+  --jobs     how many processes; default: one for each core, at most 4
   --seed     runs this one seed, and with --trace prints all that happened`
 
 const TWICE_EVERY = 20
-const PROGRESS_EVERY = 100
+const MOST_JOBS = 4
 
 const { values } = parseArgs({
   options: {
@@ -28,18 +32,21 @@ const { values } = parseArgs({
     twice: { type: 'boolean', default: false },
     bug: { type: 'string' },
     'no-bugs': { type: 'boolean', default: false },
+    jobs: { type: 'string', default: String(Math.min(availableParallelism(), MOST_JOBS)) },
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
+    /** For {@link runJobs}. */
+    worker: { type: 'boolean', default: false },
   },
 })
 
 const steps = values.steps === undefined ? undefined : number(values.steps)
 
 if (values.help) console.log(USAGE)
+else if (values.worker) serveTasks()
 else if (values.seed !== undefined) await runOne(number(values.seed))
-else if (values.bug !== undefined) await plantAll(BUGS.filter(({ name }) => name === values.bug))
-else await runAll()
+else await runAll(values.bug === undefined ? allTasks() : [bugTask(values.bug)])
 
 async function runOne(seed: number): Promise<void> {
   const result = await simulate({ seed, steps })
@@ -49,73 +56,29 @@ async function runOne(seed: number): Promise<void> {
   if (result.violations.length > 0) process.exitCode = 1
 }
 
-async function runAll(): Promise<void> {
+function allTasks(): Task[] {
   const [count, from] = [number(values.seeds), number(values.from)]
-  const startedMs = realTime.nowMs()
-  let violationCount = 0
-  let virtualMs = 0
-  let realMs = 0
-  for (let seed = from; seed < from + count; seed++) {
-    const result = await simulate({ seed, steps })
-    virtualMs += result.virtualMs
-    realMs += result.realMs
-    violationCount += await judge(seed, result)
-    if ((seed - from + 1) % PROGRESS_EVERY === 0)
-      console.log(`${seed - from + 1} seeds in ${seconds(startedMs)} s`)
-  }
-  const caught = values['no-bugs'] ? [] : await plantAll(BUGS)
-  const caughtCount = caught.filter(({ violation }) => violation !== undefined).length
-  console.log(
-    `${count} seeds, ${violationCount} violations, ${caughtCount} of ${caught.length} planted bugs caught, ` +
-      `virtual time / real time = ${Math.round(virtualMs / realMs)}, ${seconds(startedMs)} s`,
-  )
-  if (violationCount > 0) process.exitCode = 1
+  const seeds = Array.from({ length: count }, (_, index) => from + index)
+  const runs = seeds.map((seed): Task => {
+    return { kind: 'seed', seed, steps, isTwice: values.twice || seed % TWICE_EVERY === 0 }
+  })
+  const bugs = values['no-bugs'] ? [] : BUGS.map(({ name }): Task => ({ kind: 'bug', name, from: 1 }))
+  return [...runs, ...bugs]
 }
 
-/** Prints what is wrong with a run, and whether it can be replayed; answers how many things are wrong. */
-async function judge(seed: number, { violations, hash }: RunResult): Promise<number> {
-  for (const violation of violations) console.log(inWords(violation))
-  if (violations.length > 0) console.log(`  fewest steps: ${await shrink(seed, violations[0]!)}`)
-  if (!values.twice && seed % TWICE_EVERY !== 0) return violations.length
-  const again = await simulate({ seed, steps })
-  if (again.hash === hash) return violations.length
-  console.log(`seed ${seed}: two runs differ, ${hash} and ${again.hash}`)
-  return violations.length + 1
+function bugTask(name: string): Task {
+  if (!BUGS.some((bug) => bug.name === name)) throw new Error(`There is no bug '${name}'.\n${USAGE}`)
+  return { kind: 'bug', name, from: number(values.from) }
 }
 
-/** The fewest steps after which the same checker objects: fewer tell more. */
-async function shrink(seed: number, { step, checker }: Violation): Promise<number> {
-  let fewest = step
-  for (let low = 1; low < fewest; ) {
-    const middle = (low + fewest) >>> 1
-    const { violations } = await simulate({ seed, steps: middle })
-    if (violations.some((each) => each.checker === checker)) fewest = middle
-    else low = middle + 1
-  }
-  return fewest
-}
-
-async function plantAll(bugs: typeof BUGS): Promise<Catch[]> {
-  const caught: Catch[] = []
-  for (const bug of bugs) {
-    const result = await catchBug(bug)
-    caught.push(result)
-    const { violation, seedCount, realMs } = result
-    const outcome = violation === undefined ? 'NOT CAUGHT' : 'caught'
-    console.log(
-      `${bug.name.padEnd(26)} ${outcome} by ${bug.checker} in ${seedCount} seeds, ${(realMs / 1000).toFixed(1)} s: ${bug.story}`,
-    )
-    if (violation === undefined) process.exitCode = 1
-  }
-  return caught
-}
-
-function inWords({ seed, step, invariant, checker, story }: Violation): string {
-  return `seed ${seed}, step ${step}: invariant ${invariant} (${checker}): ${story}\n  replay: npm run sim -- --seed ${seed} --trace`
-}
-
-function seconds(startedMs: number): string {
-  return ((realTime.nowMs() - startedMs) / 1000).toFixed(0)
+async function runAll(tasks: readonly Task[]): Promise<void> {
+  const summary = new Summary(tasks)
+  const jobs = number(values.jobs)
+  if (jobs === 0) throw new Error(`Without a process nothing is done.\n${USAGE}`)
+  const script = fileURLToPath(import.meta.url)
+  await runJobs({ tasks, count: jobs, script, onOutcome: (task, outcome) => summary.add(task, outcome) })
+  console.log(summary.inWords())
+  if (!summary.isGood) process.exitCode = 1
 }
 
 function number(text: string): number {

@@ -1,4 +1,5 @@
 /** One run: a world and those who work in it, step by step from a seed, and what the checkers say of it. */
+import { MQError } from '../../src/model/errors.ts'
 import { realTime } from '../../src/model/system-clock.ts'
 import { finish } from './finale.ts'
 import type { Violation } from './history.ts'
@@ -31,7 +32,9 @@ export async function simulate({ seed, steps, isEnough }: RunOptions): Promise<R
   try {
     await run(world, profile, isEnough ?? ((violations) => violations.length > 0))
   } catch (error) {
-    if (!(error instanceof RunEnded)) throw error
+    // What the code under test rejects and the world did not expect, such as a clock that runs away.
+    if (error instanceof MQError) world.tell({ type: 'unhandled', text: `${error.code} ${error.message}` })
+    else if (!(error instanceof RunEnded)) throw error
   } finally {
     await world.abandon()
     stopListening()

@@ -1,5 +1,6 @@
 /** A mistake that is made on purpose, to see that a checker notices it. */
 import type { CheckerName } from '../checkers/all.ts'
+import type { Profile } from '../model/profile.ts'
 
 export interface Bug {
   readonly name: string
@@ -7,8 +8,10 @@ export interface Bug {
   readonly story: string
   /** The checker that has to notice, whatever others say. */
   readonly checker: CheckerName
-  /** Seeds within which it has to. */
+  /** Seeds within which it has to, of those that it needs. */
   readonly withinSeeds: number
+  /** Seeds without what it shows in are left out: many have no power cut, or no retry. */
+  readonly needs?: (profile: Profile) => boolean
   /** Breaks the running code; the answer mends it. */
   plant(): () => void
 }

@@ -1,6 +1,7 @@
 /** Plants a bug and runs seed after seed until its checker notices. */
 import { realTime } from '../../../src/model/system-clock.ts'
 import type { Violation } from '../history.ts'
+import { profileOf } from '../model/profile.ts'
 import { simulate } from '../simulate.ts'
 import type { Bug } from './bug.ts'
 import { DELIVERY_BUGS } from './delivery-bugs.ts'
@@ -9,6 +10,9 @@ import { RETRY_BUGS } from './retry-bugs.ts'
 import { STORE_BUGS } from './store-bugs.ts'
 
 export const BUGS: readonly Bug[] = [...JOURNAL_BUGS, ...STORE_BUGS, ...DELIVERY_BUGS, ...RETRY_BUGS]
+
+/** Where the search for seeds that a bug needs ends. */
+const FURTHEST_SEED = 10_000
 
 export interface Catch {
   readonly bug: Bug
@@ -25,15 +29,18 @@ export async function catchBug(bug: Bug, fromSeed = 1): Promise<Catch> {
   const startedMs = realTime.nowMs()
   const others = new Set<string>()
   const isOwn = ({ checker }: Violation): boolean => checker === bug.checker
-  for (let seedCount = 1; seedCount <= bug.withinSeeds; seedCount++) {
-    const violations = await runWith(bug, fromSeed + seedCount - 1)
+  let seedCount = 0
+  for (let seed = fromSeed; seedCount < bug.withinSeeds && seed < fromSeed + FURTHEST_SEED; seed++) {
+    if (bug.needs?.(profileOf(seed)) === false) continue
+    seedCount += 1
+    const violations = await runWith(bug, seed)
     for (const { checker } of violations) if (checker !== bug.checker) others.add(checker)
     const violation = violations.find(isOwn)
     if (violation !== undefined)
       return { bug, violation, seedCount, realMs: realTime.nowMs() - startedMs, others: [...others] }
   }
   const realMs = realTime.nowMs() - startedMs
-  return { bug, violation: undefined, seedCount: bug.withinSeeds, realMs, others: [...others] }
+  return { bug, violation: undefined, seedCount, realMs, others: [...others] }
 }
 
 async function runWith(bug: Bug, seed: number): Promise<readonly Violation[]> {

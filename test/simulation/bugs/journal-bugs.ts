@@ -1,28 +1,32 @@
 /** Mistakes with what is durable: acknowledged too early, flushed too late or not at all, forgotten after a failure. */
-import { realTime } from '../../../src/model/system-clock.ts'
 import { Catalog } from '../../../src/store/catalog.ts'
 import { Databases } from '../../../src/store/databases.ts'
 import { Journal } from '../../../src/store/journal.ts'
 import { Store } from '../../../src/store/store.ts'
 import type { StoreOptions } from '../../../src/store/store-options.ts'
 import { ObservedJournalFile } from '../disk/observed-medium.ts'
-import { type Bug, replaceGetter, replaceMethod } from './bug.ts'
+import { type Bug, every, replaceGetter, replaceMethod } from './bug.ts'
 
 /** Opens every store with other settings than were asked for. */
 function withStoreOptions(change: (options: StoreOptions) => StoreOptions): () => void {
   return replaceMethod(Store, 'open', (open) => (options) => open.call(Store, change(options)))
 }
 
+/** What a journal was given and has not written. */
+interface Unwritten {
+  writes: (() => void)[]
+  lastSeq: number
+}
+
 const ackBeforeWrite: Bug = {
   name: 'ack-before-write',
-  story: 'A send is acknowledged, and its frame is written in the next turn.',
+  story: 'A send is acknowledged at once, and its frame is written when the journal is flushed.',
   checker: 'acked-loss',
-  withinSeeds: 20,
+  withinSeeds: 40,
+  needs: ({ flushDiskType, flushIntervalMs, troubles }) =>
+    flushDiskType === 'ASYNC_FLUSH' && flushIntervalMs >= 500 && troubles.crashes >= 3,
   plant: () => {
-    const waiting = new WeakMap<Journal, (() => void)[]>()
-    const writeAll = (journal: Journal): void => {
-      for (const write of waiting.get(journal)?.splice(0) ?? []) write()
-    }
+    const unwritten = new WeakMap<Journal, Unwritten>()
     const cures = [
       replaceMethod(
         Journal.prototype,
@@ -30,35 +34,27 @@ const ackBeforeWrite: Bug = {
         (writeSync) =>
           function later(this: Journal, buffers, bytes, lastSeq) {
             const copies = buffers.map((buffer) => Buffer.from(buffer))
-            const writes = waiting.get(this) ?? []
-            waiting.set(this, writes)
-            writes.push(() => {
-              try {
-                writeSync.call(this, copies, bytes, lastSeq)
-              } catch {
-                // Everybody was told that it is stored.
-              }
-            })
-            realTime.defer(() => writeAll(this))
+            const writes = unwritten.get(this)?.writes ?? []
+            writes.push(() => writeSync.call(this, copies, bytes, lastSeq))
+            unwritten.set(this, { writes, lastSeq })
           },
       ),
       replaceMethod(
         Journal.prototype,
         'flush',
         (flush) =>
-          function flushAll(this: Journal) {
-            writeAll(this)
-            return flush.call(this)
+          async function flushAll(this: Journal) {
+            for (const write of unwritten.get(this)?.writes.splice(0) ?? []) write()
+            await flush.call(this)
           },
       ),
-      // Whoever looks makes it true; or the store would wait for ever.
+      // Or nobody would know that there is something to flush.
       replaceGetter(
         Journal.prototype,
         'writtenSeq',
         (writtenSeq) =>
-          function settled(this: Journal) {
-            writeAll(this)
-            return writtenSeq.call(this)
+          function claimed(this: Journal) {
+            return Math.max(writtenSeq.call(this), unwritten.get(this)?.lastSeq ?? 0)
           },
       ),
     ]
@@ -70,10 +66,21 @@ const ackBeforeWrite: Bug = {
 
 const syncDropped: Bug = {
   name: 'sync-dropped',
-  story: 'The journal is never flushed, although everybody is told so.',
+  story: 'Every second flush of the journal does nothing, although everybody is told so.',
   checker: 'power-cut',
-  withinSeeds: 20,
-  plant: () => replaceMethod(ObservedJournalFile.prototype, 'flushFile', () => async () => undefined),
+  withinSeeds: 40,
+  needs: ({ flushDiskType, troubles }) => flushDiskType === 'SYNC_FLUSH' && troubles.crashes >= 4,
+  plant: () => {
+    const isDropped = every(2)
+    return replaceMethod(
+      ObservedJournalFile.prototype,
+      'flushFile',
+      (flushFile) =>
+        async function dropped(this: ObservedJournalFile) {
+          if (!isDropped()) await flushFile.call(this)
+        },
+    )
+  },
 }
 
 const flushLate: Bug = {
@@ -81,6 +88,7 @@ const flushLate: Bug = {
   story: 'The journal is flushed after four times the interval.',
   checker: 'power-cut',
   withinSeeds: 40,
+  needs: ({ flushDiskType, troubles }) => flushDiskType === 'ASYNC_FLUSH' && troubles.crashes >= 3,
   plant: () => withStoreOptions((options) => ({ ...options, flushIntervalMs: options.flushIntervalMs * 4 })),
 }
 
@@ -89,6 +97,7 @@ const ackAfterFailure: Bug = {
   story: 'A flush that failed is taken for one that worked, and the store goes on.',
   checker: 'failure',
   withinSeeds: 40,
+  needs: ({ troubles }) => troubles.diskFaults >= 2,
   plant: () =>
     replaceMethod(
       Journal.prototype,
@@ -130,13 +139,15 @@ const offsetReused: Bug = {
 
 const retentionEager: Bug = {
   name: 'retention-eager',
-  story: 'Messages are removed at half the age that the rule says.',
+  story: 'Messages are removed at half the age, or half the bytes, that the rule says.',
   checker: 'retention',
   withinSeeds: 40,
+  needs: ({ retention }) => retention.maxAgeMs !== Infinity || retention.maxBytes !== Infinity,
   plant: () =>
     withStoreOptions((options) => {
-      const { retention } = options
-      return { ...options, retention: { ...retention, maxAgeMs: Math.ceil(retention.maxAgeMs / 2) } }
+      const { maxAgeMs, maxBytes, ...rest } = options.retention
+      const retention = { ...rest, maxAgeMs: Math.ceil(maxAgeMs / 2), maxBytes: Math.ceil(maxBytes / 2) }
+      return { ...options, retention }
     }),
 }
 

@@ -2,6 +2,7 @@
 import { DeadLetters } from '../../../src/broker/dead-letters.ts'
 import { Retry } from '../../../src/broker/retry.ts'
 import { AlarmTable } from '../../../src/store/alarm-table.ts'
+import type { Alarm } from '../../../src/store/fact.ts'
 import { Store } from '../../../src/store/store.ts'
 import { type Bug, every, replaceMethod } from './bug.ts'
 
@@ -122,21 +123,30 @@ const retryLost: Bug = {
 
 const retryInTwoSteps: Bug = {
   name: 'retry-in-two-steps',
-  story: 'A retry is stored in one commit, and taken off the list in another.',
+  story: 'Retries are stored in one commit, and taken off the list on disk in another, four at a time.',
   checker: 'retry-count',
-  withinSeeds: 200,
-  plant: () =>
-    replaceMethod(
+  withinSeeds: 20,
+  needs: ({ groups, troubles }) =>
+    troubles.crashes >= 2 && groups.some(({ habits }) => habits.fails + habits.throws > 0),
+  plant: () => {
+    const delivered = new WeakMap<Store, Alarm[]>()
+    return replaceMethod(
       Store.prototype,
       'commit',
       (commit) =>
         async function split(this: Store, change) {
           const { alarmsCleared = [], ...rest } = change
-          if (alarmsCleared.length === 0) return commit.call(this, change)
+          if (alarmsCleared.length === 0 || change.topicsDeleted !== undefined)
+            return commit.call(this, change)
           await commit.call(this, rest)
-          await commit.call(this, { alarmsCleared })
+          // Who lives on does not deliver it again.
+          for (const { id } of alarmsCleared) this.alarms.clear(id)
+          const waiting = [...(delivered.get(this) ?? []), ...alarmsCleared]
+          delivered.set(this, waiting)
+          if (waiting.length >= 4) await commit.call(this, { alarmsCleared: waiting.splice(0) })
         },
-    ),
+    )
+  },
 }
 
 export const RETRY_BUGS: readonly Bug[] = [

@@ -19,6 +19,8 @@ const START_TIMESTAMP = Date.UTC(2027, 0, 1)
 const RUNAWAY_TURNS = 20_000
 /** Turns of the event loop that work may take for which no time has to pass. */
 const MOST_TURNS = 1000
+/** Events without time moving after which something must be wrong: those that follow each other in one turn. */
+const MOST_EVENTS = 20_000
 /** Turns after which an instance that was cut off has come to rest. */
 const LAST_TURNS = 10
 /** Crashes of one opening. */
@@ -51,6 +53,7 @@ export class World {
   /** The latest that the wall clock showed before it was set. */
   #latestTimestamp = 0
   #flushCount = 0
+  #isRunaway = false
 
   constructor(profile: Profile) {
     this.profile = profile
@@ -87,7 +90,10 @@ export class World {
     return this.#idCount
   }
 
-  readonly tell = (event: SimEvent): void => this.history.add(event)
+  readonly tell = (event: SimEvent): void => {
+    this.history.add(event)
+    if (this.history.eventsAtInstant > MOST_EVENTS) this.#endRunaway()
+  }
 
   /** Opens what the last life left; goes on until it is open, whatever interrupts it. */
   async open(): Promise<void> {
@@ -113,6 +119,7 @@ export class World {
 
   /** If the machine has stopped, starts it again. Answers whether it had. */
   async restartIfStopped(): Promise<boolean> {
+    if (this.#isRunaway) throw new RunEnded('Things keep happening without time moving.')
     if (!this.life.isOver) return false
     await this.clock.rest()
     this.life.end()
@@ -216,6 +223,14 @@ export class World {
     }
     this.#life?.end()
     for (let turns = 0; turns < LAST_TURNS; turns++) await realTime.turn()
+  }
+
+  /** No error gets through what runs away in one turn of the event loop; but a life that is over answers no verb. */
+  #endRunaway(): void {
+    if (this.#isRunaway) return
+    this.#isRunaway = true
+    this.history.add({ type: 'overdue', what: 'the end of what happens at this moment' })
+    this.#life?.end()
   }
 
   #giveUp(what: string): never {
