@@ -70,7 +70,8 @@ class QueueLane implements Lane {
 
   take(maxCount: number): readonly number[] {
     const first = this.queue.nextSequence
-    return Array.from({ length: this.queue.take(maxCount) }, (_, i) => first + i)
+    const count = this.queue.take(maxCount)
+    return count === 1 ? [first] : Array.from({ length: count }, (_, i) => first + i)
   }
 
   putBack(queue: ProcessQueue, sequences: readonly number[]): void {

@@ -205,7 +205,7 @@ export class LiteQueue implements QueueWork, MessageTaker {
   #createKeeper(processQueue: ProcessQueue, committedOffset: number, isChosen: boolean): ProgressKeeper {
     // At the beginning of a queue a group starts without an offset too, so there is nothing to keep yet.
     const isBeginning = processQueue.nextOffset === 0 && committedOffset === -1 && !isChosen
-    const known = isBeginning ? 0 : committedOffset
+    const known = isBeginning && this.#host.offsetOwner === undefined ? 0 : committedOffset
     const keeper = new OffsetKeeper(this.#host, processQueue, known, isChosen)
     this.#position = { processQueue, keeper }
     return {

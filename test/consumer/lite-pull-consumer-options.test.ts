@@ -7,6 +7,7 @@ describe('Options of a lite pull consumer', () => {
   test('have the defaults of RocketMQ', () => {
     expect(parseLitePullConsumerOptions({ group: 'billing' })).toMatchObject({
       autoCommit: true,
+      messageModel: 'clustering',
       autoCommitIntervalMs: 5000,
       pollTimeoutMs: 5000,
       pullBatchSize: 10,

@@ -438,12 +438,19 @@ describe('A queue of an accelerated group', () => {
     await host.clock.advance(500)
     await closing
     const seen: string[] = []
-    await host.consumer({ ...ACCELERATED, pullBatchSize: 1, listener: failing({}, seen) })
+    await host.consumer({
+      ...ACCELERATED,
+      pullBatchSize: 1,
+      pullIntervalMs: 100,
+      listener: failing({}, seen),
+    })
     await host.clock.settle()
+    expect([seen, await host.offset()]).toEqual([['a1:1'], 1])
+    await host.clock.advance(100)
     expect(seen).toEqual(['a1:1'])
     expect(await host.offset()).toBe(2)
     await send(host, 'b2')
-    await host.clock.settle()
+    await host.clock.advance(100)
     expect(seen).toEqual(['a1:1', 'b2:1'])
   })
 

@@ -50,6 +50,57 @@ describe('A process queue', () => {
     expect(processQueue.committableOffset).toBe(90)
   })
 
+  test('lets who claims messages start them in any order, and says which are started', () => {
+    const processQueue = processQueueAt(5)
+    processQueue.append(messagesAt(5, 6, 7), 8)
+    expect([processQueue.claim(), processQueue.waitingCount, processQueue.runningCount]).toEqual([3, 0, 0])
+    expect(processQueue.startClaimed(2)).toBe(true)
+    const states = () => [5, 6, 7, 8].map((offset) => processQueue.stateOf(offset))
+    expect(states()).toEqual(['waiting', 'waiting', 'started', 'unfetched'])
+    processQueue.unstart(2)
+    expect([processQueue.runningCount, states()[2]]).toEqual([0, 'waiting'])
+    processQueue.startClaimed(2)
+    processQueue.finish(2)
+    expect([processQueue.committableOffset, states()[2]]).toEqual([5, 'passed'])
+    for (const sequence of [0, 1]) {
+      processQueue.startClaimed(sequence)
+      processQueue.finish(sequence)
+    }
+    expect(processQueue.committableOffset).toBe(8)
+  })
+
+  test('starts nothing that was claimed when it is dropped, and ends when what runs has settled', async () => {
+    const processQueue = processQueueAt(0)
+    processQueue.append(messagesAt(0, 1), 2)
+    processQueue.claim()
+    processQueue.startClaimed(1)
+    let isIdle = false
+    const dropping = processQueue.drop().then(() => {
+      isIdle = true
+    })
+    expect(processQueue.startClaimed(0)).toBe(false)
+    await Promise.resolve()
+    expect(isIdle).toBe(false)
+    processQueue.unstart(1)
+    await dropping
+  })
+
+  test('keeps what is done behind the first unfinished message, if told to, also when its ring grows', () => {
+    const processQueue = new ProcessQueue(queue, 0, () => undefined, true)
+    const count = 200
+    processQueue.append(messagesAt(...Array.from({ length: 40 }, (_, i) => i * 2)), 80)
+    processQueue.take(40)
+    for (const sequence of [3, 1, 30]) processQueue.finish(sequence)
+    processQueue.append(messagesAt(...Array.from({ length: count }, (_, i) => 80 + i)), 80 + count)
+    expect([...processQueue.doneOffsets].sort((a, b) => a - b)).toEqual([2, 6, 60])
+    processQueue.finish(0)
+    expect([...processQueue.doneOffsets].sort((a, b) => a - b)).toEqual([6, 60])
+    for (let sequence = 2; sequence < 40; sequence++)
+      if (![3, 30].includes(sequence)) processQueue.finish(sequence)
+    expect([processQueue.doneOffsets, processQueue.committableOffset]).toEqual([[], 80])
+    expect(processQueueAt(0).doneOffsets).toEqual([])
+  })
+
   test('hands messages out once, in order, and no more than there are', () => {
     const processQueue = processQueueAt(0)
     processQueue.append(messagesAt(0, 1, 2), 3)

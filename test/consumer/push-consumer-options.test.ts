@@ -28,6 +28,7 @@ describe('The settings of a push consumer', () => {
       pullThresholdForQueue: 1000,
       pullThresholdSizeForQueueBytes: 100 * 1024 * 1024,
       suspendCurrentQueueTimeMs: 1000,
+      enableFifoConsumeAccelerator: false,
       pullIntervalMs: 0,
       consumeConcurrentlyMaxSpan: 2000,
       allocateStrategy: allocateAveragely,

@@ -1,7 +1,7 @@
 /**
  * 16. Lease: what a simple consumer received nobody else of its group gets before its time is over; what is acknowledged
  * never comes again. A handle that counts is accepted, one that does not is refused: whose time is over, that was replaced
- * or reset, or whose message is acknowledged in another life or to be kept longer. Each answer says when the message is
+ * or reset, or whose message is acknowledged, unless it is to be acknowledged once more in the life that gave it. Each answer says when the message is
  * visible again, as long after the question as was asked for.
  *
  * Allowed: a reset makes the messages come besides; what became of a question whose answer was lost nobody knows.
@@ -122,7 +122,8 @@ export class Lease implements Checker {
     // It was over before the clock was set back: then the message may be visible, or not yet.
     if (deliveries.isDue(delivery, wallMs)) return undefined
     if (!delivery.isAcked) return 'accepted'
-    return how === 'ack' && delivery.settledAt?.life === life ? 'accepted' : 'refused'
+    // Of a handle from an earlier life nobody knows whether its message was acknowledged or kept longer.
+    return how === 'ack' && delivery.handleLife === life ? 'accepted' : 'refused'
   }
 
   #checkSettled({ settle, refused, receipt }: SimEventOf<'settled'>): void {

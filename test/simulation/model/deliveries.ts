@@ -23,8 +23,9 @@ export interface Delivery {
   /** Of resets of its topic, when it was received. */
   readonly resetCount: number
   readonly firstHandle: string
-  /** The one that counts now. */
+  /** The one that counts now, and the life in which it was given. */
   handle: string
+  handleLife: number
   visibleTimestamp: number
   /** The latest that the wall clock was seen to be since. */
   latestTimestamp: number
@@ -191,6 +192,7 @@ export class DeliveryBook {
         resetCount: this.resetCountOf(group.name, topic),
         firstHandle: '',
         handle: '',
+        handleLife: 0,
         visibleTimestamp: 0,
         latestTimestamp: 0,
         isAcked: false,
@@ -221,6 +223,7 @@ export class DeliveryBook {
       resetCount: this.resetCountOf(group, topic),
       firstHandle: handle,
       handle,
+      handleLife: now.life,
       visibleTimestamp,
       latestTimestamp: wallMs,
       isAcked: false,
@@ -246,6 +249,7 @@ export class DeliveryBook {
       if (settle.how === 'ack') delivery.isAcked = true
       else if (receipt !== undefined) {
         delivery.handle = receipt.handle
+        delivery.handleLife = now.life
         delivery.visibleTimestamp = receipt.visibleTimestamp
         this.#byHandle.set(receipt.handle, delivery)
       }

@@ -134,6 +134,10 @@ export class Model {
       case 'popped':
         for (const { copy } of event.popped) this.queues.learn(copy)
         return
+      case 'message-lost':
+        // Receives do not say where a queue begins; that it may is for the checker of retention.
+        if (event.reason === 'retention') this.queues.current(event.queue)?.trimTo(event.toOffset)
+        return
       case 'measured':
       case 'pulled':
         this.queues.current(event.queue)?.trimTo(event.minOffset)
