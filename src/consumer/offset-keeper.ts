@@ -33,6 +33,7 @@ export class OffsetKeeper {
   #mayGoBack: boolean
   #isBusy = false
   #isClosed = false
+  #isOver = false
   #isDiscarded = false
   #underWay: Promise<void> = Promise.resolve()
   #retryTimer: Timer | undefined
@@ -52,8 +53,12 @@ export class OffsetKeeper {
     this.#host.engine.clock.defer(this.#commitSoon)
   }
 
-  /** Commits an offset that the application chose, back or forth; rejects when that fails. */
+  /**
+   * Commits an offset that the application chose, back or forth; rejects when that fails. Once the last commit is made it
+   * does nothing: whoever has the queue next goes on from there.
+   */
   commit(offset: number): Promise<void> {
+    if (this.#isOver) return this.#underWay
     const committing = this.#underWay.then(() => {
       if (offset < this.#committedOffset) this.#mayGoBack = true
       return this.#store(offset)
@@ -66,12 +71,13 @@ export class OffsetKeeper {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#retryTimer?.cancel()
-    await this.#underWay
-    try {
-      await this.#update()
-    } catch (error) {
-      this.#report(error)
+    this.#underWay = this.#underWay.then(() => this.#update()).catch((error: unknown) => this.#report(error))
+    // What the application commits meanwhile is stored before somebody else gets the queue.
+    for (let last: Promise<void> | undefined; last !== this.#underWay; ) {
+      last = this.#underWay
+      await last
     }
+    this.#isOver = true
   }
 
   /** Commits nothing more, not by `close` either: the offset is somebody else's affair now. */

@@ -102,6 +102,25 @@ describe('An offset keeper', () => {
     expect(errors).toEqual([])
   })
 
+  test('closes behind what the application commits meanwhile, and takes nothing more then', async () => {
+    const { clock, keeper, updates, answers } = setUp()
+    const stored = [new Signal(), new Signal()]
+    for (const { promise } of stored) answers.push(() => promise)
+    let isClosed = false
+    void keeper.commit(1)
+    const closing = keeper.close().then(() => {
+      isClosed = true
+    })
+    void keeper.commit(2)
+    stored[0]?.resolve()
+    await clock.settle()
+    expect([updates, isClosed]).toEqual([[1, 2], false])
+    stored[1]?.resolve()
+    await closing
+    await keeper.commit(3)
+    expect(updates).toEqual([1, 2])
+  })
+
   test('commits for the last time when it is closed, behind the update that is under way', async () => {
     const { clock, keeper, progress, updates, answers } = setUp()
     const stored = new Signal()

@@ -41,10 +41,12 @@ export interface SeekCall {
   readonly at: number
 }
 
-/** How often the first message of a queue failed. */
+/** How often a message failed that stays in its place; 0 when it is done, and something before it is not. */
 export interface AttemptsCall {
   readonly id: number
   readonly group: string
+  /** The broadcasting member that keeps it for itself. */
+  readonly member?: string | undefined
   readonly queue: QueueName
   readonly offset: number
   readonly reconsumeTimes: number

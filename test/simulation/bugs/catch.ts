@@ -6,10 +6,21 @@ import { simulate } from '../simulate.ts'
 import type { Bug } from './bug.ts'
 import { DELIVERY_BUGS } from './delivery-bugs.ts'
 import { JOURNAL_BUGS } from './journal-bugs.ts'
+import { MEMBER_BUGS } from './member-bugs.ts'
+import { ORDER_BUGS } from './order-bugs.ts'
+import { POP_BUGS } from './pop-bugs.ts'
 import { RETRY_BUGS } from './retry-bugs.ts'
 import { STORE_BUGS } from './store-bugs.ts'
 
-export const BUGS: readonly Bug[] = [...JOURNAL_BUGS, ...STORE_BUGS, ...DELIVERY_BUGS, ...RETRY_BUGS]
+export const BUGS: readonly Bug[] = [
+  ...JOURNAL_BUGS,
+  ...STORE_BUGS,
+  ...DELIVERY_BUGS,
+  ...RETRY_BUGS,
+  ...ORDER_BUGS,
+  ...POP_BUGS,
+  ...MEMBER_BUGS,
+]
 
 /** Where the search for seeds that a bug needs ends. */
 const FURTHEST_SEED = 10_000

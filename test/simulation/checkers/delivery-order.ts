@@ -105,6 +105,10 @@ export class DeliveryOrder implements Checker {
   #checkStart({ group, member }: Call, owner: string, queue: QueueModel, first: Copy): void {
     const { model } = this.#host
     if (!this.#tenures.isClear(group)) return
+    const profile = this.#groupOf(group)
+    const isNew = model.offsets.get(group, queue.name, member)?.stored === undefined
+    // A broadcasting member begins where it wishes, and says so only afterwards.
+    if (profile?.kind === 'broadcasting' && profile.consumeFromWhere === 'LAST_OFFSET' && isNew) return
     const offsets = model.offsets.get(group, queue.name, owner === group ? undefined : member)
     const from = Math.max(offsets?.skippedBelow ?? 0, this.#floors.get(`${owner}@${queue.label}`) ?? 0)
     for (let at = model.nextWanted(group, queue, from); at !== undefined && at < first.offset; ) {
@@ -184,12 +188,15 @@ export class DeliveryOrder implements Checker {
       const queue = model.queues.byLabel(label)
       if (queue === undefined) continue
       const last = received.at(-1)!
+      const entry = model.offsets.get(group.name, queue.name)
+      // Who is new to a queue that has lost its beginning begins with its last message.
+      if (entry?.stored === undefined && queue.minOffset > 0) continue
       if (received.some((offset, index) => index > 0 && offset <= received[index - 1]!))
         this.#host.violate(
           7,
           `${group.name} receives ${received.join(', ')} of ${nameOf(queue.name)} out of order`,
         )
-      const from = model.offsets.get(group.name, queue.name)?.skippedBelow ?? 0
+      const from = entry?.skippedBelow ?? 0
       for (let at = model.nextWanted(group.name, queue, from); at !== undefined && at < last; ) {
         if (!received.includes(at) && !this.#isSettled(group, label, at))
           this.#host.violate(7, `${group.name} receives ${nameOf(queue.name)}:${last} before ${at}`)

@@ -3,12 +3,13 @@
  * hand-over, a restart or a crash, until the offset has passed the message or was reset.
  *
  * Allowed: what only a member knew is forgotten when the queue changes hands; so is what a power cut took. A message whose dead
- * letter could not be stored is attempted once more.
+ * letter could not be stored is attempted once more, and so is what lay behind it.
  */
 import {
   type Call,
   type Copy,
   nameOf,
+  ownerOf,
   placeOf,
   type SimEvent,
   type SimEventOf,
@@ -20,6 +21,7 @@ import type { CheckerHost } from './checker.ts'
 /** A number of failures that must be known when the message is delivered next. */
 interface Known {
   readonly group: string
+  readonly owner: string
   readonly label: string
   readonly offset: number
   readonly count: number
@@ -42,7 +44,7 @@ export class InPlaceCount {
   /** How often it can have failed. */
   readonly #failures = new Map<string, number>()
   readonly #attempts = new Map<string, Attempt>()
-  /** Messages that could not be given up. */
+  /** Queues with messages that could not be given up, by owner and label. */
   readonly #kept = new Set<string>()
 
   constructor(host: CheckerHost) {
@@ -59,10 +61,10 @@ export class InPlaceCount {
         return
       case 'verb-failed':
         if (event.group !== undefined && event.copy !== undefined)
-          this.#kept.add(keyOf(event.group, event.copy))
+          this.#kept.add(`${event.group}@${event.copy.label}`)
         return
       case 'send-back-failed':
-        this.#kept.add(keyOf(event.back.group, event.back.copy))
+        this.#kept.add(`${event.back.group}@${event.back.copy.label}`)
         return
       case 'counted-attempts':
         this.#noteStored(event)
@@ -111,7 +113,7 @@ export class InPlaceCount {
       this.#attempts.set(key, { copy, startedMs: nowMs, timeoutMs })
       if (deliveryAttempt !== count + 1)
         this.#host.violate(11, `${what} failed ${count} times and is attempt ${deliveryAttempt}`)
-      if (count > limit && !this.#kept.has(key))
+      if (count > limit && !this.#kept.has(`${owner}@${copy.label}`))
         this.#host.violate(11, `${what} is attempted after ${count} failures of ${limit}`)
       const most = this.#failures.get(key) ?? 0
       if (count > most) this.#host.violate(11, `${what} failed ${most} times, and counts ${count}`)
@@ -140,7 +142,8 @@ export class InPlaceCount {
       // Who is on the way out, or whose call came too late, may have left it to others.
       this.#remembered.delete(key)
       const isOrderly = model.groups.get(group)?.isOrderly === true
-      if (isOrderly) this.#remembered.set(key, { group, label, offset, count, at: model.queues.now, member })
+      const known = { group, owner, label, offset, count, at: model.queues.now, member }
+      if (isOrderly) this.#remembered.set(key, known)
     }
   }
 
@@ -149,19 +152,21 @@ export class InPlaceCount {
   }
 
   #noteStored({ attempts }: SimEventOf<'counted-attempts'>): void {
-    const { group, queue, offset, reconsumeTimes: count } = attempts
+    const { group, member, queue, offset, reconsumeTimes: count } = attempts
     const { model } = this.#host
     const label = model.queues.current(queue)?.label
     if (label === undefined) return
-    if (offset < (model.offsets.get(group, queue)?.stored ?? 0)) return
-    const known = { group, label, offset, count, at: model.queues.now, member: undefined }
-    this.#stored.set(keyOf(group, { label, offset }), known)
+    if (offset < (model.offsets.get(group, queue, member)?.stored ?? 0)) return
+    const owner = ownerOf({ group, member })
+    const known = { group, owner, label, offset, count, at: model.queues.now, member: undefined }
+    this.#stored.set(keyOf(owner, { label, offset }), known)
   }
 
-  #forgetPassed({ group, queue, offset }: SimEventOf<'committed'>): void {
+  #forgetPassed({ group, member, queue, offset }: SimEventOf<'committed'>): void {
     const label = this.#host.model.queues.current(queue)?.label
+    const owner = ownerOf({ group, member })
     for (const [key, known] of this.#stored)
-      if (known.group === group && known.label === label && known.offset < offset) this.#stored.delete(key)
+      if (known.owner === owner && known.label === label && known.offset < offset) this.#stored.delete(key)
   }
 
   #forgetReset({ group, topic }: SimEventOf<'reset'>): void {

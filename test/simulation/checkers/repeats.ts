@@ -53,7 +53,6 @@ export class Repeats {
         return
       case 'leaving':
         this.#leaving.set(event.member, { group: event.group, sinceMs, timeoutMs: event.timeoutMs })
-        this.#noteResting(event)
         return
       case 'answered':
         this.#noteAnswer(event)
@@ -65,6 +64,9 @@ export class Repeats {
       case 'reset':
       case 'commit-failed':
         this.#addReason(event.group)
+        return
+      case 'count-failed':
+        this.#addReason(event.attempts.group)
         return
       case 'committed':
         this.#noteCommitted(event)
@@ -118,15 +120,6 @@ export class Repeats {
     const label = this.#host.model.queues.current(queue)?.label ?? ''
     const delivered = this.#delivered.get(copyKey(ownerOf({ group, member }), { label, offset }))
     if (delivered !== undefined) delivered.state = 'done'
-  }
-
-  /** What rests when its member leaves is not committed, and neither is what came after it. */
-  #noteResting({ group, member }: SimEventOf<'leaving'>): void {
-    const profile = this.#host.model.groups.get(group)
-    if (profile?.kind !== 'broadcasting' || profile.isOrderly) return
-    const owner = ownerOf({ group, member })
-    const mine = [...this.#delivered.values()].filter((delivered) => delivered.owner === owner)
-    if (mine.some(({ state }) => state !== 'done')) this.#addReason(group)
   }
 
   #addReasons(): void {

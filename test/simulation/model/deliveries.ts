@@ -2,7 +2,6 @@
  * What simple consumers received, as far as anybody was told: who has which message until when, what was acknowledged, and
  * what became unclear because a machine stopped or an answer said that nobody knows.
  */
-import { popRetryTopicOf } from '../../../src/model/topic.ts'
 import type { PoppedCopy, SettleCall } from '../consumer-events.ts'
 import type { QueueName, SimEvent, SimEventOf, Stamp } from '../events.ts'
 import type { GroupProfile } from './group-profile.ts'
@@ -286,11 +285,6 @@ export class DeliveryBook {
       if (type === 'reset') delivery.voidAt = now
     }
   }
-}
-
-/** The queues that a group of simple consumers receives from for a topic. */
-export function popTopicsOf(group: string, topic: string): readonly string[] {
-  return [topic, popRetryTopicOf(group, topic)]
 }
 
 function placeKey(group: string, label: string, offset: number): string {

@@ -219,7 +219,7 @@ const CHECKED_FIRST: ReadonlySet<string | undefined> = new Set([
   'NO_PERMISSION',
 ])
 
-export function isNothingDone({ code, outcome }: Refusal): boolean {
+function isNothingDone({ code, outcome }: Refusal): boolean {
   return outcome === 'not-attempted' || CHECKED_FIRST.has(code)
 }
 

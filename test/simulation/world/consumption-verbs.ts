@@ -43,12 +43,13 @@ export function consumptionVerbs(next: Engine, watch: VerbWatch): Partial<Engine
       }
       watch.tell({ type: 'committed', ...commit })
     },
-    updateAttempts: async (group, messageQueue, { queueOffset: offset, reconsumeTimes }) => {
+    updateAttempts: async (...update) => {
+      const [group, messageQueue, { queueOffset: offset, reconsumeTimes }, member] = update
       const queue = queueNameOf(messageQueue)
-      const attempts: AttemptsCall = { id: watch.nextId(), group, queue, offset, reconsumeTimes }
+      const attempts: AttemptsCall = { id: watch.nextId(), group, member, queue, offset, reconsumeTimes }
       watch.tell({ type: 'counting-attempts', attempts })
       try {
-        await next.updateAttempts(group, messageQueue, { queueOffset: offset, reconsumeTimes })
+        await next.updateAttempts(...update)
       } catch (error) {
         watch.tell({ type: 'count-failed', attempts, refusal: refusalOf(error) })
         throw error
