@@ -25,6 +25,7 @@ export interface Copy {
   readonly topic: string
   readonly tag: string | undefined
   readonly keys: readonly string[]
+  readonly messageGroup: string | undefined
   readonly properties: Readonly<Record<string, string>>
   readonly body: string
   readonly bornTimestamp: number

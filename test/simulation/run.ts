@@ -11,7 +11,7 @@ import { simulate } from './simulate.ts'
 import { Summary } from './summary.ts'
 import { inWords, type Task } from './tasks.ts'
 
-const USAGE = `npm run sim -- [--seeds N] [--from N] [--steps N] [--twice] [--bug NAME] [--no-bugs] [--jobs N] [--seed N [--trace]]
+const USAGE = `npm run sim -- [--seeds N] [--from N] [--steps N] [--twice] [--bug NAME] [--no-bugs] [--jobs N] [--seed N [--concurrent] [--trace]]
   --seeds    how many seeds; default 200
   --from     the first one; default 1
   --steps    steps of each; default: as the seed says
@@ -19,7 +19,8 @@ const USAGE = `npm run sim -- [--seeds N] [--from N] [--steps N] [--twice] [--bu
   --bug      plants this bug only: ${BUGS.map(({ name }) => name).join(', ')}
   --no-bugs  plants none
   --jobs     how many processes; default: one for each core, at most 4
-  --seed     runs this one seed, and with --trace prints all that happened`
+  --seed     runs this one seed, with --concurrent as if all groups were concurrent push consumers, and with --trace
+             prints all that happened`
 
 const TWICE_EVERY = 20
 const MOST_JOBS = 4
@@ -35,6 +36,7 @@ const { values } = parseArgs({
     jobs: { type: 'string', default: String(Math.min(availableParallelism(), MOST_JOBS)) },
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
+    concurrent: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
     /** For {@link runJobs}. */
     worker: { type: 'boolean', default: false },
@@ -49,7 +51,7 @@ else if (values.seed !== undefined) await runOne(number(values.seed))
 else await runAll(values.bug === undefined ? allTasks() : [bugTask(values.bug)])
 
 async function runOne(seed: number): Promise<void> {
-  const result = await simulate({ seed, steps })
+  const result = await simulate({ seed, steps, isConcurrent: values.concurrent })
   if (values.trace) console.log(result.lines.join('\n'))
   for (const violation of result.violations) console.log(inWords(violation))
   console.log(`seed ${seed}: ${result.violations.length} violations, trace hash ${result.hash}`)

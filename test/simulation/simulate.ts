@@ -11,6 +11,8 @@ export interface RunOptions {
   readonly seed: number
   /** Steps to make; by default as many as the seed says. */
   readonly steps?: number | undefined
+  /** All groups are concurrent push consumers, whatever the seed says. */
+  readonly isConcurrent?: boolean | undefined
   /** Ends the run early; by default at the first violation. */
   readonly isEnough?: (violations: readonly Violation[]) => boolean
 }
@@ -24,8 +26,8 @@ export interface RunResult {
   readonly realMs: number
 }
 
-export async function simulate({ seed, steps, isEnough }: RunOptions): Promise<RunResult> {
-  const profile = profileOf(seed, steps)
+export async function simulate({ seed, steps, isConcurrent, isEnough }: RunOptions): Promise<RunResult> {
+  const profile = profileOf(seed, steps, isConcurrent)
   const world = new World(profile)
   const startedMs = realTime.nowMs()
   const stopListening = listenForUnhandled(world)

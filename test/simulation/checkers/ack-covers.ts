@@ -112,13 +112,13 @@ export class AckCovers implements Checker {
           return
         }
         const queue = this.#host.model.queues.current(place.queue)
-        if (queue !== undefined) raise(this.#coverageOf({ group }, queue), place.offset)
+        if (queue !== undefined) raise(this.#coverageOf(this.#ownerOf(event.commit), queue), place.offset)
         return
       }
       case 'seeking': {
         const queue = this.#host.model.queues.current(event.seek.queue)
         if (queue === undefined) return
-        const coverage = this.#coverageOf({ group: event.seek.group }, queue)
+        const coverage = this.#coverageOf(this.#ownerOf(event.seek), queue)
         this.#seeking.set(event.seek.id, [coverage, coverage.upTo])
         coverage.upTo = Infinity
         return
@@ -130,6 +130,10 @@ export class AckCovers implements Checker {
         coverage.upTo = event.type === 'sought' ? Math.max(upTo, event.offset) : upTo
         return
       }
+      case 'joining':
+        // A broadcasting member comes back under its name, and knows nothing of what it had out.
+        this.#out.delete(event.member)
+        return
       case 'opened':
         this.#out.clear()
     }
@@ -155,11 +159,16 @@ export class AckCovers implements Checker {
       out.push({ copy, resetCount: this.#resetCountOf({ group, queue: copy.queue }) })
   }
 
+  #ownerOf({ group, member }: { readonly group: string; readonly member: string }): Owner {
+    return { group, member: this.#host.model.memberWithOffsets(group, member) }
+  }
+
   #comeBack({ group, member }: { readonly group: string; readonly member: string }): void {
+    const owner = this.#host.model.ownerOf({ group, member })
     const out = this.#out.get(member)?.splice(0) ?? []
     for (const { copy, resetCount } of out)
       if (resetCount === this.#resetCountOf({ group, queue: copy.queue }))
-        this.#settled.set(keyOf(group, copy), 'consumed')
+        this.#settled.set(keyOf(owner, copy), 'consumed')
   }
 
   #examine(commit: SimEventOf<'committing'>): void {

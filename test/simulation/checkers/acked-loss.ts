@@ -84,8 +84,10 @@ export class AckedLoss implements Checker {
     this.#note(owner, call.copies.slice(0, succeededCount), this.#calls.get(call.id) ?? 0)
   }
 
-  #noteHanded({ group, copies }: SimEventOf<'handed'>, nowMs: number): void {
-    if (this.#host.model.groups.get(group)?.kind === 'lite') this.#note(group, copies, nowMs)
+  #noteHanded(handed: SimEventOf<'handed'>, nowMs: number): void {
+    const { model } = this.#host
+    if (model.groups.get(handed.group)?.kind === 'lite')
+      this.#note(model.ownerOf(handed), handed.copies, nowMs)
   }
 
   #noteDropped({ group, member, queue, offset }: SimEventOf<'dropped'>, nowMs: number): void {

@@ -1,7 +1,7 @@
 /**
  * 7. Delivery order: members that keep the order get the messages of a queue by ascending offsets, and a message that
  * failed before anything behind it: nothing overtakes, also at a hand-over, a restart and a crash. In a FIFO group the same
- * holds for what simple consumers receive.
+ * holds for what simple consumers receive; where message groups are kept in order, for each of them in its queue.
  *
  * Allowed: after a crash, a reset or a hand-over that could not be committed an owner goes back, and from there on in order
  * again. What is done once need not come again.
@@ -21,9 +21,18 @@ interface Place {
   callId: number
 }
 
+/** What has to be in order. */
+interface Line {
+  readonly group: string
+  readonly owner: string
+  readonly queue: QueueModel
+  readonly lane: string
+}
+
 export class DeliveryOrder implements Checker {
   readonly #host: CheckerHost
-  readonly #tenures: Tenures<Place>
+  /** Places by lane: one for the queue, or for each message group in it. */
+  readonly #tenures: Tenures<Map<string, Place>>
   /** By owner and place. */
   readonly #done = new Set<string>()
   /** Where owners stood when the store was opened, by owner and label: a power cut may have taken back that they were sent back. */
@@ -74,26 +83,29 @@ export class DeliveryOrder implements Checker {
 
   #checkCall(call: Call): void {
     const { group, member, copies, id: callId } = call
-    const owner = this.#host.model.ownerOf(call)
+    const { model } = this.#host
+    const owner = model.ownerOf(call)
     const [first] = copies
-    const queue = this.#host.model.queues.byLabel(first?.label ?? '')
+    const queue = model.queues.byLabel(first?.label ?? '')
     if (first === undefined || queue === undefined) return
-    const place = this.#tenures.get(group, member, queue.label)
+    const lane = model.laneOf(group, first.number)
+    const places = this.#tenures.get(group, member, queue.label) ?? new Map<string, Place>()
+    const place = places.get(lane)
     if (place === undefined) this.#checkStart(call, owner, queue, first)
-    else this.#checkNext(owner, queue, place.position, first)
+    else this.#checkNext({ group, owner, queue, lane }, place.position, first)
     for (const [index, copy] of copies.entries())
-      if (index > 0) this.#checkNext(owner, queue, copies[index - 1]!.offset + 1, copy)
-    this.#tenures.set(group, member, queue.label, { position: first.offset, callId })
+      if (index > 0) this.#checkNext({ group, owner, queue, lane }, copies[index - 1]!.offset + 1, copy)
+    places.set(lane, { position: first.offset, callId })
+    this.#tenures.set(group, member, queue.label, places)
   }
 
   /** Within a tenure: nothing is left out, and nothing comes again. */
-  #checkNext(owner: string, queue: QueueModel, position: number, copy: Copy): void {
+  #checkNext({ group, owner, queue, lane }: Line, position: number, copy: Copy): void {
     const { model } = this.#host
-    const group = owner.split('#')[0] ?? owner
     // What retention has removed may have been fetched before.
-    const next = model.nextWanted(group, queue, position) ?? copy.offset
+    const next = model.nextWanted(group, queue, position, lane) ?? copy.offset
     const isInOrder = copy.offset === next || (copy.offset >= position && copy.offset < queue.minOffset)
-    if (isInOrder) return
+    if (isInOrder && model.laneOf(group, copy.number) === lane) return
     const what = copy.offset > next ? 'overtakes' : 'comes after'
     this.#host.violate(
       7,
@@ -106,12 +118,13 @@ export class DeliveryOrder implements Checker {
     const { model } = this.#host
     if (!this.#tenures.isClear(group)) return
     const profile = this.#groupOf(group)
-    const isNew = model.offsets.get(group, queue.name, member)?.stored === undefined
+    const offsets = model.offsets.get(group, queue.name, model.memberWithOffsets(group, member))
+    const isNew = profile?.kind === 'broadcasting' && offsets?.stored === undefined
     // A broadcasting member begins where it wishes, and says so only afterwards.
-    if (profile?.kind === 'broadcasting' && profile.consumeFromWhere === 'LAST_OFFSET' && isNew) return
-    const offsets = model.offsets.get(group, queue.name, owner === group ? undefined : member)
+    if (isNew && profile?.consumeFromWhere === 'LAST_OFFSET') return
+    const lane = model.laneOf(group, first.number)
     const from = Math.max(offsets?.skippedBelow ?? 0, this.#floors.get(`${owner}@${queue.label}`) ?? 0)
-    for (let at = model.nextWanted(group, queue, from); at !== undefined && at < first.offset; ) {
+    for (let at = model.nextWanted(group, queue, from, lane); at !== undefined && at < first.offset; ) {
       if (!this.#done.has(keyOf(owner, { label: queue.label, offset: at }))) {
         this.#host.violate(
           7,
@@ -119,7 +132,7 @@ export class DeliveryOrder implements Checker {
         )
         return
       }
-      at = model.nextWanted(group, queue, at + 1)
+      at = model.nextWanted(group, queue, at + 1, lane)
     }
   }
 
@@ -127,31 +140,35 @@ export class DeliveryOrder implements Checker {
     const { group, member, copies } = call
     const owner = this.#host.model.ownerOf(call)
     for (const copy of copies.slice(0, succeededCount)) this.#done.add(keyOf(owner, copy))
-    const place = this.#tenures.get(group, member, copies[0]?.label ?? '')
+    const places = this.#tenures.get(group, member, copies[0]?.label ?? '')
+    const place = places?.get(this.#host.model.laneOf(group, copies[0]?.number ?? -1))
     if (place?.callId !== call.id) return
     place.position = copies[succeededCount]?.offset ?? copies.at(-1)!.offset + 1
   }
 
   /** It is a dead letter, or was dropped. */
-  #pass(group: string, owner: string, copy: Pick<Copy, 'label' | 'offset'>): void {
-    const { queues } = this.#host.model
-    this.#done.add(keyOf(owner, copy))
-    const queue = queues.byLabel(copy.label)
-    for (const place of this.#placesOf(group, owner, copy.label)) {
-      const next = queue && this.#host.model.nextWanted(group, queue, place.position)
-      if (next === copy.offset) place.position = copy.offset + 1
-    }
+  #pass(group: string, owner: string, { label, offset }: Pick<Copy, 'label' | 'offset'>): void {
+    const { model } = this.#host
+    this.#done.add(keyOf(owner, { label, offset }))
+    const queue = model.queues.byLabel(label)
+    const slot = queue?.slots.get(offset)
+    if (queue === undefined || slot === undefined) return
+    const lane = model.laneOf(group, slot.number)
+    for (const place of this.#placesOf(group, owner, label, lane))
+      if (model.nextWanted(group, queue, place.position, lane) === offset) place.position = offset + 1
   }
 
   /** The member did not learn that it is one. */
-  #comeBack(group: string, copy: Copy): void {
-    for (const place of this.#placesOf(group, group, copy.label))
-      if (place.position === copy.offset + 1) place.position = copy.offset
+  #comeBack(group: string, { label, offset, number }: Copy): void {
+    for (const place of this.#placesOf(group, group, label, this.#host.model.laneOf(group, number)))
+      if (place.position === offset + 1) place.position = offset
   }
 
-  *#placesOf(group: string, owner: string, label: string): Iterable<Place> {
-    for (const place of this.#tenures.ofQueue(group, label))
-      if (owner === group || owner === `${group}#${place.member}`) yield place.state
+  *#placesOf(group: string, owner: string, label: string, lane: string): Iterable<Place> {
+    for (const { member, state } of this.#tenures.ofQueue(group, label)) {
+      const place = state.get(lane)
+      if (place !== undefined && (owner === group || owner === `${group}#${member}`)) yield place
+    }
   }
 
   #noteFloors(): void {

@@ -60,6 +60,8 @@ export class InPlaceCount {
         if (this.#isInPlace(event.call.group)) this.#noteAnswer(event)
         return
       case 'verb-failed':
+        // Whoever could not give a queue back may have to take it anew.
+        if (/lock/i.test(event.verb)) this.#forgetGroup(event.group)
         if (event.group !== undefined && event.copy !== undefined)
           this.#kept.add(`${event.group}@${event.copy.label}`)
         return
@@ -175,6 +177,10 @@ export class InPlaceCount {
         const isOfTopic = this.#host.model.queues.byLabel(known.label)?.name.topic === topic
         if (known.group === group && isOfTopic) counts.delete(key)
       }
+  }
+
+  #forgetGroup(group: string | undefined): void {
+    for (const [key, known] of this.#remembered) if (known.group === group) this.#remembered.delete(key)
   }
 
   #forgetMember(member: string, queue?: string): void {

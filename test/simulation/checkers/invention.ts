@@ -1,6 +1,6 @@
 /**
- * 2. No invention: every message that anybody gets to see was sent, and is as it was sent: body, tag, keys, properties,
- * born time, and one id for all its copies. Retries and dead letters add properties of their own, and only those.
+ * 2. No invention: every message that anybody gets to see was sent, and is as it was sent: body, tag, keys, message
+ * group, properties, born time, and one id for all its copies. Retries and dead letters add properties of their own, and only those.
  */
 import { deadLetterTopicOf, popRetryTopicOf, retryTopicOf } from '../../../src/model/topic.ts'
 import { type Copy, deliveryIn, placeOf, type SimEvent } from '../events.ts'
@@ -55,6 +55,7 @@ export class Invention implements Checker {
     if (copy.body !== message.body) return 'body'
     if (copy.tag !== message.tag) return 'tag'
     if (copy.keys.join(' ') !== message.keys.join(' ')) return 'keys'
+    if (copy.messageGroup !== message.messageGroup) return 'message group'
     if (copy.bornTimestamp !== message.bornTimestamp) return 'born time'
     if (this.#originOf(copy) !== message.topic) return 'topic'
     return sameProperties(copy, message, copy.queue.topic !== message.topic) ? undefined : 'properties'

@@ -27,7 +27,7 @@ export class LitePull implements Checker {
   readonly #host: CheckerHost
   readonly #tenures: Tenures<Place>
   readonly #seeking = new Map<number, Seeking>()
-  /** By group and label: queues in which the next message may be any. */
+  /** By owner and label: queues in which the next message may be any. */
   readonly #unknown = new Set<string>()
   /** Commits that applications asked for, by group. */
   readonly #committing = new Map<string, number>()
@@ -86,7 +86,7 @@ export class LitePull implements Checker {
   #noteChosen({ group, member, offset: place }: ManualCommit): void {
     const queue = place && this.#host.model.queues.current(place.queue)
     if (queue === undefined || this.#tenures.get(group, member, queue.label) !== undefined) return
-    this.#unknown.add(keyOf(group, queue.label))
+    this.#unknown.add(keyOf(this.#host.model.ownerOf({ group, member }), queue.label))
   }
 
   #checkHanded({ group, member, copies }: SimEventOf<'handed'>): void {
@@ -94,7 +94,7 @@ export class LitePull implements Checker {
       const queue = this.#host.model.queues.byLabel(copy.label)
       if (queue === undefined) continue
       const place = this.#tenures.get(group, member, copy.label)
-      if (place === undefined) this.#checkStart(group, queue, copy)
+      if (place === undefined) this.#checkStart(group, member, queue, copy)
       else this.#checkNext(group, queue, place.position, copy)
       this.#tenures.set(group, member, copy.label, { position: copy.offset + 1 })
     }
@@ -111,9 +111,14 @@ export class LitePull implements Checker {
     )
   }
 
-  #checkStart(group: string, queue: QueueModel, copy: Copy): void {
-    const offsets = this.#host.model.offsets.get(group, queue.name)
-    if (this.#unknown.delete(keyOf(group, queue.label))) return
+  #checkStart(group: string, member: string, queue: QueueModel, copy: Copy): void {
+    const { model } = this.#host
+    const own = model.memberWithOffsets(group, member)
+    const offsets = model.offsets.get(group, queue.name, own)
+    if (this.#unknown.delete(keyOf(model.ownerOf({ group, member }), queue.label))) return
+    // A broadcasting member that was never here begins where it wishes.
+    const isFree = own !== undefined && model.groups.get(group)?.consumeFromWhere === 'LAST_OFFSET'
+    if (isFree && offsets?.stored === undefined) return
     if (!this.#tenures.isClear(group) || !isKnown(offsets)) return
     this.#checkNext(group, queue, offsets?.stored ?? 0, copy)
   }
@@ -131,7 +136,7 @@ export class LitePull implements Checker {
     if (seeking === undefined || queue === undefined) return
     // It may have gone to another member, or been sent elsewhere, before the application asked where it is.
     if (this.#tenures.get(group, member, queue.label) === undefined) {
-      this.#unknown.add(keyOf(group, queue.label))
+      this.#unknown.add(keyOf(this.#host.model.ownerOf(seek), queue.label))
       return
     }
     if (!this.#isRight(seek, offset, queue, seeking.endOffset))
@@ -166,10 +171,11 @@ export class LitePull implements Checker {
 
   #checkStored({ group, member, offset: place }: ManualCommit): void {
     const { queues, offsets } = this.#host.model
+    const own = this.#host.model.memberWithOffsets(group, member)
     if (place !== undefined || !this.#tenures.isClear(group)) return
     for (const [label, { position }] of this.#tenures.ofMember(group, member)) {
       const queue = queues.byLabel(label)
-      const entry = queue && offsets.get(group, queue.name)
+      const entry = queue && offsets.get(group, queue.name, own)
       if (queue === undefined || queue.isDeleted || entry === undefined || entry.resetting.size > 0) continue
       if ((entry.stored ?? 0) < position)
         this.#host.violate(
@@ -189,6 +195,6 @@ function isKnown(entry: OffsetEntry | undefined): boolean {
   return entry === undefined || (entry.resetting.size === 0 && !entry.isUnknown)
 }
 
-function keyOf(group: string, label: string): string {
-  return `${group}@${label}`
+function keyOf(owner: string, label: string): string {
+  return `${owner}@${label}`
 }

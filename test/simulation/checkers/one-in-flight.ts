@@ -1,5 +1,5 @@
 /**
- * 8. One in flight: of a queue whose order is kept one call is at work at a time, in its group or for a broadcasting
+ * 8. One in flight: of a queue, or a message group in it, whose order is kept one call is at work at a time, in its group or for a broadcasting
  * member, whoever has the queue; and of a queue of a FIFO group nobody receives while somebody still has messages of it.
  *
  * Allowed: a member that was given up when it closed, and one that cannot reach the engine and so does not know that it
@@ -45,14 +45,18 @@ export class OneInFlight implements Checker {
   #checkCall(call: Call, nowMs: number): void {
     const owner = this.#host.model.ownerOf(call)
     for (const other of this.#calls.alive(call.group, nowMs)) {
-      if (other.copies[0]?.label !== call.copies[0]?.label || this.#host.model.ownerOf(other) !== owner)
-        continue
+      if (this.#laneOf(other) !== this.#laneOf(call) || this.#host.model.ownerOf(other) !== owner) continue
       if (other.member !== call.member && this.#cutOff.has(call.group)) continue
       this.#host.violate(
         8,
         `${call.member} gets ${placeOf(call.copies[0]!)} of ${owner} while ${other.member} is at work on ${placeOf(other.copies[0]!)}`,
       )
     }
+  }
+
+  /** What a call has to be alone in: a queue, or a message group in it. */
+  #laneOf({ group, copies: [first] }: Call): string {
+    return first === undefined ? '' : `${first.label} ${this.#host.model.laneOf(group, first.number)}`
   }
 
   #checkPopped(group: string, popped: readonly PoppedCopy[], wallMs: number): void {

@@ -5,7 +5,7 @@ import type { Wish } from './wishes.ts'
 
 /**
  * `concurrent`, `orderly`, `broadcasting`: push consumers, the first two of which share their queues. `simple`: they
- * receive and acknowledge single messages. `lite`: they poll.
+ * receive and acknowledge single messages. `lite`: they poll, and may be broadcasting too.
  */
 export type GroupKind = 'concurrent' | 'orderly' | 'broadcasting' | 'simple' | 'lite'
 
@@ -14,6 +14,8 @@ export interface GroupProfile {
   readonly kind: GroupKind
   /** Each queue in its order: in orderly mode, and in FIFO groups of simple consumers. */
   readonly isOrderly: boolean
+  /** Not each queue, but each message group in it. */
+  readonly byMessageGroup: boolean
   readonly subscriptions: ReadonlyMap<string, Wish>
   /** Of simple consumers: the `retryMaxTimes` of their group. `Infinity`: without end. */
   readonly maxReconsumeTimes: number
@@ -30,7 +32,7 @@ export interface GroupProfile {
   readonly habits: ListenerHabits
   /** In orderly mode: how long a queue rests when a message failed. */
   readonly suspendCurrentQueueTimeMs: number
-  /** Broadcasting members by name: they come back under it. Empty for other groups. */
+  /** Broadcasting members, push or lite, by name: they come back under it. Empty for groups that share their queues. */
   readonly memberNames: readonly string[]
   /** A broadcasting member gives up what failed once. */
   readonly dropsFailures: boolean
@@ -56,6 +58,7 @@ export type CommonGroup = Omit<
   GroupProfile,
   | 'kind'
   | 'isOrderly'
+  | 'byMessageGroup'
   | 'suspendCurrentQueueTimeMs'
   | 'memberNames'
   | 'dropsFailures'
@@ -76,6 +79,7 @@ const KINDS: readonly (readonly [GroupKind, share: number])[] = [
 export function withKind(common: CommonGroup, random: WorkloadRandom, tags: readonly string[]): GroupProfile {
   const kind = kindOf(random.next())
   const isOrderly = kind === 'orderly' || (isMaybeOrderly(kind) && random.chance(0.4))
+  const isBroadcasting = kind === 'broadcasting' || (kind === 'lite' && random.chance(0.25))
   const memberNames = ['a', 'b', 'c'].slice(0, random.between(2, 3)).map((name) => `${common.name}-${name}`)
   const dropsFailures = random.chance(0.5)
   const patience = random.pick([0, 1, 2, Infinity, Infinity])
@@ -86,11 +90,27 @@ export function withKind(common: CommonGroup, random: WorkloadRandom, tags: read
     subscriptions: random.chance(0.25) ? withSql(common.subscriptions, random, tags) : common.subscriptions,
     maxReconsumeTimes: kind === 'orderly' ? patience : common.maxReconsumeTimes,
     suspendCurrentQueueTimeMs: random.pick([10, 1000, 5000]),
-    memberNames: kind === 'broadcasting' ? memberNames : [],
+    byMessageGroup: isOrderly && kind !== 'simple' && random.chance(0.4),
+    memberNames: isBroadcasting ? memberNames : [],
     dropsFailures: kind === 'broadcasting' && dropsFailures,
     autoCommit: random.chance(0.6),
     autoCommitIntervalMs: random.pick([1, 1000, 5000]),
     handOverTimeoutMs: random.pick([1000, 20_000]),
+  }
+}
+
+export function asConcurrent(common: CommonGroup): GroupProfile {
+  return {
+    ...common,
+    kind: 'concurrent',
+    isOrderly: false,
+    byMessageGroup: false,
+    suspendCurrentQueueTimeMs: 1000,
+    memberNames: [],
+    dropsFailures: false,
+    autoCommit: true,
+    autoCommitIntervalMs: 1000,
+    handOverTimeoutMs: 1000,
   }
 }
 
@@ -120,8 +140,8 @@ function withSql(
 }
 
 /** Members share the queues of the group, each of which has one owner. */
-export function sharesQueues({ kind }: GroupProfile): boolean {
-  return kind === 'concurrent' || kind === 'orderly' || kind === 'lite'
+export function sharesQueues({ kind, memberNames }: GroupProfile): boolean {
+  return kind === 'concurrent' || kind === 'orderly' || (kind === 'lite' && memberNames.length === 0)
 }
 
 /** A failed message goes to the retry topic of its group. */

@@ -106,18 +106,30 @@ export class Model {
     return message !== undefined && (queue.name.topic !== topic || this.wants(group, message))
   }
 
-  /** The offset of the first message that a group wants and is known of, from one on. */
-  nextWanted(group: string, queue: QueueModel, from: number): number | undefined {
+  /** The offset of the first message that a group wants and is known of, from one on; of a lane if it is given. */
+  nextWanted(group: string, queue: QueueModel, from: number, lane?: string): number | undefined {
     for (let offset = Math.max(from, queue.minOffset); offset < queue.endOffset; offset++) {
       const slot = queue.slots.get(offset)
-      if (slot !== undefined && this.wantsSlot(group, queue, slot)) return offset
+      if (slot === undefined || !this.wantsSlot(group, queue, slot)) continue
+      if (lane === undefined || lane === this.laneOf(group, slot.number)) return offset
     }
     return undefined
   }
 
+  /** The member, if it has offsets of its own. */
+  memberWithOffsets(group: string, member: string): string | undefined {
+    return (this.groups.get(group)?.memberNames.length ?? 0) > 0 ? member : undefined
+  }
+
+  /** Where the order of message groups is kept: what a message has to wait for is of this name, and of its queue. */
+  laneOf(group: string, number: number): string {
+    const isGrouped = this.groups.get(group)?.byMessageGroup === true
+    return isGrouped ? (this.message(number)?.messageGroup ?? '') : ''
+  }
+
   /** Whose offsets and deliveries they are: a broadcasting member's own, or the group's. */
   ownerOf({ group, member }: { readonly group: string; readonly member: string }): string {
-    return this.groups.get(group)?.kind === 'broadcasting' ? ownerOf({ group, member }) : group
+    return ownerOf({ group, member: this.memberWithOffsets(group, member) })
   }
 
   apply(event: SimEvent, stamp: Stamp): void {

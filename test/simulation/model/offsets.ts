@@ -171,8 +171,9 @@ export class OffsetBook {
     const place =
       event.type === 'sought' ? { queue: event.seek.queue, offset: event.offset } : event.commit.offset
     if (place === undefined) return
-    const { group } = event.type === 'sought' ? event.seek : event.commit
-    const entry = this.at({ group, queue: place.queue })
+    const { group, member } = event.type === 'sought' ? event.seek : event.commit
+    const isOwn = (this.#groups.get(group)?.memberNames.length ?? 0) > 0
+    const entry = this.at({ group, member: isOwn ? member : undefined, queue: place.queue })
     entry.skippedBelow = Math.max(entry.skippedBelow, place.offset)
   }
 

@@ -1,6 +1,12 @@
 /** What one run is about, made from its seed: how the store is set up, who works with it, and which troubles there are. */
 import { WorkloadRandom } from '../../crash/workload-random.ts'
-import { type CommonGroup, type GroupProfile, type ListenerHabits, withKind } from './group-profile.ts'
+import {
+  asConcurrent,
+  type CommonGroup,
+  type GroupProfile,
+  type ListenerHabits,
+  withKind,
+} from './group-profile.ts'
 import type { Wish } from './wishes.ts'
 
 export interface TopicProfile {
@@ -57,7 +63,8 @@ const QUEUE_COUNTS = [1, 1, 2, 3, 4, 8]
 /** RocketMQ's table, with an end that a short run can reach. */
 const DELAY_LEVELS = '1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h'
 
-export function profileOf(seed: number, steps?: number): Profile {
+/** `isConcurrent`: all groups are, as they were when there were no others. */
+export function profileOf(seed: number, steps?: number, isConcurrent = false): Profile {
   const random = new WorkloadRandom(seed * 2 + 1)
   const isCalm = random.chance(0.15)
   const flushDiskType = random.chance(0.4) ? 'SYNC_FLUSH' : 'ASYNC_FLUSH'
@@ -65,6 +72,8 @@ export function profileOf(seed: number, steps?: number): Profile {
   const topics = topicsOf(random)
   // Kinds have randomness of their own: a seed whose groups are all concurrent is what it was before there were others.
   const kinds = new WorkloadRandom(seed * 2 + 1_000_003)
+  const completed = (group: CommonGroup): GroupProfile =>
+    isConcurrent ? asConcurrent(group) : withKind(group, kinds, TAGS)
   return {
     seed,
     steps: steps ?? stepsOf(random),
@@ -79,10 +88,8 @@ export function profileOf(seed: number, steps?: number): Profile {
     defaultTopicQueueNums: random.between(1, 4),
     topics,
     groups: Array.from({ length: random.pick(GROUP_COUNTS) }, (_, index) =>
-      withKind(
+      completed(
         groupOf(random, index, topics, retention.maxAgeMs !== Infinity || retention.maxBytes !== Infinity),
-        kinds,
-        TAGS,
       ),
     ),
     producerCount: random.pick(PRODUCER_COUNTS),

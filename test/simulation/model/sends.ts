@@ -11,6 +11,7 @@ export interface SentMessage {
   readonly body: string
   readonly tag: string | undefined
   readonly keys: readonly string[]
+  readonly messageGroup: string | undefined
   readonly properties: Readonly<Record<string, string>>
   readonly bornTimestamp: number
 }
@@ -77,8 +78,9 @@ export class SendBook {
 }
 
 /** What its record takes in the log (docs/format.md). */
-export function recordBytesOf({ tag = '', keys, properties, body }: SentMessage): number {
-  const pairs = Object.entries(properties).flat()
+export function recordBytesOf({ tag = '', keys, messageGroup, properties, body }: SentMessage): number {
+  const own = Object.entries(properties).flat()
+  const pairs = messageGroup === undefined ? own : [...own, '__SHARDINGKEY', messageGroup]
   const texts = [tag, keys.join(' '), body, ...pairs]
   return texts.reduce((sum, text) => sum + Buffer.byteLength(text), RECORD_HEADER_BYTES + 2 * pairs.length)
 }

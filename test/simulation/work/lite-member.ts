@@ -63,6 +63,7 @@ export class LiteMember implements Member {
     this.#consumer = await this.life.mq.createLitePullConsumer({
       group,
       clientId: this.name,
+      messageModel: this.group.memberNames.length > 0 ? 'broadcasting' : 'clustering',
       subscriptions: Object.fromEntries(expressions),
       consumeMaxSpan: this.group.consumeConcurrentlyMaxSpan,
       ...{ autoCommit, autoCommitIntervalMs, handOverTimeoutMs },

@@ -52,7 +52,7 @@ export class Members {
     for (const group of this.#world.profile.groups) {
       if (!this.#random.chance(0.8)) continue
       this.#join(group)
-      if (group.kind === 'broadcasting' && this.#otherRandom.chance(0.7)) this.#join(group)
+      if (group.memberNames.length > 0 && this.#otherRandom.chance(0.7)) this.#join(group)
     }
   }
 
@@ -119,8 +119,8 @@ export class Members {
   }
 
   /** A new one, but for broadcasting members: one of theirs that nobody bears now. */
-  #nameFor({ kind, memberNames }: GroupProfile): string | undefined {
-    if (kind !== 'broadcasting') return `m${this.#world.nextId()}`
+  #nameFor({ memberNames }: GroupProfile): string | undefined {
+    if (memberNames.length === 0) return `m${this.#world.nextId()}`
     const borne = new Set([...this.#members.map(({ name }) => name), ...this.#joining, ...this.#leaving])
     return memberNames.find((name) => !borne.has(name))
   }

@@ -44,7 +44,7 @@ export class PushMember implements Member {
     const { name: group, kind, isOrderly, maxReconsumeTimes, dropsFailures, batchSize } = this.group
     const { consumeTimeoutMs, closeTimeoutMs, concurrency, pullBatchSize, suspendMs } = this.group
     const { pullThresholdForQueue, consumeConcurrentlyMaxSpan, consumeFromWhere } = this.group
-    const { suspendCurrentQueueTimeMs } = this.group
+    const { suspendCurrentQueueTimeMs, byMessageGroup } = this.group
     const { listeners } = this.#host
     const expressions = [...this.group.subscriptions].map(([topic, wish]) => [topic, expressionOf(wish)])
     const fetching = { pullBatchSize, suspendMs, pullThresholdForQueue, consumeConcurrentlyMaxSpan }
@@ -54,7 +54,7 @@ export class PushMember implements Member {
       subscriptions: Object.fromEntries(expressions),
       mode: isOrderly ? 'orderly' : 'concurrent',
       ...(maxReconsumeTimes !== Infinity && { maxReconsumeTimes }),
-      ...(isOrderly && { suspendCurrentQueueTimeMs }),
+      ...(isOrderly && { suspendCurrentQueueTimeMs, enableFifoConsumeAccelerator: byMessageGroup }),
       ...(kind === 'broadcasting' && broadcasting(dropsFailures)),
       ...{ consumeTimeoutMs, closeTimeoutMs, concurrency, consumeFromWhere, ...fetching },
     } as const

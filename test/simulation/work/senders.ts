@@ -21,6 +21,19 @@ interface Sender {
   readonly producer: Producer
 }
 
+/** A message, and the number that its body carries. */
+interface Ware {
+  readonly number: number
+  readonly message: Message
+}
+
+/** Where a send goes. */
+interface Choice {
+  readonly options: SendOptions<HashArgument> | undefined
+  readonly queueId: number | undefined
+  readonly shardingKey: string | undefined
+}
+
 export class Senders {
   readonly #world: World
   readonly #random: WorkloadRandom
@@ -100,7 +113,7 @@ export class Senders {
     const { life } = this.#world
     if (life.isOver) return new Promise(ignore)
     const messages = Array.from({ length: count }, () => this.#message(topic, wish.tag))
-    const choice = this.#choose(topic, wish.queueId)
+    const choice = this.#grouped(messages, this.#choose(topic, wish.queueId))
     const call: SendCall = {
       id: this.#world.nextId(),
       producer: name,
@@ -129,7 +142,7 @@ export class Senders {
     if (!life.isOver) this.#pending.delete(call.id)
   }
 
-  #message(topic: string, tag = this.#tag()): { number: number; message: Message } {
+  #message(topic: string, tag = this.#tag()): Ware {
     const number = this.#world.nextId()
     const bytes = this.#random.chance(0.01) ? LARGE_BODY_BYTES : this.#world.profile.bodyBytes
     const body = bodyOf(number, this.#random.between(1, bytes))
@@ -138,22 +151,38 @@ export class Senders {
     const properties = { ...propertiesOf(number), ...odd }
     const bornTimestamp = this.#world.clock.now()
     const { messages } = this.#world.history.model.sends
-    messages.set(number, { number, topic, body, tag, keys, properties, bornTimestamp })
+    messages.set(number, {
+      number,
+      topic,
+      body,
+      tag,
+      keys,
+      messageGroup: undefined,
+      properties,
+      bornTimestamp,
+    })
     return { number, message: { topic, body, keys, properties, ...(tag !== undefined && { tag }) } }
+  }
+
+  /** Where somebody consumes by message groups, some messages have one, which chooses the queue. */
+  #grouped(messages: readonly Ware[], choice: Choice): Choice {
+    const { groups } = this.#world.profile
+    const [first] = messages
+    if (first === undefined || choice.options !== undefined) return choice
+    if (first.number % 4 === 0 || !groups.some(({ byMessageGroup }) => byMessageGroup)) return choice
+    const messageGroup = `order ${first.number % 3}`
+    for (const { number, message } of messages) {
+      Object.assign(message, { messageGroup })
+      Object.assign(this.#world.history.model.message(number)!, { messageGroup })
+    }
+    return { ...choice, shardingKey: `message group ${messageGroup}` }
   }
 
   #tag(): string | undefined {
     return this.#random.chance(0.25) ? undefined : this.#random.pick(TAGS)
   }
 
-  #choose(
-    topic: string,
-    wishedQueueId: number | undefined,
-  ): {
-    options: SendOptions<HashArgument> | undefined
-    queueId: number | undefined
-    shardingKey: string | undefined
-  } {
+  #choose(topic: string, wishedQueueId: number | undefined): Choice {
     const dice = wishedQueueId === undefined ? this.#random.next() : 1
     if (dice < 0.5) return { options: undefined, queueId: undefined, shardingKey: undefined }
     if (dice < 0.75) {

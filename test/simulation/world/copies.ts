@@ -36,6 +36,7 @@ export function copyOf(view: MessageView): Copy {
     topic: view.topic,
     tag: view.tag,
     keys: view.keys,
+    messageGroup: view.messageGroup,
     properties: view.properties,
     body,
     bornTimestamp: view.bornTimestamp,
