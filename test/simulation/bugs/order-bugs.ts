@@ -4,7 +4,8 @@ import { GroupInPlaceFailures } from '../../../src/consumer/in-place-failures.ts
 import { ProcessQueue } from '../../../src/consumer/process-queue.ts'
 import { AlarmTable } from '../../../src/store/alarm-table.ts'
 import { NEVER } from '../../../src/store/invisible-run.ts'
-import { type Bug, every, replaceMethod } from './bug.ts'
+import type { Profile } from '../model/profile.ts'
+import { type Bug, every, replaceGetter, replaceMethod } from './bug.ts'
 
 const overtaken: Bug = {
   name: 'failure-overtaken',
@@ -90,10 +91,42 @@ const givenUpTooSoon: Bug = {
     ),
 }
 
+const doneForgotten: Bug = {
+  name: 'done-forgotten',
+  story: 'What was done behind a message that is not is forgotten at a hand-over.',
+  checker: 'assignment',
+  withinSeeds: 40,
+  needs: hasMessageGroups,
+  plant: () => replaceGetter(ProcessQueue.prototype, 'doneOffsets', () => () => []),
+}
+
+const doneInvented: Bug = {
+  name: 'done-invented',
+  story: 'Who gives back a queue of message groups says that its first message is done, too.',
+  checker: 'acked-loss',
+  withinSeeds: 40,
+  needs: hasMessageGroups,
+  plant: () =>
+    replaceGetter(
+      ProcessQueue.prototype,
+      'doneOffsets',
+      (doneOffsets) =>
+        function generous(this: ProcessQueue) {
+          return [...doneOffsets.call(this), this.committableOffset]
+        },
+    ),
+}
+
+function hasMessageGroups({ groups }: Profile): boolean {
+  return groups.some(({ kind, byMessageGroup }) => kind === 'orderly' && byMessageGroup)
+}
+
 export const ORDER_BUGS: readonly Bug[] = [
   overtaken,
   handedOverBusy,
   fifoNotHeld,
   attemptsForgotten,
   givenUpTooSoon,
+  doneForgotten,
+  doneInvented,
 ]

@@ -69,6 +69,14 @@ export class Tenures<State> {
           if (!granted.has(name)) this.#endQueue(event.group, event.member, name)
         return
       }
+      case 'topic-changed': {
+        const readQueueNums = event.config?.readQueueNums ?? 0
+        this.#end(({ label }) => {
+          const name = this.#host.model.queues.byLabel(label)?.name
+          return name?.topic === event.topic && name.queueId >= readQueueNums
+        })
+        return
+      }
       case 'resetting':
       case 'reset':
         this.#end(({ group, label }) => group === event.group && this.#topicOf(label) === event.topic)

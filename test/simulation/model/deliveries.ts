@@ -108,7 +108,7 @@ export class DeliveryBook {
   observe(event: SimEvent, { wallMs }: Stamp, now: Moment): void {
     switch (event.type) {
       case 'jumping':
-        for (const delivery of this.#byPlace.values())
+        for (const delivery of this.#byHandle.values())
           delivery.latestTimestamp = Math.max(delivery.latestTimestamp, wallMs)
         return
       case 'popping':
