@@ -1,6 +1,6 @@
 /**
- * Big-endian numbers in buffers. Plain stores are several times faster than `Buffer#writeUInt32BE` and its kin, and the
- * writers below run for every message. Numbers of 48 bits hold offsets, timestamps and sequence numbers.
+ * Big-endian numbers in buffers. Plain loads and stores are several times faster than `Buffer#writeUInt32BE` and its kin, and
+ * what is below runs for every message. What a reader takes from behind the end of a buffer is 0. Numbers of 48 bits hold offsets, timestamps and sequence numbers.
  */
 
 export function writeUInt16(target: Buffer, position: number, value: number): void {
@@ -20,6 +20,23 @@ export function writeUInt48(target: Buffer, position: number, value: number): vo
   target[position] = high >>> 8
   target[position + 1] = high
   writeUInt32(target, position + 2, value >>> 0)
+}
+
+export function readUInt16(source: Buffer, position: number): number {
+  return ((source[position] as number) << 8) | (source[position + 1] as number)
+}
+
+export function readUInt32(source: Buffer, position: number): number {
+  return readInt32(source, position) >>> 0
+}
+
+export function readInt32(source: Buffer, position: number): number {
+  return (
+    ((source[position] as number) << 24) |
+    ((source[position + 1] as number) << 16) |
+    ((source[position + 2] as number) << 8) |
+    (source[position + 3] as number)
+  )
 }
 
 /** Writes text as UTF-8; answers the bytes taken. Short ASCII text, the common case, never leaves JavaScript. */

@@ -4,6 +4,7 @@ import { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import type { Block } from './block-pool.ts'
+import { readInt32, readUInt16, readUInt32 } from './bytes.ts'
 import { Batch, RECORD_BATCH_VERSION, Rec } from './record-format.ts'
 import { StoredMessage } from './stored-message.ts'
 
@@ -55,12 +56,12 @@ function examineRecords(bytes: Buffer): Int32Array | string {
   for (let i = 0; i < count; i++) {
     if (position + Rec.HEADER_BYTES > bytes.length) return 'a record ends behind its batch'
     positions[i] = position
-    const recordBytes = bytes.readUInt32BE(position)
+    const recordBytes = readUInt32(bytes, position)
     const content =
-      bytes.readUInt16BE(position + Rec.TAG_BYTES) +
-      bytes.readUInt16BE(position + Rec.KEYS_BYTES) +
-      bytes.readUInt16BE(position + Rec.PROPERTIES_BYTES) +
-      bytes.readUInt32BE(position + Rec.BODY_BYTES)
+      readUInt16(bytes, position + Rec.TAG_BYTES) +
+      readUInt16(bytes, position + Rec.KEYS_BYTES) +
+      readUInt16(bytes, position + Rec.PROPERTIES_BYTES) +
+      readUInt32(bytes, position + Rec.BODY_BYTES)
     if (recordBytes !== Rec.HEADER_BYTES + content) return 'a record has another length than it says'
     position += recordBytes
   }
@@ -123,7 +124,7 @@ export class StoredBatch {
   }
 
   tagHash(index: number): number {
-    return this.bytes.readInt32BE(this.positionOf(index) + Rec.TAG_HASH)
+    return readInt32(this.bytes, this.positionOf(index) + Rec.TAG_HASH)
   }
 
   storeTimestampAt(index: number): number {
@@ -179,7 +180,7 @@ function findPositions(bytes: Buffer, start: number, count: number): Int32Array 
   let position = start + Batch.HEADER_BYTES
   for (let i = 0; i < count; i++) {
     positions[i] = position
-    position += bytes.readUInt32BE(position)
+    position += readUInt32(bytes, position)
   }
   return positions
 }
