@@ -4,12 +4,15 @@ import type { AppliedState } from './applied-state.ts'
 import type { Catalog } from './catalog.ts'
 import type { Fact } from './fact.ts'
 import type { OffsetTable } from './offset-table.ts'
+import type { UnappliedMessages } from './parking.ts'
 
 /** The memory views of a store. */
 export interface Views {
   readonly catalog: Catalog
   readonly offsets: OffsetTable
   readonly alarms: AlarmTable
+  /** Parked messages that the index does not have yet. */
+  readonly unapplied: UnappliedMessages
 }
 
 /** Fills empty views from what recovery found. */
@@ -39,6 +42,12 @@ export function announceFact(views: Views, fact: Fact): void {
       break
     case 'alarm-clear':
       views.alarms.clear(fact.id)
+      break
+    case 'parked-put':
+      views.unapplied.hold(fact.id, fact.bytes)
+      break
+    case 'parked-clear':
+      views.unapplied.release(fact.id)
       break
     case 'topic-put':
       views.catalog.putTopic(fact.uid, fact.config)

@@ -19,6 +19,8 @@ export interface ApplierHost {
   limitSeq(): number
   /** The next frame must begin a slice. */
   closeSlice(): void
+  /** The row of a parked message is in the index. */
+  onParkedApplied(id: number): void
   /** Frames were applied: there is room for more. */
   onApplied(): void
   /** Healing was given up, or a frame cannot be applied: nothing will be any more. */
@@ -197,6 +199,7 @@ export class Applier {
       this.#appliedSeq = frame.lastSeq
       this.#tailBytes -= frame.bytes
       for (const { log } of frame.appends) log.dropApplied()
+      for (const fact of frame.facts) if (fact.type === 'parked-put') this.#host.onParkedApplied(fact.id)
       // A database in memory keeps the values it was given; one on disk has copied them.
       if (this.#databases.copyValues) frame.release()
     }

@@ -41,6 +41,12 @@ export function applyFact(state: AppliedState, slice: Slice, fact: Fact, seq: nu
       state.alarms.delete(fact.id)
       del(slice, keys.alarmKey(fact.dueTimestamp, fact.id))
       break
+    case 'parked-put':
+      put(slice, keys.parkedKey(fact.dueTimestamp, fact.id), fact.bytes)
+      break
+    case 'parked-clear':
+      del(slice, keys.parkedKey(fact.dueTimestamp, fact.id))
+      break
     case 'topic-put':
       state.topics.set(fact.uid, fact.config)
       state.nextTopicUid = Math.max(state.nextTopicUid, fact.uid + 1)

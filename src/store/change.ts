@@ -1,14 +1,15 @@
 /** What the broker asks the store to commit together, and its translation into facts. */
 
-import { invalidParameter } from '../model/errors.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { GroupConfig, TopicConfig } from '../model/topic.ts'
 import type { AlarmTable } from './alarm-table.ts'
 import type { Catalog, GroupEntry, TopicEntry } from './catalog.ts'
-import type { Alarm, AlarmSpec, Fact } from './fact.ts'
-import { topicUidOf, U48_MAX } from './keyspace.ts'
+import { type Alarm, type AlarmSpec, type Fact, isParking } from './fact.ts'
+import { topicUidOf } from './keyspace.ts'
 import type { OffsetTable } from './offset-table.ts'
+import { type ParkedChange, planParked } from './parking.ts'
 import type { QueueLog } from './queue-log.ts'
+import { checkU48 } from './refusals.ts'
 
 /** Everything in one change is stored together or not at all. */
 export interface Change {
@@ -18,6 +19,8 @@ export interface Change {
   }[]
   readonly offsets?: readonly OffsetChange[]
   readonly alarmsSet?: readonly AlarmSpec[]
+  /** Alarms to set, each with the message that lies with it. */
+  readonly parked?: readonly ParkedChange[]
   /** Alarms whose numbers were taken beforehand. One that is set already is replaced; its due time stays. */
   readonly alarmsPut?: readonly Alarm[]
   readonly alarmsCleared?: readonly Alarm[]
@@ -56,7 +59,8 @@ export function planFacts(change: Change, source: PlanSource): Fact[] {
       (alarm): Fact => ({ type: 'alarm-set', alarm: { ...alarm, id: source.alarms.takeId() } }),
     ),
     ...(change.alarmsPut ?? []).map((alarm): Fact => ({ type: 'alarm-set', alarm })),
-    ...(change.alarmsCleared ?? []).map(clearAlarm),
+    ...(change.parked ?? []).flatMap((parked) => planParked(parked, source.alarms.takeId())),
+    ...(change.alarmsCleared ?? []).flatMap(clearAlarm),
   ]
 }
 
@@ -79,7 +83,7 @@ function planGroups(change: Change, { catalog, offsets, alarms }: PlanSource): F
     const cleared = [...offsets.known()].filter(([groupUid]) => groupUid === uid)
     return [
       ...cleared.map(clearOffset),
-      ...[...alarms.pending(uid)].map(clearAlarm),
+      ...[...alarms.pending(uid)].flatMap(clearAlarm),
       { type: 'group-delete', uid },
     ]
   })
@@ -100,21 +104,20 @@ function planOffset({ group, log, offset: wanted, force }: OffsetChange, { offse
 }
 
 /** Refused before anything is planned: in the writer it would take down a whole group, with messages of others. */
-function checkNumbers({ offsets = [], alarmsSet = [], alarmsPut = [] }: Change): void {
+function checkNumbers({ offsets = [], alarmsSet = [], alarmsPut = [], parked = [] }: Change): void {
   for (const { offset } of offsets) checkU48('offset', offset)
   for (const { dueTimestamp } of alarmsSet) checkU48('due timestamp', dueTimestamp)
   for (const { dueTimestamp } of alarmsPut) checkU48('due timestamp', dueTimestamp)
-}
-
-function checkU48(what: string, value: number): void {
-  if (Number.isInteger(value) && value >= 0 && value <= U48_MAX) return
-  throw invalidParameter(`The ${what} must be a whole number from 0 to ${U48_MAX}, not ${value}.`)
+  for (const { alarm } of parked) checkU48('due timestamp', alarm.dueTimestamp)
 }
 
 function clearOffset([groupUid, queueUid]: readonly [groupUid: number, queueUid: number]): Fact {
   return { type: 'offset-clear', groupUid, queueUid }
 }
 
-function clearAlarm(alarm: Alarm): Fact {
-  return { type: 'alarm-clear', id: alarm.id, dueTimestamp: alarm.dueTimestamp }
+/** What lies with an alarm goes with it. */
+function clearAlarm(alarm: Alarm): Fact[] {
+  const { id, dueTimestamp } = alarm
+  const cleared: Fact = { type: 'alarm-clear', id, dueTimestamp }
+  return isParking(alarm) ? [cleared, { type: 'parked-clear', id, dueTimestamp }] : [cleared]
 }

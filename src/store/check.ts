@@ -8,6 +8,7 @@ import { MESSAGE_ID_BYTES } from '../model/message-id.ts'
 import type { Views } from './announce.ts'
 import type { AppliedState } from './applied-state.ts'
 import type { Databases } from './databases.ts'
+import { isParking } from './fact.ts'
 import { rows } from './index-loader.ts'
 import { parseLogKey, type RowKind, topicUidOf, u48AfterPrefix, u48FromEnd } from './keyspace.ts'
 import { Batch, BatchAttribute, Rec } from './record-format.ts'
@@ -47,6 +48,7 @@ export async function checkStore(source: CheckSource): Promise<CheckReport> {
   await checkRuns(source, contents, problems)
   checkOffsets(source, problems)
   checkAlarms(source, problems)
+  await checkParked(source, problems)
   return { ok: problems.length === 0, messageCount, queueCount: source.state.queues.size, problems }
 }
 
@@ -234,7 +236,9 @@ function checkOffsets({ state }: CheckSource, problems: CheckProblem[]): void {
 
 /** What retention or a deleted topic took away is no damage: the alarm reports the loss when it is due. */
 function checkAlarms({ state }: CheckSource, problems: CheckProblem[]): void {
-  for (const { id, queueUid, queueOffset } of state.alarms.values()) {
+  for (const alarm of state.alarms.values()) {
+    if (isParking(alarm)) continue
+    const { id, queueUid, queueOffset } = alarm
     const maxOffset = state.queues.get(queueUid)?.maxOffset ?? 0
     if (queueOffset < maxOffset || !state.topics.has(topicUidOf(queueUid))) continue
     problems.push({
@@ -242,6 +246,24 @@ function checkAlarms({ state }: CheckSource, problems: CheckProblem[]): void {
       message: `Alarm ${id} is about offset ${queueOffset} of queue ${queueUid}, which ends at ${maxOffset}.`,
     })
   }
+}
+
+/** Each alarm that keeps a message has one, sound and under its own key, and no message lies there without its alarm. */
+async function checkParked({ databases, state }: CheckSource, problems: CheckProblem[]): Promise<void> {
+  const missing = new Set([...state.alarms.values()].filter(isParking).map(({ id }) => id))
+  await checkedRows(databases, 'parked', problems, (key, content) => {
+    const id = u48FromEnd(key, 6)
+    const dueTimestamp = u48FromEnd(key, 12)
+    if (!missing.delete(id) || state.alarms.get(id)?.dueTimestamp !== dueTimestamp)
+      problems.push({
+        kind: 'alarm',
+        message: `A message is parked at ${dueTimestamp} for alarm ${id}, which is not set.`,
+      })
+    const damage = findBatchDamage(content)
+    if (damage !== undefined) problems.push({ kind: 'checksum', message: `Parked message ${id}: ${damage}.` })
+  })
+  for (const id of missing)
+    problems.push({ kind: 'alarm', message: `The message of alarm ${id} is missing.` })
 }
 
 /** Visits all rows of a kind; the first damaged one is a problem and ends the visit. Throws when it cannot read at all. */

@@ -3,7 +3,7 @@
 import type { MQError } from '../model/errors.ts'
 import type { MessageId } from '../model/message-id.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
-import type { SendReceipt } from '../model/results.ts'
+import type { SendReceipt, SendStatus } from '../model/results.ts'
 import type { Fact } from './fact.ts'
 import type { QueueLog } from './queue-log.ts'
 
@@ -25,7 +25,7 @@ export interface StagedAppend {
 
 /** A commit of other facts that waits for its group. */
 export interface PendingCommit {
-  readonly resolve: () => void
+  readonly resolve: (status: SendStatus) => void
   readonly reject: (error: MQError) => void
 }
 
@@ -78,6 +78,14 @@ export class CommitGroup {
     log.records.markExplicitIds()
     for (const message of isBatch(messages) ? messages : [messages]) log.records.append(message)
     this.#bytes += log.records.batchBytes - before
+  }
+
+  /** Stages facts that belong together; messages among them count as those of a queue do. */
+  addFacts(facts: readonly Fact[]): void {
+    for (const fact of facts) {
+      this.facts.push(fact)
+      if (fact.type === 'parked-put') this.#bytes += fact.bytes.length
+    }
   }
 
   /** Empties the queues' writers without using what is in them. */

@@ -12,6 +12,8 @@
  *                              10 id-run        16 B first id, 16 B last id
  *                              11 generation    u32 generation, u48 first sequence, u48 timestamp, u48 log bytes
  *                              12 trim          u32 generation, u48 sequence, u32 count, count x (u48 queue uid, u48 offset)
+ *                              13 parked-put    u48 id, u48 due, a record batch
+ *                              14 parked-clear  u48 id, u48 due
  *
  * Types and kinds never change their number; a retired one keeps its place.
  */
@@ -36,6 +38,8 @@ const FactType = {
   'id-run': 10,
   generation: 11,
   trim: 12,
+  'parked-put': 13,
+  'parked-clear': 14,
 } as const satisfies Record<Fact['type'], number>
 
 /** Payload bytes of the types that always have as many. */
@@ -44,6 +48,7 @@ const FIXED_BYTES: Readonly<Record<number, number>> = {
   [FactType['offset-clear']]: 10,
   [FactType['alarm-set']]: 33,
   [FactType['alarm-clear']]: 12,
+  [FactType['parked-clear']]: 12,
   [FactType['topic-delete']]: 4,
   [FactType['group-delete']]: 4,
   [FactType['id-run']]: 2 * MESSAGE_ID_BYTES,
@@ -52,6 +57,7 @@ const FIXED_BYTES: Readonly<Record<number, number>> = {
 
 const ALARM_KINDS: readonly AlarmKind[] = ['retry', 'delay', 'transaction', 'pop', 'pop-orderly', 'attempts']
 const TRIM_HEADER_BYTES = 14
+const PARKED_HEADER_BYTES = 12
 const QUEUE_MINIMUM_BYTES = 12
 
 /** Writes the header of an append into the bytes kept free in front of its record batch. */
@@ -131,7 +137,10 @@ function encodePayload(fact: Fact): Buffer {
       )
     }
     case 'alarm-clear':
+    case 'parked-clear':
       return pack([6, fact.id], [6, fact.dueTimestamp])
+    case 'parked-put':
+      return Buffer.concat([pack([6, fact.id], [6, fact.dueTimestamp]), fact.bytes])
     case 'topic-put':
     case 'group-put':
       return Buffer.from(JSON.stringify({ uid: fact.uid, config: fact.config }))
@@ -165,6 +174,17 @@ function decodePayload(type: number, bytes: Buffer): Fact {
       return { type: 'alarm-set', alarm: decodeAlarm(bytes) }
     case FactType['alarm-clear']:
       return { type: 'alarm-clear', id: u48(bytes, 0), dueTimestamp: u48(bytes, 6) }
+    case FactType['parked-put']:
+      if (bytes.length < PARKED_HEADER_BYTES + Batch.HEADER_BYTES)
+        throw malformed('a parked message is cut off')
+      return {
+        type: 'parked-put',
+        id: u48(bytes, 0),
+        dueTimestamp: u48(bytes, 6),
+        bytes: bytes.subarray(PARKED_HEADER_BYTES),
+      }
+    case FactType['parked-clear']:
+      return { type: 'parked-clear', id: u48(bytes, 0), dueTimestamp: u48(bytes, 6) }
     case FactType['topic-put']:
       return { type: 'topic-put', ...parseConfig(bytes) }
     case FactType['group-put']:

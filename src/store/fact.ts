@@ -9,6 +9,14 @@ import type { GroupConfig, TopicConfig } from '../model/topic.ts'
 /** What an alarm will do when it is due. */
 export type AlarmKind = 'retry' | 'delay' | 'transaction' | 'pop' | 'pop-orderly' | 'attempts'
 
+/** Kinds whose message lies with its alarm, in no queue yet: nobody sees it before it is due, and retention leaves it alone. */
+const PARKING_KINDS: ReadonlySet<AlarmKind> = new Set<AlarmKind>(['delay', 'transaction'])
+
+/** Whether the message of an alarm is parked with it; its queue is then the one that it is for. */
+export function isParking({ kind }: Pick<AlarmSpec, 'kind'>): boolean {
+  return PARKING_KINDS.has(kind)
+}
+
 /** Something that must happen later to a stored message. */
 export interface AlarmSpec {
   readonly dueTimestamp: number
@@ -41,6 +49,14 @@ export type Fact =
   | { readonly type: 'offset-clear'; readonly groupUid: number; readonly queueUid: number }
   | { readonly type: 'alarm-set'; readonly alarm: Alarm }
   | { readonly type: 'alarm-clear'; readonly id: number; readonly dueTimestamp: number }
+  /** The message that an alarm keeps: a record batch of one record, which belongs to no queue. Set in the same group as its alarm. */
+  | {
+      readonly type: 'parked-put'
+      readonly id: number
+      readonly dueTimestamp: number
+      readonly bytes: Buffer
+    }
+  | { readonly type: 'parked-clear'; readonly id: number; readonly dueTimestamp: number }
   | { readonly type: 'topic-put'; readonly uid: number; readonly config: TopicConfig }
   | { readonly type: 'topic-delete'; readonly uid: number }
   | { readonly type: 'group-put'; readonly uid: number; readonly config: StoredGroupConfig }

@@ -14,6 +14,7 @@
  *          'p' u32 topic uid                                             -> empty: rows of a deleted topic to clear
  *          'q' u48 queue uid, u48 last offset                            -> u48 sequence, u32 count, u48 store timestamp, u32 bytes
  *          's' u48 queue uid                                             -> u48 min offset, u48 max offset, u48 last timestamp
+ *          't' u48 due, u48 id                                           -> the parked message of an alarm: a record batch of one record
  *          'x' u32 generation, 16 B id, u48 queue uid, u48 offset        -> empty
  *
  * Every index value ends with a CRC-32 of key and value (`row.ts`). A queue row is keyed by its *last* offset, so one seek
@@ -43,6 +44,7 @@ const Prefix = {
   purge: 0x70,
   queue: 0x71,
   state: 0x73,
+  parked: 0x74,
   id: 0x78,
 } as const
 
@@ -88,6 +90,11 @@ export const summaryKey = Buffer.from([Prefix.summary])
 
 export function alarmKey(dueTimestamp: number, id: number): Buffer {
   return join(Prefix.alarm, number(dueTimestamp, U48), number(id, U48))
+}
+
+/** Beside its alarm, and in the same order: what falls due together is read together. */
+export function parkedKey(dueTimestamp: number, id: number): Buffer {
+  return join(Prefix.parked, number(dueTimestamp, U48), number(id, U48))
 }
 
 export function topicKey(uid: number): Buffer {

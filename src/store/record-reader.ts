@@ -6,7 +6,7 @@ import type { MessageQueue } from '../model/message-queue.ts'
 import type { Block } from './block-pool.ts'
 import { readInt32, readUInt16, readUInt32 } from './bytes.ts'
 import { Batch, RECORD_BATCH_VERSION, Rec } from './record-format.ts'
-import { StoredMessage } from './stored-message.ts'
+import { NO_OFFSET, StoredMessage } from './stored-message.ts'
 
 const SPACE = 0x20
 
@@ -143,6 +143,11 @@ export class StoredBatch {
 
   message(index: number): MessageView {
     return new StoredMessage(this, this.positionOf(index), this.baseOffset + index)
+  }
+
+  /** The message of a batch that belongs to no queue: it has no place in one yet. */
+  unqueuedMessage(): MessageView {
+    return new StoredMessage(this, this.positionOf(0), NO_OFFSET)
   }
 
   /** Where the record with this index begins. */

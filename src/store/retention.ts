@@ -8,7 +8,7 @@ import type { AlarmTable } from './alarm-table.ts'
 import type { AppliedState, GenerationStart } from './applied-state.ts'
 import type { Catalog } from './catalog.ts'
 import type { Databases } from './databases.ts'
-import type { Fact, QueueMinimum } from './fact.ts'
+import { type Fact, isParking, type QueueMinimum } from './fact.ts'
 import type { GenerationRule } from './frame.ts'
 import { NEVER, offsetsOf } from './invisible-run.ts'
 import {
@@ -103,7 +103,7 @@ function holdsPending(source: RetentionSource, trim: TrimFact): boolean {
   const minimums = new Map(trim.minimums.map(({ queueUid, minOffset }) => [queueUid, minOffset]))
   for (const alarm of source.alarms.values()) {
     // What is only remembered is no reason to keep a message: its group may never come for it.
-    if (alarm.dueTimestamp === NEVER) continue
+    if (alarm.dueTimestamp === NEVER || isParking(alarm)) continue
     const minOffset = minimums.get(alarm.queueUid) ?? 0
     if (alarm.queueOffset < minOffset && offsetsOf(alarm).some((offset) => offset < minOffset)) return true
   }

@@ -25,10 +25,12 @@ import { Janitor } from './janitor.ts'
 import { OffsetTable } from './offset-table.ts'
 import { markClean, type OpenedStore, openStore } from './open-store.ts'
 import { loadPage } from './page-loader.ts'
+import { Parking, UnappliedMessages } from './parking.ts'
 import { queryById, queryByKey, readMessage } from './queries.ts'
 import type { LoadPage, QueueLog } from './queue-log.ts'
 import { ReadCache } from './read-cache.ts'
 import type { RecoveryReport } from './recovery.ts'
+import { aborted, topicDeleted } from './refusals.ts'
 import { generationRule } from './retention.ts'
 import { SendGate } from './send-gate.ts'
 import { storeErrorFrom } from './store-error.ts'
@@ -54,6 +56,8 @@ export class Store {
   readonly catalog: Catalog
   readonly offsets = new OffsetTable()
   readonly alarms = new AlarmTable()
+  readonly unapplied = new UnappliedMessages()
+  readonly parking: Parking
 
   readonly #status = new StoreStatus((name, event) => this.onEvent(name, event))
   #closing: Promise<void> | undefined
@@ -101,6 +105,7 @@ export class Store {
       {
         limitSeq: () => this.#limitSeq(),
         closeSlice: () => frames.closeSlice(),
+        onParkedApplied: (id) => this.unapplied.release(id),
         onApplied: () => this.#onApplied(),
         heal: (error, untilSeq) => this.#heal(error, untilSeq),
         fail: (error) => this.#fail(error),
@@ -113,13 +118,23 @@ export class Store {
       onFailed: (error) => this.#fail(error),
     })
     this.#gate = new SendGate(clock, () => this.#hasRoom(), limits.maxPendingSendBytes)
+    this.parking = new Parking({
+      clock,
+      views: this,
+      databases: opened.databases,
+      pool,
+      gate: this.#gate,
+      writer: this.#writer,
+      refusalOf: (log, signal) => this.#refusalOf(log, signal),
+      read: (work) => this.#read(work),
+    })
     this.#janitor = new Janitor({
       options,
       files: opened.medium.files,
       databases: opened.databases,
       views: this,
       appliedState: () => this.#applier.state,
-      trim: (fact) => this.#writer.commit({ facts: [fact], appends: [] }),
+      trim: async (fact) => void (await this.#writer.commit({ facts: [fact], appends: [] })),
       applied: () => this.#applyAll(),
       exclusively: (work) => this.#applier.pauseWhile(work),
       maintain: (work) => this.#applier.maintain(work),
@@ -380,14 +395,4 @@ export class Store {
     const message = `A journal write took ${Math.round(durationMs)} ms; writes leave the main thread for a while.`
     this.onEvent('warning', { code: 'SLOW_DISK', message })
   }
-}
-
-function topicDeleted(log: QueueLog): MQError {
-  const text = `The topic '${log.queue.topic}' is being deleted.`
-  return new MQError('TOPIC_NOT_EXIST', text, { outcome: 'not-attempted' })
-}
-
-function aborted(signal: AbortSignal): MQError {
-  const text = 'The send was aborted before it began.'
-  return new MQError('ABORTED', text, { cause: signal.reason, outcome: 'not-attempted' })
 }

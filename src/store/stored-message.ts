@@ -12,6 +12,9 @@ import { Rec } from './record-format.ts'
 const NO_KEYS: readonly string[] = Object.freeze([])
 const MESSAGE_GROUP_NAME = Buffer.from(PropertyName.MESSAGE_GROUP)
 
+/** The offset of a message that is in no queue yet: a delayed one, or the half of a transaction. */
+export const NO_OFFSET = -1
+
 /** What a view needs of the batch it lies in. */
 interface Home {
   readonly bytes: Buffer
@@ -50,7 +53,7 @@ export class StoredMessage implements MessageView {
   }
 
   get offsetMessageId(): string {
-    return formatOffsetMessageId(this.#home.queueUid, this.queueOffset)
+    return this.queueOffset === NO_OFFSET ? '' : formatOffsetMessageId(this.#home.queueUid, this.queueOffset)
   }
 
   get tag(): string | undefined {

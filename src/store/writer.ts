@@ -100,12 +100,12 @@ export class Writer {
     this.#schedule()
   }
 
-  /** Stages facts and appends that must be stored together. */
-  commit(change: StagedChange): Promise<void> {
+  /** Stages facts and appends that must be stored together; answers how safely they are. */
+  commit(change: StagedChange): Promise<SendStatus> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
       for (const { log, messages } of change.appends) this.#open.appendCopies(log, messages)
-      for (const fact of change.facts) this.#open.facts.push(fact)
+      this.#open.addFacts(change.facts)
       this.#open.commits.push({ resolve, reject })
       this.#schedule()
     })
@@ -176,7 +176,7 @@ export class Writer {
   /** A group that has nothing to write waits for those before it, which have ended. */
   #settleEmpty(group: CommitGroup): boolean {
     if (group.appends.length > 0 || group.facts.length > 0) return false
-    for (const { resolve } of group.commits) resolve()
+    for (const { resolve } of group.commits) resolve('SEND_OK')
     return true
   }
 
@@ -284,7 +284,7 @@ export class Writer {
         )
       }
     }
-    for (const { resolve } of group.commits) resolve()
+    for (const { resolve } of group.commits) resolve(status)
   }
 
   /** A write that was cut back leaves no trace: its numbers are used again, by the next frame. */

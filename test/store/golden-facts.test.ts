@@ -52,6 +52,22 @@ const FACTS: readonly (readonly [fact: Fact, drawing: string])[] = [
   ],
   [
     {
+      type: 'parked-put',
+      id: 5,
+      dueTimestamp: 0x01a2ce8bd400,
+      bytes: batchBytes({ queueUid: 0x10002, storeTimestamp: 0x01a2ce8bd405 }),
+    },
+    `0d 000000 0000005a // parked-put, 90 bytes
+     000000000005 01a2ce8bd400 // id, due timestamp
+     ${batchBytes({ queueUid: 0x10002, storeTimestamp: 0x01a2ce8bd405 }).toString('hex')} // a record batch`,
+  ],
+  [
+    { type: 'parked-clear', id: 5, dueTimestamp: 0x01a2ce8bd400 },
+    `0e 000000 0000000c // parked-clear, 12 bytes
+     000000000005 01a2ce8bd400`,
+  ],
+  [
+    {
       type: 'topic-put',
       uid: 1,
       config: { topic: 'a', readQueueNums: 4, writeQueueNums: 4, permission: Permission.READ_WRITE },

@@ -38,6 +38,7 @@ describe('The key of', () => {
     ['a row of the commit log', keys.logKey(40), '000000000028'],
     ['the summary', keys.summaryKey, '21 // !'],
     ['an alarm', keys.alarmKey(TIME, 5), '61 01a2ce8bd400 000000000005 // a, due, id'],
+    ['a parked message', keys.parkedKey(TIME, 5), '74 01a2ce8bd400 000000000005 // t, due, id'],
     ['a topic', keys.topicKey(1), '63 00000001 // c, uid'],
     ['a group', keys.groupKey(3), '64 00000003 // d, uid'],
     ['a generation', keys.generationKey(2), '67 00000002 // g, generation'],

@@ -4,6 +4,7 @@ import { expect } from 'vitest'
 import type { MessageView } from '../../src/model/message.ts'
 import { parseMessageId } from '../../src/model/message-id.ts'
 import { defaultGroupConfig } from '../../src/model/topic.ts'
+import { isParking } from '../../src/store/fact.ts'
 import { searchOffset } from '../../src/store/queries.ts'
 import type { QueueLog } from '../../src/store/queue-log.ts'
 import { type MessageFields, type TestStore, topicConfig } from './set-up.ts'
@@ -19,7 +20,9 @@ interface ModelMessage {
 
 interface ModelAlarm {
   readonly dueTimestamp: number
-  readonly group: string
+  /** None for a parked message, which has a body. */
+  readonly group?: string
+  readonly body?: string
   readonly topic: string
   readonly queueId: number
   readonly queueOffset: number
@@ -204,6 +207,28 @@ const otherCommands: fc.Arbitrary<Command>[] = [
         },
       ),
     ),
+  fc
+    .tuple(topicName, queueId, fc.string({ minLength: 1 }), fc.nat(50_000))
+    .map(([topic, queue, body, delay]) =>
+      command(
+        `park for ${topic} ${queue}`,
+        (model) => model.topics.has(topic),
+        async (model, shop) => {
+          const log = shop.log(topic, queue)
+          const dueTimestamp = shop.clock.now() + delay
+          const spec = {
+            kind: 'delay',
+            dueTimestamp,
+            groupUid: 0,
+            queueUid: log.uid,
+            queueOffset: 0,
+            attempt: 0,
+          } as const
+          await shop.store.parking.park(log, spec, shop.message({ body }, topic), { timeoutMs: 3000 })
+          model.alarms.push({ dueTimestamp, topic, queueId: queue, queueOffset: 0, body })
+        },
+      ),
+    ),
   fc.nat(30_000).map((ms) =>
     command(
       `advance ${ms} and clear what is due`,
@@ -333,11 +358,20 @@ export async function expectSame(model: Model, shop: TestStore): Promise<void> {
     [...model.groups].sort(),
   )
   expect(shop.store.alarms.size).toBe(model.alarms.length)
+  await expectSameParked(model, shop)
   for (const [topic, queues] of model.topics) {
     for (const [id, queue] of queues.entries()) await expectSameQueue(model, shop, topic, id, queue)
     for (const key of ['k1', 'k2', 'k', 'ключ', 'k1k2']) await expectSameKey(model, shop, topic, key)
   }
   await expectSameIds(model, shop)
+}
+
+async function expectSameParked(model: Model, shop: TestStore): Promise<void> {
+  const alarms = [...shop.store.alarms.values()].filter(isParking)
+  const bodies = await Promise.all(
+    alarms.map(async (alarm) => (await shop.store.parking.message(alarm))?.text()),
+  )
+  expect(bodies.sort()).toEqual(model.alarms.flatMap(({ body }) => body ?? []).sort())
 }
 
 async function expectSameQueue(

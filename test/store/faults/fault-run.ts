@@ -174,7 +174,7 @@ export class StepContext {
     })
   }
 
-  /** A send, an offset and an alarm in one commit. */
+  /** A send, an offset and an alarm in one commit; every other alarm has a message with it. */
   async transfer(topic: string, queueId: number, offset: number): Promise<void> {
     const log = this.#log(topic, queueId)
     const target = this.#log(topic, 1)
@@ -184,13 +184,19 @@ export class StepContext {
     const body = `m${this.#next()}`
     const sent: Sent = { place: `${topic}/1`, bodies: [body], outcome: 'unknown', offset: undefined }
     this.#sent.push(sent)
-    const alarm = { kind: 'retry', groupUid: group.uid, queueUid: log.uid, queueOffset: 0, attempt } as const
+    const dueTimestamp = this.#clock.now() + 1000
+    const alarm = { groupUid: group.uid, queueUid: log.uid, queueOffset: 0, attempt, dueTimestamp }
+    const isParked = attempt % 2 === 0
+    const [parked] = this.#messages(topic, [`p${attempt}`], 200)
+    if (parked === undefined) return
     this.#alarms.set(attempt, 'unknown')
     const outcome = await this.#step((store) =>
       store.commit({
         appends: [{ log: target, messages: this.#messages(topic, [body], 10) }],
         offsets: [{ group, log, offset }],
-        alarmsSet: [{ ...alarm, dueTimestamp: this.#clock.now() + 1000 }],
+        ...(isParked
+          ? { parked: [{ alarm: { ...alarm, kind: 'delay' }, bytes: store.parking.encode(parked, log) }] }
+          : { alarmsSet: [{ ...alarm, kind: 'retry' }] }),
       }),
     )
     sent.outcome = outcome

@@ -3,6 +3,7 @@
  * whatever a crash leaves must be what some beginning of the history makes.
  */
 
+import { isParking } from '../../../src/store/fact.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { readQueue } from '../../crash/inspect.ts'
 
@@ -71,6 +72,7 @@ export async function readContent(store: Store): Promise<Content> {
       queues.set(`${log.queue.topic}/${log.queue.queueId}`, { minOffset: log.minOffset, bodies })
     }
   }
+  await readParked(store)
   const offsets = new Map<string, number>()
   for (const [groupUid, queueUid, offset] of store.offsets.entries()) {
     const group = store.catalog.groupByUid(groupUid)?.config.group
@@ -82,6 +84,16 @@ export async function readContent(store: Store): Promise<Content> {
     groups: new Set([...store.catalog.groups()].map(({ config }) => config.group)),
     offsets,
     alarms: new Set([...store.alarms.values()].map(({ attempt }) => attempt)),
+  }
+}
+
+/** Every message that lies with an alarm must be there, and the one that was parked with it. */
+async function readParked(store: Store): Promise<void> {
+  for (const alarm of store.alarms.values()) {
+    if (!isParking(alarm) || store.catalog.log(alarm.queueUid) === undefined) continue
+    const text = (await store.parking.message(alarm))?.text().trimEnd()
+    if (text !== `p${alarm.attempt}`)
+      throw new Error(`the message of alarm ${alarm.id} is '${text}', not 'p${alarm.attempt}'`)
   }
 }
 

@@ -1,0 +1,149 @@
+/**
+ * Messages that lie with an alarm until it is due: delayed ones, and halves of transactions. Each has a row of its own beside
+ * the alarms, in the order in which they fall due, so that what falls due together is read together. They are in no queue: no
+ * reader finds them, and retention does not come near them.
+ *
+ * Alarm and message are set, and cleared, in one commit. Between commit and applying the bytes are held here; afterwards only
+ * the index has them.
+ */
+import type { Clock } from '../model/clock.ts'
+import type { MQError } from '../model/errors.ts'
+import type { MessageView } from '../model/message.ts'
+import type { OutgoingMessage } from '../model/outgoing-message.ts'
+import type { SendStatus } from '../model/results.ts'
+import type { Views } from './announce.ts'
+import type { BlockPool } from './block-pool.ts'
+import type { Databases } from './databases.ts'
+import type { Alarm, AlarmSpec, Fact } from './fact.ts'
+import { FACT_HEADER_BYTES } from './fact-format.ts'
+import { ParkedReader } from './parked-reader.ts'
+import type { QueueLog } from './queue-log.ts'
+import { readStoredBatch } from './record-reader.ts'
+import { RecordWriter } from './record-writer.ts'
+import { checkU48 } from './refusals.ts'
+import type { SendGate } from './send-gate.ts'
+import type { Writer } from './writer.ts'
+
+/** An alarm that is to be set, and the message that lies with it. */
+export interface ParkedChange {
+  readonly alarm: AlarmSpec
+  /** What `encode` answers, or what was parked before. */
+  readonly bytes: Buffer
+}
+
+/** A message that was parked: its alarm, and how safely both are stored. */
+export interface ParkedAlarm {
+  readonly alarm: Alarm
+  readonly status: SendStatus
+}
+
+/** How long a send may wait for room. */
+interface Wait {
+  readonly timeoutMs: number
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What parking needs of its store. */
+export interface ParkingHost {
+  readonly clock: Clock
+  readonly views: Views
+  readonly databases: Databases
+  readonly pool: BlockPool
+  readonly gate: SendGate
+  readonly writer: Writer
+  /** Why nothing may be sent to this queue now. */
+  refusalOf(log: QueueLog, signal: AbortSignal | undefined): MQError | undefined
+  /** Reads from the databases; what healing interrupts is read again behind it. */
+  read<T>(work: () => Promise<T>): Promise<T>
+}
+
+export class Parking {
+  readonly #host: ParkingHost
+  readonly #reader: ParkedReader
+  readonly #records: RecordWriter
+
+  constructor(host: ParkingHost) {
+    this.#host = host
+    this.#reader = new ParkedReader(host.databases)
+    this.#records = new RecordWriter(host.pool)
+  }
+
+  /**
+   * Keeps a message until its alarm is due. Its body is copied before this returns. Waits for room, and rejects, as
+   * `Store.append` does.
+   */
+  park(log: QueueLog, spec: AlarmSpec, message: OutgoingMessage, wait: Wait): Promise<ParkedAlarm> {
+    const { gate, refusalOf } = this.#host
+    return new Promise((resolve, reject) => {
+      checkU48('due timestamp', spec.dueTimestamp)
+      const refusal = refusalOf(log, wait.signal)
+      if (refusal !== undefined) return reject(refusal)
+      const bytes = this.encode(message, log)
+      const enter = (): void => {
+        const late = refusalOf(log, undefined)
+        if (late === undefined) this.#commit({ alarm: spec, bytes }).then(resolve, reject)
+        else reject(late)
+      }
+      if (gate.isOpen) enter()
+      else gate.wait(message.sizeBytes, wait.timeoutMs, wait.signal, enter, reject)
+    })
+  }
+
+  /** The message that lies with an alarm; `undefined` when it is gone, or the topic that it is for. */
+  async message(alarm: Alarm): Promise<MessageView | undefined> {
+    const log = this.#host.views.catalog.log(alarm.queueUid)
+    const bytes = log && (await this.bytes(alarm))
+    if (log === undefined || bytes === undefined) return undefined
+    return readStoredBatch(bytes, log.queue, `The parked message ${alarm.id}`).unqueuedMessage()
+  }
+
+  /** Its bytes, to park it anew. */
+  bytes(alarm: Alarm): Promise<Buffer | undefined> {
+    return this.#host.read(async () => this.#host.views.unapplied.bytes(alarm.id) ?? this.#reader.read(alarm))
+  }
+
+  /** A message as it is parked, for a change of which it is a part. The body is copied here. */
+  encode(message: OutgoingMessage, log: QueueLog): Buffer {
+    const records = this.#records
+    records.append(message)
+    records.finish(log.uid, 0, this.#host.clock.now())
+    const fact = Buffer.allocUnsafeSlow(records.factBytes)
+    records.copyTo(fact, 0)
+    records.reset()
+    return fact.subarray(FACT_HEADER_BYTES)
+  }
+
+  async #commit(parked: ParkedChange): Promise<ParkedAlarm> {
+    const { views, writer } = this.#host
+    const alarm = { ...parked.alarm, id: views.alarms.takeId() }
+    const status = await writer.commit({ facts: planParked(parked, alarm.id), appends: [] })
+    return { alarm, status }
+  }
+}
+
+/** Parked messages that are committed and not in the index yet. */
+export class UnappliedMessages {
+  readonly #bytes = new Map<number, Buffer>()
+
+  hold(id: number, bytes: Buffer): void {
+    this.#bytes.set(id, bytes)
+  }
+
+  /** Its row is in the index, or nobody wants it any more. */
+  release(id: number): void {
+    this.#bytes.delete(id)
+  }
+
+  bytes(id: number): Buffer | undefined {
+    return this.#bytes.get(id)
+  }
+}
+
+/** The message comes before its alarm: whoever sees the alarm finds it. */
+export function planParked({ alarm, bytes }: ParkedChange, id: number): Fact[] {
+  const { dueTimestamp } = alarm
+  return [
+    { type: 'parked-put', id, dueTimestamp, bytes },
+    { type: 'alarm-set', alarm: { ...alarm, id } },
+  ]
+}
