@@ -39,6 +39,8 @@ export interface OpenOptions {
   readonly deadLetterPermission?: keyof typeof PERMISSIONS | undefined
   /** Delays of levels 1, 2, 3 and so on; a first retry waits as level 3 says. Default `1s 5s 10s 30s 1m ... 2h`. */
   readonly messageDelayLevel?: string | undefined
+  /** How far ahead a `deliveryTimestamp` may lie, in milliseconds. Default 3 days, at most a hundred years. */
+  readonly timerMaxDelayMs?: number | undefined
   /** How long `close` waits for running listeners, in milliseconds. Default 10 seconds; a consumer may set its own. */
   readonly closeTimeoutMs?: number | undefined
   /** Whether an open consumer keeps the process running, as a server would. Default true. */
@@ -183,10 +185,11 @@ function storeOptionsOf(parsed: ParsedOptions, storage: 'disk' | 'memory'): Stor
 }
 
 function brokerOptionsOf(parsed: ParsedOptions): BrokerOptions {
-  const { brokerName, autoCreateTopicEnable, defaultTopicQueueNums, messageDelayLevel, lockLeaseMs } = parsed
+  const { brokerName, autoCreateTopicEnable, defaultTopicQueueNums, lockLeaseMs } = parsed
+  const { messageDelayLevel, timerMaxDelayMs } = parsed
   const deadLetterPermission = PERMISSIONS[parsed.deadLetterPermission]
   const topics = { autoCreateTopicEnable, defaultTopicQueueNums, deadLetterPermission }
-  return { brokerName, ...topics, messageDelayLevel, lockLeaseMs }
+  return { brokerName, ...topics, messageDelayLevel, timerMaxDelayMs, lockLeaseMs }
 }
 
 function storageOf(path: string | undefined, storage: 'disk' | 'memory' | undefined): 'disk' | 'memory' {

@@ -2,7 +2,9 @@
 import { z } from 'zod'
 import { DEFAULT_MESSAGE_DELAY_LEVEL, parseDelayLevels } from '../model/delay-levels.ts'
 import {
+  DEFAULT_TIMER_MAX_DELAY_MS,
   DEFAULT_TOPIC_QUEUES,
+  DELAY_MAX_MS,
   LOCK_LEASE_MIN_MS,
   SAFE_INTEGER_MAX,
   TOPIC_MAX_QUEUES,
@@ -58,6 +60,12 @@ export const brokerOptionsShape = {
    * (RocketMQ `MessageStoreConfig#messageDelayLevel`).
    */
   messageDelayLevel: z.string().default(DEFAULT_MESSAGE_DELAY_LEVEL).transform(parseDelayLevels),
+  /**
+   * How far ahead a `deliveryTimestamp` may lie, in milliseconds. Default 3 days, at most a hundred years. Here a longer one costs
+   * nothing but the place of what waits; a RocketMQ cluster refuses more than its own setting (RocketMQ
+   * `MessageStoreConfig#timerMaxDelaySec`).
+   */
+  timerMaxDelayMs: z.int().min(1).max(DELAY_MAX_MS).default(DEFAULT_TIMER_MAX_DELAY_MS),
   /**
    * How long a member's lease on a queue lasts unless it is renewed, in milliseconds. Default 60,000, at least 40,000:
    * consumers renew every 20 seconds, and one renewal may fail. Shorter hands the queues of a stuck consumer over sooner

@@ -30,12 +30,14 @@ import type {
 import type { GroupConfig, TopicConfig } from '../model/topic.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
+import { AlarmClaims } from './alarm-claims.ts'
 import { Announcer } from './announcer.ts'
 import { Attempts } from './attempts.ts'
 import { BroadcastOffsets } from './broadcast-offsets.ts'
 import type { BrokerOptions } from './broker-options.ts'
 import { ConsumerOffsets } from './consumer-offsets.ts'
 import { DeadLetters } from './dead-letters.ts'
+import { DelayedMessages } from './delayed-messages.ts'
 import { Groups } from './groups.ts'
 import { Locks, type QueueLease } from './locks.ts'
 import { Members } from './members.ts'
@@ -68,6 +70,7 @@ export class Broker implements Engine {
   readonly logger: Logger
   readonly lockLeaseMs: number
   readonly pop: Pop
+  readonly delay: DelayedMessages
 
   readonly #store: Store
   readonly #announcer: Announcer
@@ -86,7 +89,7 @@ export class Broker implements Engine {
   readonly #progress: Progress
 
   constructor(store: Store, options: BrokerOptions, { clock, random, logger, emit, durable }: BrokerContext) {
-    this.supports = { durable, pop: true, transactions: false, delay: false, severalBrokers: false }
+    this.supports = { durable, pop: true, transactions: false, delay: true, severalBrokers: false }
     this.clock = clock
     this.random = random
     this.logger = logger
@@ -125,7 +128,17 @@ export class Broker implements Engine {
       isResetting,
     })
     this.#retry = new Retry({ store, topics, groups, deadLetters, announcer, clock, random, delayLevels })
-    this.#timekeeper = new Timekeeper(store, clock, announcer)
+    const claims = new AlarmClaims()
+    this.delay = new DelayedMessages({
+      store,
+      publish: this.#publish,
+      claims,
+      announcer,
+      clock,
+      delayLevels,
+      timerMaxDelayMs: options.timerMaxDelayMs,
+    })
+    this.#timekeeper = new Timekeeper(store, clock, announcer, claims)
     this.#queries = new Queries(store, topics)
     this.#progress = new Progress(store, groups, members, broadcast)
     this.#start()
@@ -153,6 +166,7 @@ export class Broker implements Engine {
       await this.#attempts.settle()
       return this.pop.prepareReset(group, logs)
     }
+    this.#timekeeper.register('delay', (alarm) => this.delay.planDelivery(alarm))
     this.#timekeeper.register('retry', (alarm) => this.#retry.planDelivery(alarm))
     this.#timekeeper.register('pop', (alarm) => this.pop.expiry.planRun(alarm))
     this.#timekeeper.register('pop-orderly', (alarm) => this.pop.expiry.planOrderly(alarm))

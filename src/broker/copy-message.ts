@@ -1,10 +1,10 @@
-/** Makes the copy of a stored message that a retry or a dead letter is (semantics section 9.2, steps 4 and 7). */
+/** Makes messages to append from stored ones: a retry, a dead letter (semantics section 9.2, steps 4 and 7), one whose time has come. */
 import { javaHashCode } from '../model/java-hash.ts'
 import { MESSAGE_LOG_OVERHEAD_BYTES } from '../model/limits.ts'
 import type { MessageView } from '../model/message.ts'
 import { parseMessageId } from '../model/message-id.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
-import { PropertyName } from '../model/properties.ts'
+import { fieldProperties, type PropertyEntries, PropertyName } from '../model/properties.ts'
 
 /** What a copy has that its original does not. */
 export interface CopyChanges {
@@ -17,28 +17,42 @@ export interface CopyChanges {
 
 /** Same id, body, tag, keys, message group and born time; the properties say which topic and which record it comes from. */
 export function copyMessage(message: MessageView, changes: CopyChanges): OutgoingMessage {
-  const { body, bornTimestamp, tag = '', messageGroup } = message
-  const keys = message.keys.join(' ')
   const properties = Object.entries({
-    ...(messageGroup !== undefined && { [PropertyName.MESSAGE_GROUP]: messageGroup }),
+    ...Object.fromEntries(fieldProperties(message)),
     [PropertyName.ORIGIN_MESSAGE_ID]: message.offsetMessageId,
     ...message.properties,
     [PropertyName.RETRY_TOPIC]: message.topic,
     ...changes.properties,
   })
-  let sizeBytes = changes.topic.length + body.length + MESSAGE_LOG_OVERHEAD_BYTES
+  return outgoing(message, changes.topic, properties, changes.reconsumeTimes)
+}
+
+/** A parked message as it was sent. */
+export function copyParked(message: MessageView): OutgoingMessage {
+  const properties = [...fieldProperties(message), ...Object.entries(message.properties)]
+  return outgoing(message, message.topic, properties, 0)
+}
+
+function outgoing(
+  message: MessageView,
+  topic: string,
+  properties: PropertyEntries,
+  reconsumeTimes: number,
+): OutgoingMessage {
+  const { body, bornTimestamp, tag = '' } = message
+  let sizeBytes = topic.length + body.length + MESSAGE_LOG_OVERHEAD_BYTES
   for (const [name, value] of properties) sizeBytes += Buffer.byteLength(name) + Buffer.byteLength(value)
   return {
-    topic: changes.topic,
+    topic,
     messageId: parseMessageId(message.messageId),
     body,
     bodyBytes: body.length,
     tag,
     tagHash: tag === '' ? 0 : javaHashCode(tag),
-    keys,
+    keys: message.keys.join(' '),
     properties,
     bornTimestamp,
-    reconsumeTimes: changes.reconsumeTimes,
+    reconsumeTimes,
     sizeBytes,
   }
 }

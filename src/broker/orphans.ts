@@ -1,7 +1,7 @@
-/** Retries whose message goes away with its topic. They are reported with the deletion, never silently gone. */
+/** Retries and delayed messages whose message goes away with its topic. They are reported with the deletion, never silently gone. */
 import type { MessageLostEvent } from '../model/events.ts'
 import type { GroupEntry, TopicEntry } from '../store/catalog.ts'
-import type { Alarm } from '../store/fact.ts'
+import { type Alarm, isParking } from '../store/fact.ts'
 import { NEVER, offsetsOf } from '../store/invisible-run.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
@@ -25,7 +25,25 @@ export function findOrphans(store: Store, topics: readonly TopicEntry[]): Orphan
       for (const offset of offsetsOf(alarm)) events.push(lostMessage(offset, group, log, 'deleted'))
     }
   }
+  for (const [log, waiting] of delayedFor(store, logs)) {
+    alarms.push(...waiting)
+    const delayedCount = waiting.length
+    events.push({ reason: 'deleted', queue: log.queue, fromOffset: 0, toOffset: 0, delayedCount })
+  }
   return { alarms, events }
+}
+
+/** Messages that wait for their time, by the queue that they are for. */
+function delayedFor(store: Store, logs: ReadonlyMap<number, QueueLog>): Map<QueueLog, Alarm[]> {
+  const found = new Map<QueueLog, Alarm[]>()
+  for (const alarm of store.alarms.values()) {
+    const log = isParking(alarm) ? logs.get(alarm.queueUid) : undefined
+    if (log === undefined) continue
+    const waiting = found.get(log)
+    if (waiting === undefined) found.set(log, [alarm])
+    else waiting.push(alarm)
+  }
+  return found
 }
 
 /** The event for one message that a group's retry needed. */

@@ -28,14 +28,14 @@ export class Publish {
 
   send(request: SendRequest): Promise<SendReceipt> {
     try {
-      return this.#store.append(this.#plan(request), request.messages, request)
+      return this.#store.append(this.check(request), request.messages, request)
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
   /** The log to append to; refuses what must not go there. */
-  #plan({ queue, messages }: SendRequest): QueueLog {
+  check({ queue, messages }: SendRequest): QueueLog {
     const { topic } = queue
     if (isBatch(messages)) this.#checkBatch(topic, messages)
     const entry = this.#topics.entry(topic)

@@ -11,6 +11,7 @@ import type { Change } from '../store/change.ts'
 import type { Alarm, AlarmKind } from '../store/fact.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
+import type { AlarmClaims } from './alarm-claims.ts'
 import type { Announcer } from './announcer.ts'
 import { longerPauseMs, Rests } from './rests.ts'
 
@@ -21,6 +22,7 @@ export interface AlarmPlan {
   /** Alarms to set in the same commit. */
   readonly alarmsSet?: Change['alarmsSet']
   readonly alarmsPut?: Change['alarmsPut']
+  readonly parked?: Change['parked']
   /** Called when the commit is done. */
   readonly announce?: () => void
 }
@@ -54,6 +56,7 @@ export class Timekeeper {
   readonly #store: Store
   readonly #clock: Clock
   readonly #announcer: Announcer
+  readonly #claims: AlarmClaims
   readonly #handlers = new Map<AlarmKind, AlarmHandler>()
 
   readonly #rests: Rests
@@ -68,10 +71,11 @@ export class Timekeeper {
   /** Monotonic time before which nothing is tried. */
   #pausedUntilMs = 0
 
-  constructor(store: Store, clock: Clock, announcer: Announcer) {
+  constructor(store: Store, clock: Clock, announcer: Announcer, claims: AlarmClaims) {
     this.#store = store
     this.#clock = clock
     this.#announcer = announcer
+    this.#claims = claims
     this.#rests = new Rests(clock)
   }
 
@@ -157,17 +161,26 @@ export class Timekeeper {
   async #doPage(due: readonly Alarm[]): Promise<void> {
     const planned = (await this.#planPage(due)).filter((each) => this.#isWanted(each))
     if (planned.length === 0) return
+    try {
+      await this.#commit(planned)
+    } finally {
+      for (const { alarm } of planned) this.#claims.release(alarm.id)
+    }
+    for (const { alarm, plan } of planned) {
+      this.#rests.delete(alarm.id)
+      plan.announce?.()
+    }
+  }
+
+  async #commit(planned: readonly PlannedAlarm[]): Promise<void> {
     const plans = planned.map(({ plan }) => plan)
     await this.#store.commit({
       appends: joinAppends(plans),
       alarmsSet: plans.flatMap((plan) => plan.alarmsSet ?? []),
       alarmsPut: plans.flatMap((plan) => plan.alarmsPut ?? []),
+      parked: plans.flatMap((plan) => plan.parked ?? []),
       alarmsCleared: planned.map(({ alarm }) => alarm),
     })
-    for (const { alarm, plan } of planned) {
-      this.#rests.delete(alarm.id)
-      plan.announce?.()
-    }
   }
 
   async #planPage(due: readonly Alarm[]): Promise<PlannedAlarm[]> {
@@ -184,12 +197,15 @@ export class Timekeeper {
     return planned
   }
 
-  /** While it was planned, its topic or group may have been deleted; while that is under way, it rests. */
+  /**
+   * While it was planned, its topic or group may have been deleted, or somebody else decides about it: while that is under way, it
+   * rests. Else it is claimed.
+   */
   #isWanted({ alarm, plan }: PlannedAlarm): boolean {
     const { alarms, catalog } = this.#store
     if (!alarms.has(alarm.id)) return false
     const logs = [catalog.log(alarm.queueUid), ...(plan.appends ?? []).map(({ log }) => log)]
-    if (!logs.some((log) => log?.isClosed)) return true
+    if (!logs.some((log) => log?.isClosed) && this.#claims.claim(alarm.id)) return true
     this.#rests.begin(alarm.id)
     return false
   }

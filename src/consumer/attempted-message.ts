@@ -55,6 +55,14 @@ export class AttemptedMessage implements MessageView {
     return this.#stored.messageGroup
   }
 
+  get delayTimeLevel(): number | undefined {
+    return this.#stored.delayTimeLevel
+  }
+
+  get deliveryTimestamp(): number | undefined {
+    return this.#stored.deliveryTimestamp
+  }
+
   get body(): Buffer {
     return this.#stored.body
   }

@@ -1,14 +1,13 @@
 /** Delay levels and the retry schedule built on them (RocketMQ `messageDelayLevel`, semantics section 9.1). */
 import { parseDuration } from './duration.ts'
 import { invalidParameter } from './errors.ts'
+import { DELAY_MAX_MS } from './limits.ts'
 
 /** RocketMQ's default: levels 1 to 18. */
 export const DEFAULT_MESSAGE_DELAY_LEVEL = '1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h'
 
 /** The first retry uses level 3, the next level 4, and so on. */
 const FIRST_RETRY_LEVEL = 3
-/** A hundred years; the store keeps times in 48 bits. */
-const LONGEST_DELAY_MS = 36_500 * 86_400_000
 
 /** Milliseconds of each level; index 0 is level 1. */
 export type DelayLevels = readonly number[]
@@ -33,7 +32,7 @@ function parseLevel(text: string): number {
   const delayMs = parseDuration(text)
   if (delayMs === undefined)
     throw invalidParameter(`messageDelayLevel: '${text}' is not a delay such as 10s, 5m or 2h.`)
-  if (delayMs > LONGEST_DELAY_MS)
+  if (delayMs > DELAY_MAX_MS)
     throw invalidParameter(`messageDelayLevel: '${text}' is longer than a hundred years.`)
   return delayMs
 }

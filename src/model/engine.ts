@@ -8,13 +8,15 @@
  * - What an engine does not offer is absent, and `supports` says so; nobody asks for the class of an engine.
  */
 import type { Clock, RandomSource } from './clock.ts'
-import type { MQError } from './errors.ts'
+import type { Delay } from './delay.ts'
+import { MQError } from './errors.ts'
 import type { Logger } from './logger.ts'
 import type { MessageView } from './message.ts'
 import type { MessageQueue } from './message-queue.ts'
 import type { OutgoingMessage } from './outgoing-message.ts'
 import type {
   ConsumerProgress,
+  DelayedMessage,
   PullResult,
   QueueStatus,
   SendBackResult,
@@ -322,12 +324,32 @@ export interface TransactionVerbs {
 
 /** Messages that appear later (semantics section 10). */
 export interface DelayVerbs {
-  sendDelayedMessage(
-    request: SendRequest,
-    deliveryTimestamp: number,
-  ): Promise<SendReceipt & { readonly recallHandle: string }>
-  /** Takes a message back that was not delivered yet; answers its id. */
+  /** Keeps one message until its time; one whose time is over is stored like any other. */
+  sendDelayedMessage(request: DelayedSendRequest, delay: Delay): Promise<SendReceipt>
+  /**
+   * Takes a message back that was not delivered yet; answers its id. Rejects with `ILLEGAL_OPERATION` when it was delivered,
+   * recalled or moved, and for what is no handle of this topic.
+   */
   recallMessage(topic: string, recallHandle: string): Promise<string>
+  /** What waits for its time, earliest first. */
+  queryDelayedMessages(query: DelayedQuery): Promise<readonly DelayedMessage[]>
+  /**
+   * Gives a waiting message another time; one that is over delivers it at once. Answers its new handle, the old one is void.
+   * Rejects as `recallMessage` does.
+   */
+  rescheduleMessage(topic: string, recallHandle: string, deliveryTimestamp: number): Promise<string>
+}
+
+/** A send of one message. */
+export type DelayedSendRequest = SendRequest & { readonly messages: OutgoingMessage }
+
+export interface DelayedQuery {
+  readonly topic: string
+  /** Due at or after, in milliseconds since 1970. */
+  readonly begin: number
+  /** Due at or before. */
+  readonly end: number
+  readonly maxCount: number
 }
 
 /** What a whole-store check found. */
@@ -343,4 +365,10 @@ export interface CheckProblem {
   readonly kind: 'checksum' | 'gap' | 'index' | 'offset' | 'alarm' | 'journal'
   /** Where, and what is wrong, in words. */
   readonly message: string
+}
+
+/** What an engine delays messages by; throws `UNSUPPORTED` where it does not. */
+export function delayVerbsOf({ delay }: Engine): DelayVerbs {
+  if (delay === undefined) throw new MQError('UNSUPPORTED', 'This engine does not delay messages.')
+  return delay
 }

@@ -51,6 +51,11 @@ export const MQErrorCodes = {
     description: 'An argument or option is missing, unknown or out of range.',
     responseCode: 29,
   },
+  ILLEGAL_OPERATION: {
+    description:
+      'What was asked is not possible any more: the message was delivered, recalled or settled otherwise.',
+    responseCode: 604,
+  },
   CONSUME_MSG_TIMEOUT: {
     description:
       'A listener took longer than its timeout; the message is retried and the late answer ignored.',

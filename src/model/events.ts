@@ -87,12 +87,14 @@ export interface MessageDroppedEvent {
 }
 
 export interface MessageLostEvent {
-  /** `deleted`: the topic was deleted while a retry still needed the message. */
+  /** `deleted`: the topic was deleted while a retry still needed the message, or while it waited for its time. */
   readonly reason: 'retention' | 'corruption' | 'deleted'
   readonly queue: MessageQueue
   readonly fromOffset: number
   /** The first offset that is still there. */
   readonly toOffset: number
+  /** How many messages for this queue were lost that waited for their time; then no offsets are. */
+  readonly delayedCount?: number
   /** The group that had not consumed them, if it was one. */
   readonly group?: string
   /** The broadcasting member of the group, if it was one. */

@@ -20,6 +20,10 @@ export const MESSAGE_LOG_OVERHEAD_BYTES = 20
 export const PROPERTIES_MAX_BYTES = 32_767
 /** Most UTF-8 bytes of a message group (RocketMQ's validator refuses 64 and more). */
 export const MESSAGE_GROUP_MAX_BYTES = 63
+/** The longest delay: a hundred years, since the store keeps times in 48 bits. */
+export const DELAY_MAX_MS = 36_500 * 86_400_000
+/** How far ahead a delivery time may lie (RocketMQ `timerMaxDelaySec`: 3 days). */
+export const DEFAULT_TIMER_MAX_DELAY_MS = 3 * 86_400_000
 /** Most messages of one batch. */
 export const BATCH_MAX_COUNT = 65_535
 /** Most queues of one topic. */

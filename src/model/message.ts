@@ -23,6 +23,17 @@ export interface Message {
    * (RocketMQ 5 `messageGroup`).
    */
   readonly messageGroup?: string | undefined
+  /**
+   * Delivers it after the delay of this level: 1 to 18 by default, 1 s to 2 h (`messageDelayLevel`). 0 delivers it at once. Not
+   * together with `deliveryTimestamp`, `messageGroup`, a batch or a transaction (RocketMQ `Message#setDelayTimeLevel`).
+   */
+  readonly delayTimeLevel?: number | undefined
+  /**
+   * Delivers it at this time, in milliseconds since 1970: never earlier, and at most `timerMaxDelayMs` ahead. A time that is
+   * over delivers it at once. Not together with `delayTimeLevel`, `messageGroup`, a batch or a transaction (RocketMQ 5
+   * `deliveryTimestamp`).
+   */
+  readonly deliveryTimestamp?: number | undefined
 }
 
 /** A stored message as a consumer or a query sees it. Fields are decoded when they are first read. */
@@ -37,6 +48,10 @@ export interface MessageView {
   readonly keys: readonly string[]
   /** What the sender says that it belongs to; the same through all retries up to the dead letter. */
   readonly messageGroup: string | undefined
+  /** The level that it was delayed by, if it was. */
+  readonly delayTimeLevel: number | undefined
+  /** The time that it was to be delivered at, if it was sent with one, in milliseconds since 1970. */
+  readonly deliveryTimestamp: number | undefined
   /** The content. It is a view of shared memory: copy it before changing it. */
   readonly body: Buffer
   /** User properties, and those that retries add (`RETRY_TOPIC`, `ORIGIN_MESSAGE_ID`, ...). */

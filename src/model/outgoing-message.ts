@@ -2,6 +2,7 @@
  * A checked message on its way to the engine. Everything that can be wrong with a message is refused here, before
  * anything is written; behind this door code relies on it (semantics sections 1.1, 2.1 and 2.6).
  */
+import type { Delay } from './delay.ts'
 import { MQError } from './errors.ts'
 import { javaHashCode } from './java-hash.ts'
 import {
@@ -16,7 +17,9 @@ import { isReservedProperty, type PropertyEntries, PropertyName } from './proper
 import { checkTopicName } from './topic.ts'
 
 const NO_PROPERTIES: PropertyEntries = Object.freeze([])
-const FIELDS: ReadonlySet<string> = new Set(['topic', 'body', 'tag', 'keys', 'properties', 'messageGroup'])
+const FIELDS: ReadonlySet<string> = new Set(
+  'topic body tag keys properties messageGroup delayTimeLevel deliveryTimestamp'.split(' '),
+)
 /** Control characters: RocketMQ separates properties by 1 and 2 and does not escape them. */
 const CONTROL_CHARACTERS = /\p{Cc}/u
 /** RocketMQ counts a separator behind each name and each value. */
@@ -37,6 +40,8 @@ export interface OutgoingMessage {
   readonly keys: string
   /** The message group among them, as RocketMQ stores it. */
   readonly properties: PropertyEntries
+  /** When it becomes visible; absent for at once. */
+  readonly delay?: Delay | undefined
   readonly bornTimestamp: number
   readonly reconsumeTimes: number
   /** Topic, properties and body plus 20 bytes: the size that limits speak of. */
@@ -56,7 +61,9 @@ export function prepareMessage(
   const tag = message.tag === undefined ? '' : checkTag(message.tag)
   const keys = message.keys === undefined ? '' : checkKeys(message.keys)
   const own = message.properties === undefined ? NO_PROPERTIES : checkProperties(message.properties)
-  const properties = message.messageGroup === undefined ? own : withMessageGroup(message.messageGroup, own)
+  const grouped = message.messageGroup === undefined ? own : withMessageGroup(message.messageGroup, own)
+  const delay = delayOf(message)
+  const properties = delay === undefined ? grouped : withDelay(delay, grouped)
   const propertiesBytes = sizeOfProperties(tag, keys, properties)
   const sizeBytes = topic.length + propertiesBytes + bodyBytes + MESSAGE_LOG_OVERHEAD_BYTES
   if (sizeBytes > MESSAGE_MAX_BYTES) throw tooLarge(sizeBytes)
@@ -70,6 +77,7 @@ export function prepareMessage(
     tagHash,
     keys,
     properties,
+    delay,
     bornTimestamp,
     reconsumeTimes: 0,
     sizeBytes,
@@ -143,6 +151,29 @@ function withMessageGroup(group: unknown, properties: PropertyEntries): Property
   if (bytes > MESSAGE_GROUP_MAX_BYTES)
     throw illegal(`The messageGroup takes ${bytes} bytes; at most ${MESSAGE_GROUP_MAX_BYTES} are allowed.`)
   return [[PropertyName.MESSAGE_GROUP, group], ...properties]
+}
+
+function delayOf({ delayTimeLevel, deliveryTimestamp, messageGroup }: Message): Delay | undefined {
+  if (delayTimeLevel === undefined && deliveryTimestamp === undefined) return undefined
+  if (delayTimeLevel !== undefined && deliveryTimestamp !== undefined)
+    throw illegal('A message has either a delayTimeLevel or a deliveryTimestamp, not both.')
+  if (messageGroup !== undefined)
+    throw illegal('A message with a messageGroup cannot be delayed: it would lose its place in the order.')
+  const [name, value] =
+    delayTimeLevel === undefined
+      ? ['deliveryTimestamp', deliveryTimestamp]
+      : ['delayTimeLevel', delayTimeLevel]
+  if (!Number.isSafeInteger(value) || (value as number) < 0)
+    throw illegal(`The ${name} must be a whole number from 0 up, not ${value}.`)
+  if (deliveryTimestamp !== undefined) return { deliveryTimestamp }
+  return delayTimeLevel === 0 || delayTimeLevel === undefined ? undefined : { delayTimeLevel }
+}
+
+/** The names and values by which RocketMQ stores a delay. */
+function withDelay(delay: Delay, properties: PropertyEntries): PropertyEntries {
+  if ('delayTimeLevel' in delay)
+    return [[PropertyName.DELAY_TIME_LEVEL, String(delay.delayTimeLevel)], ...properties]
+  return [[PropertyName.TIMER_DELIVER_MS, String(delay.deliveryTimestamp)], ...properties]
 }
 
 function checkProperties(properties: unknown): PropertyEntries {

@@ -8,9 +8,40 @@ export const PropertyName = {
   ORIGIN_MESSAGE_ID: 'ORIGIN_MESSAGE_ID',
   /** The message group (RocketMQ `PROPERTY_SHARDING_KEY`). */
   MESSAGE_GROUP: '__SHARDINGKEY',
+  /** The delay level of a message that was sent with one (RocketMQ `PROPERTY_DELAY_TIME_LEVEL`). */
+  DELAY_TIME_LEVEL: 'DELAY',
+  /** When a message is to be delivered that was sent with a time (RocketMQ `PROPERTY_TIMER_DELIVER_MS`). */
+  TIMER_DELIVER_MS: 'TIMER_DELIVER_MS',
   /** Why the last attempt failed; on dead letters only. Not a RocketMQ name. */
   DEAD_LETTER_REASON: 'DLQ_REASON',
 } as const
+
+/** What has a field of its own is no property to applications, as tag and keys. */
+const FIELDS: ReadonlySet<string> = new Set([
+  PropertyName.MESSAGE_GROUP,
+  PropertyName.DELAY_TIME_LEVEL,
+  PropertyName.TIMER_DELIVER_MS,
+])
+
+/** Whether a message shows this property as a field. */
+export function isFieldProperty(name: string): boolean {
+  return FIELDS.has(name)
+}
+
+/** The properties that stand for fields of a message. */
+export function fieldProperties(message: {
+  readonly messageGroup?: string | undefined
+  readonly delayTimeLevel?: number | undefined
+  readonly deliveryTimestamp?: number | undefined
+}): PropertyEntries {
+  const { messageGroup, delayTimeLevel, deliveryTimestamp } = message
+  const entries: [string, string][] = []
+  if (messageGroup !== undefined) entries.push([PropertyName.MESSAGE_GROUP, messageGroup])
+  if (delayTimeLevel !== undefined) entries.push([PropertyName.DELAY_TIME_LEVEL, String(delayTimeLevel)])
+  if (deliveryTimestamp !== undefined)
+    entries.push([PropertyName.TIMER_DELIVER_MS, String(deliveryTimestamp)])
+  return entries
+}
 
 const RESERVED = new Set(
   `KEYS TAGS WAIT DELAY RETRY_TOPIC REAL_TOPIC REAL_QID TRAN_MSG PGROUP MIN_OFFSET MAX_OFFSET BUYER_ID ORIGIN_MESSAGE_ID

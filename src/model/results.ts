@@ -28,6 +28,29 @@ export interface SendReceipt {
   readonly messageCount: number
   /** When it was stored, in milliseconds since 1970; never smaller than that of an earlier message of the store. */
   readonly storeTimestamp: number
+  /** Of a delayed message: when it is delivered, in milliseconds since 1970. */
+  readonly deliveryTimestamp?: number
+  /** Of a message that was sent with a `deliveryTimestamp`: takes it back (`producer.recall`). */
+  readonly recallHandle?: string
+}
+
+/** The proof that a delayed message is stored: it has no place in its queue before it is delivered. */
+export interface DelayedReceipt extends SendReceipt {
+  /** -1: it has no offset yet; `offsetMessageId` is empty likewise. */
+  readonly queueOffset: -1
+  /** When it is delivered, in milliseconds since 1970. */
+  readonly deliveryTimestamp: number
+  /** Takes it back (`producer.recall`). Absent when it was sent with a level: RocketMQ cannot take such a message back. */
+  readonly recallHandle?: string
+}
+
+/** A message that waits for its time. */
+export interface DelayedMessage {
+  readonly message: MessageView
+  /** When it is delivered, in milliseconds since 1970. */
+  readonly deliveryTimestamp: number
+  /** Names it to `recall`, `rescheduleMessage` and `deliverMessageNow`. */
+  readonly recallHandle: string
 }
 
 /** The outcome of a pull (RocketMQ `PullStatus`). */

@@ -20,6 +20,8 @@ export function prepareBatch(
   }
   const now = clock.now()
   const messages = batch.map((message) => prepareMessage(message, ids.next(now), now))
+  if (messages.some(({ delay }) => delay !== undefined))
+    throw illegal('The batch has a delayed message; send delayed messages one by one.')
   const [first] = batch
   const topic = first?.topic
   if (topic === undefined) throw illegal('The batch is empty; it needs at least one message.')

@@ -2,7 +2,8 @@
  * The public face of sending (RocketMQ `DefaultMQProducer`). `send(message)` is on the way of every message: it checks,
  * takes the next queue of a route that is known, and hands out the engine's own promise.
  */
-import type { Engine } from '../model/engine.ts'
+import type { Delay } from '../model/delay.ts'
+import { type DelayedSendRequest, delayVerbsOf, type Engine } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import type { EmitEvent } from '../model/events.ts'
 import type { Message } from '../model/message.ts'
@@ -11,6 +12,7 @@ import { type MessageQueue, queueKey } from '../model/message-queue.ts'
 import { type OutgoingMessage, prepareMessage } from '../model/outgoing-message.ts'
 import type { SendReceipt } from '../model/results.ts'
 import { deferMicrotask } from '../model/system-clock.ts'
+import { checkTopicName } from '../model/topic.ts'
 import { prepareBatch, withOwnBody } from './outgoing-batch.ts'
 import {
   type CompleteProducerOptions,
@@ -139,6 +141,18 @@ export class Producer {
     sent.then(this.#onOnewaySent, this.#onOnewayFailed)
   }
 
+  /**
+   * Takes a delayed message back that was sent with a `deliveryTimestamp` and is not delivered yet; answers its id. Rejects with
+   * `ILLEGAL_OPERATION` when it was delivered, taken back or moved, and for what is no handle of a message of this topic
+   * (RocketMQ 5 `Producer#recallMessage`).
+   */
+  async recall(topic: string, recallHandle: string): Promise<string> {
+    this.#checkOpen()
+    checkTopicName(topic)
+    if (typeof recallHandle !== 'string') throw invalidParameter('The recallHandle must be a string.')
+    return delayVerbsOf(this.#engine).recallMessage(topic, recallHandle)
+  }
+
   /** Refuses further sends with `CLOSED`, waits for one-way sends on their way, and leaves the group. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
@@ -161,12 +175,11 @@ export class Producer {
       const chooseQueue = chooserOf(message)
       return this.#sendLater(route, { topic, messages, timeoutMs, signal: undefined, chooseQueue })
     }
-    return this.#engine.sendMessage({
-      producerGroup: this.group,
-      queue: messageGroup === undefined ? route.nextQueue() : route.queueOfGroup(messageGroup),
-      messages,
-      timeoutMs,
-    })
+    const queue = messageGroup === undefined ? route.nextQueue() : route.queueOfGroup(messageGroup)
+    const request = { producerGroup: this.group, queue, messages, timeoutMs }
+    return messages.delay === undefined
+      ? this.#engine.sendMessage(request)
+      : this.#sendDelayed(request, messages.delay)
   }
 
   /** The time at which this turn began to send: reading the clock for each of a thousand messages shows in the rate. */
@@ -226,13 +239,14 @@ export class Producer {
     route: PublishRoute,
     { messages, timeoutMs, signal, chooseQueue }: PlannedSend,
   ): Promise<SendReceipt> {
-    return this.#engine.sendMessage({
-      producerGroup: this.group,
-      queue: chooseQueue(route),
-      messages,
-      timeoutMs,
-      signal,
-    })
+    const request = { producerGroup: this.group, queue: chooseQueue(route), timeoutMs, signal }
+    if ('topic' in messages && messages.delay !== undefined)
+      return this.#sendDelayed({ ...request, messages }, messages.delay)
+    return this.#engine.sendMessage({ ...request, messages })
+  }
+
+  #sendDelayed(request: DelayedSendRequest, delay: Delay): Promise<SendReceipt> {
+    return delayVerbsOf(this.#engine).sendDelayedMessage(request, delay)
   }
 
   #checkOpen(): void {

@@ -59,7 +59,9 @@ export function planFacts(change: Change, source: PlanSource): Fact[] {
       (alarm): Fact => ({ type: 'alarm-set', alarm: { ...alarm, id: source.alarms.takeId() } }),
     ),
     ...(change.alarmsPut ?? []).map((alarm): Fact => ({ type: 'alarm-set', alarm })),
-    ...(change.parked ?? []).flatMap((parked) => planParked(parked, source.alarms.takeId())),
+    ...(change.parked ?? []).flatMap((parked) =>
+      planParked(parked, parked.alarm.id ?? source.alarms.takeId()),
+    ),
     ...(change.alarmsCleared ?? []).flatMap(clearAlarm),
   ]
 }

@@ -10,7 +10,7 @@ import type { Clock } from '../model/clock.ts'
 import type { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
-import type { SendStatus } from '../model/results.ts'
+import type { Durability, SendStatus } from '../model/results.ts'
 import type { Views } from './announce.ts'
 import type { BlockPool } from './block-pool.ts'
 import type { Databases } from './databases.ts'
@@ -26,7 +26,8 @@ import type { Writer } from './writer.ts'
 
 /** An alarm that is to be set, and the message that lies with it. */
 export interface ParkedChange {
-  readonly alarm: AlarmSpec
+  /** With an id when that was taken beforehand. */
+  readonly alarm: AlarmSpec & { readonly id?: number }
   /** What `encode` answers, or what was parked before. */
   readonly bytes: Buffer
 }
@@ -35,6 +36,7 @@ export interface ParkedChange {
 export interface ParkedAlarm {
   readonly alarm: Alarm
   readonly status: SendStatus
+  readonly durability: Durability
 }
 
 /** How long a send may wait for room. */
@@ -51,6 +53,7 @@ export interface ParkingHost {
   readonly pool: BlockPool
   readonly gate: SendGate
   readonly writer: Writer
+  readonly durability: Durability
   /** Why nothing may be sent to this queue now. */
   refusalOf(log: QueueLog, signal: AbortSignal | undefined): MQError | undefined
   /** Reads from the databases; what healing interrupts is read again behind it. */
@@ -114,10 +117,10 @@ export class Parking {
   }
 
   async #commit(parked: ParkedChange): Promise<ParkedAlarm> {
-    const { views, writer } = this.#host
+    const { views, writer, durability } = this.#host
     const alarm = { ...parked.alarm, id: views.alarms.takeId() }
     const status = await writer.commit({ facts: planParked(parked, alarm.id), appends: [] })
-    return { alarm, status }
+    return { alarm, status, durability }
   }
 }
 

@@ -4,13 +4,15 @@ import type { MessageView } from '../model/message.ts'
 import { formatStoredMessageId } from '../model/message-id.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { formatOffsetMessageId } from '../model/offset-message-id.ts'
-import { PropertyName } from '../model/properties.ts'
+import { isFieldProperty, PropertyName } from '../model/properties.ts'
 import { isRetryTopic } from '../model/topic.ts'
 import { findProperty } from './find-property.ts'
 import { Rec } from './record-format.ts'
 
 const NO_KEYS: readonly string[] = Object.freeze([])
 const MESSAGE_GROUP_NAME = Buffer.from(PropertyName.MESSAGE_GROUP)
+const DELAY_TIME_LEVEL_NAME = Buffer.from(PropertyName.DELAY_TIME_LEVEL)
+const TIMER_DELIVER_MS_NAME = Buffer.from(PropertyName.TIMER_DELIVER_MS)
 
 /** The offset of a message that is in no queue yet: a delayed one, or the half of a transaction. */
 export const NO_OFFSET = -1
@@ -54,6 +56,14 @@ export class StoredMessage implements MessageView {
 
   get offsetMessageId(): string {
     return this.queueOffset === NO_OFFSET ? '' : formatOffsetMessageId(this.#home.queueUid, this.queueOffset)
+  }
+
+  get delayTimeLevel(): number | undefined {
+    return this.#numberProperty(DELAY_TIME_LEVEL_NAME)
+  }
+
+  get deliveryTimestamp(): number | undefined {
+    return this.#numberProperty(TIMER_DELIVER_MS_NAME)
   }
 
   get tag(): string | undefined {
@@ -115,8 +125,10 @@ export class StoredMessage implements MessageView {
   toJSON(): object {
     const { messageId, offsetMessageId, topic, tag, keys, messageGroup, properties, queue, queueOffset } =
       this
+    const { delayTimeLevel, deliveryTimestamp } = this
     const { bornTimestamp, storeTimestamp, reconsumeTimes, deliveryAttempt, storeSize } = this
-    const sent = { messageId, offsetMessageId, topic, tag, keys, messageGroup, properties }
+    const delay = { delayTimeLevel, deliveryTimestamp }
+    const sent = { messageId, offsetMessageId, topic, tag, keys, messageGroup, ...delay, properties }
     const place = { queue, queueOffset }
     return { ...sent, ...place, bornTimestamp, storeTimestamp, reconsumeTimes, deliveryAttempt, storeSize }
   }
@@ -135,6 +147,11 @@ export class StoredMessage implements MessageView {
       reconsumeTimes,
       bodyBytes: this.body.length,
     }
+  }
+
+  #numberProperty(name: Buffer): number | undefined {
+    const value = findProperty(this.#home.bytes, this.#position, name)
+    return value === undefined ? undefined : Number(value)
   }
 
   #readKeys(): readonly string[] {
@@ -157,8 +174,7 @@ export class StoredMessage implements MessageView {
       const name = this.#text(position + 2, nameBytes)
       position += 2 + nameBytes
       const valueBytes = bytes.readUInt16BE(position)
-      // What has a field of its own is no property to applications, as tag and keys.
-      if (name !== PropertyName.MESSAGE_GROUP) properties[name] = this.#text(position + 2, valueBytes)
+      if (!isFieldProperty(name)) properties[name] = this.#text(position + 2, valueBytes)
       position += 2 + valueBytes
     }
     return Object.freeze(properties)

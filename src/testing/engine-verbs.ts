@@ -96,6 +96,8 @@ const subjects: Subjects = {
   endTransaction: (_transactionId, producerGroup) => ({ group: producerGroup }),
   sendDelayedMessage: ofSend,
   recallMessage: ofTopic,
+  queryDelayedMessages: ({ topic }) => ({ topic }),
+  rescheduleMessage: ofTopic,
 }
 
 /** All of them. */

@@ -108,15 +108,16 @@ function popVerbs(handedOut: HandedOut, next: PopVerbs): Partial<PopVerbs> {
 }
 
 function delayVerbs(ledger: Ledger, next: DelayVerbs): DelayVerbs {
-  return {
-    sendDelayedMessage: (request, deliveryTimestamp) =>
-      recordSend({ ledger }, request, next.sendDelayedMessage(request, deliveryTimestamp)),
+  const verbs: Partial<DelayVerbs> = {
+    sendDelayedMessage: (request, delay) =>
+      recordSend({ ledger }, request, next.sendDelayedMessage(request, delay)),
     recallMessage: async (topic, recallHandle) => {
       const messageId = await next.recallMessage(topic, recallHandle)
       ledger.record({ type: 'recalled', topic, messageId })
       return messageId
     },
   }
+  return overlay(next, verbs)
 }
 
 function transactionVerbs(ledger: Ledger, next: TransactionVerbs): TransactionVerbs {

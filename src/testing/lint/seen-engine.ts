@@ -64,9 +64,11 @@ function clientVerbs(next: Engine, audience: EngineAudience): Partial<Engine> {
 
 function delayVerbs(next: Engine, delay: DelayVerbs, audience: EngineAudience): DelayVerbs {
   const verbs: Partial<DelayVerbs> = {
-    sendDelayedMessage: (request, deliveryTimestamp) => {
-      const send = audience.see(request, 'DELAY', deliveryTimestamp - next.clock.now())
-      return passOn(audience, send, () => delay.sendDelayedMessage(request, deliveryTimestamp))
+    sendDelayedMessage: (request, when) => {
+      // The levels of a cluster are its own.
+      const aheadMs = 'deliveryTimestamp' in when ? when.deliveryTimestamp - next.clock.now() : 0
+      const send = audience.see(request, 'DELAY', aheadMs)
+      return passOn(audience, send, () => delay.sendDelayedMessage(request, when))
     },
     recallMessage: async (topic, recallHandle) => {
       audience.beforeRecall(topic)

@@ -1,0 +1,225 @@
+/**
+ * Delayed messages (semantics section 10). Until its time a message is parked with an alarm, in no queue; when the alarm is due,
+ * one commit appends it to its queue and clears the alarm, so it is delivered exactly once, whatever crashes.
+ *
+ * It keeps id, born time and properties, and gets a store time and its place in the queue when it is delivered. Messages of one
+ * time come in the order in which they were sent. RocketMQ's precision is a second, or the 100 ms of its levels; here it is
+ * that of the clock, and never early.
+ */
+import type { Clock } from '../model/clock.ts'
+import type { Delay } from '../model/delay.ts'
+import { type DelayLevels, delayOfLevel } from '../model/delay-levels.ts'
+import type { DelayedQuery, DelayedSendRequest, DelayVerbs } from '../model/engine.ts'
+import { MQError } from '../model/errors.ts'
+import type { MessageView } from '../model/message.ts'
+import { formatMessageId, type MessageId } from '../model/message-id.ts'
+import type { DelayedMessage, DelayedReceipt, SendReceipt } from '../model/results.ts'
+import type { Alarm } from '../store/fact.ts'
+import type { ParkedAlarm } from '../store/parking.ts'
+import type { QueueLog } from '../store/queue-log.ts'
+import type { Store } from '../store/store.ts'
+import type { AlarmClaims } from './alarm-claims.ts'
+import type { Announcer } from './announcer.ts'
+import { copyParked } from './copy-message.ts'
+import type { Publish } from './publish.ts'
+import { formatRecallHandle, parseRecallHandle } from './recall-handle.ts'
+import type { AlarmPlan } from './timekeeper.ts'
+
+/** What delaying is done with. */
+export interface DelayedParts {
+  readonly store: Store
+  readonly publish: Publish
+  readonly claims: AlarmClaims
+  readonly announcer: Announcer
+  readonly clock: Clock
+  readonly delayLevels: DelayLevels
+  readonly timerMaxDelayMs: number
+}
+
+/** Delayed messages belong to no group. */
+const NO_GROUP = 0
+const NOTHING: AlarmPlan = Object.freeze({})
+
+export class DelayedMessages implements DelayVerbs {
+  readonly #parts: DelayedParts
+
+  constructor(parts: DelayedParts) {
+    this.#parts = parts
+  }
+
+  async sendDelayedMessage(request: DelayedSendRequest, delay: Delay): Promise<SendReceipt> {
+    const { store, publish, clock } = this.#parts
+    const now = clock.now()
+    const dueTimestamp = this.#dueTimestamp(delay, now)
+    if (dueTimestamp <= now) return publish.send(request)
+    const log = publish.check(request)
+    const spec = delayAlarm(log, dueTimestamp)
+    const parked = await store.parking.park(log, spec, request.messages, request)
+    return this.#receiptOf(parked, log, request.messages.messageId, 'deliveryTimestamp' in delay, now)
+  }
+
+  async recallMessage(topic: string, recallHandle: string): Promise<string> {
+    const { alarm, messageId } = this.#find(topic, recallHandle)
+    await this.#decide(alarm, () => this.#parts.store.commit({ alarmsCleared: [alarm] }))
+    return messageId
+  }
+
+  async rescheduleMessage(topic: string, recallHandle: string, deliveryTimestamp: number): Promise<string> {
+    const { store, clock } = this.#parts
+    const { alarm, log, messageId } = this.#find(topic, recallHandle)
+    const now = clock.now()
+    const dueTimestamp = Math.max(now, this.#dueTimestamp({ deliveryTimestamp }, now))
+    return this.#decide(alarm, async () => {
+      const bytes = await store.parking.bytes(alarm)
+      if (bytes === undefined) throw tooLate(messageId)
+      const moved = { ...delayAlarm(log, dueTimestamp), id: store.alarms.takeId() }
+      await store.commit({ parked: [{ alarm: moved, bytes }], alarmsCleared: [alarm] })
+      return this.#handleOf(moved, log, messageId)
+    })
+  }
+
+  async queryDelayedMessages({
+    topic,
+    begin,
+    end,
+    maxCount,
+  }: DelayedQuery): Promise<readonly DelayedMessage[]> {
+    const { store } = this.#parts
+    const alarms = [...store.alarms.values()]
+      .filter(({ kind, dueTimestamp }) => kind === 'delay' && dueTimestamp >= begin && dueTimestamp <= end)
+      .filter(({ queueUid }) => store.catalog.log(queueUid)?.queue.topic === topic)
+      .sort((a, b) => a.dueTimestamp - b.dueTimestamp || a.id - b.id)
+      .slice(0, maxCount)
+    const found = await Promise.all(alarms.map((alarm) => this.#read(alarm)))
+    return found.filter((each) => each !== undefined)
+  }
+
+  /** Plans the delivery of a message whose time has come. */
+  async planDelivery(alarm: Alarm): Promise<AlarmPlan> {
+    const { store } = this.#parts
+    const log = store.catalog.log(alarm.queueUid)
+    // Without the queue its topic is gone, and the loss was told when it was deleted.
+    if (log === undefined) return NOTHING
+    const message = await this.#readParked(alarm)
+    if (message === undefined) return this.#planLoss(log)
+    return { appends: [{ log, messages: copyParked(message) }] }
+  }
+
+  /** The time at which a message is due; `MESSAGE_ILLEGAL` when it is too far ahead, or no level. */
+  #dueTimestamp(delay: Delay, now: number): number {
+    const { delayLevels, timerMaxDelayMs } = this.#parts
+    if ('deliveryTimestamp' in delay) {
+      const aheadMs = delay.deliveryTimestamp - now
+      if (aheadMs <= timerMaxDelayMs) return delay.deliveryTimestamp
+      const text = `The deliveryTimestamp lies ${aheadMs} ms ahead; timerMaxDelayMs allows ${timerMaxDelayMs}.`
+      throw new MQError('MESSAGE_ILLEGAL', text, { outcome: 'not-attempted' })
+    }
+    if (delay.delayTimeLevel <= delayLevels.length)
+      return now + delayOfLevel(delayLevels, delay.delayTimeLevel)
+    const text = `There is no delay level ${delay.delayTimeLevel}; messageDelayLevel has 1 to ${delayLevels.length}.`
+    throw new MQError('MESSAGE_ILLEGAL', text, { outcome: 'not-attempted' })
+  }
+
+  #find(topic: string, recallHandle: string): { alarm: Alarm; log: QueueLog; messageId: string } {
+    const { store } = this.#parts
+    const handle = parseRecallHandle(recallHandle)
+    const alarm = store.alarms.get(handle.alarmId)
+    if (handle.topic !== topic) {
+      const text = `The handle is for the topic '${handle.topic}', not for '${topic}'.`
+      throw new MQError('ILLEGAL_OPERATION', text)
+    }
+    const isItsOwn = alarm?.kind === 'delay' && alarm.dueTimestamp === handle.deliveryTimestamp
+    const log = isItsOwn ? store.catalog.log(alarm.queueUid) : undefined
+    if (!isItsOwn || log?.queue.topic !== topic) throw tooLate(handle.messageId)
+    return { alarm, log, messageId: handle.messageId }
+  }
+
+  /** Commits something about an alarm, unless it is being delivered, recalled or moved at the moment. */
+  async #decide<T>(alarm: Alarm, commit: () => Promise<T>): Promise<T> {
+    const { claims } = this.#parts
+    if (!claims.claim(alarm.id)) {
+      const text = 'The message is being delivered, recalled or moved at this moment.'
+      throw new MQError('ILLEGAL_OPERATION', text)
+    }
+    try {
+      return await commit()
+    } finally {
+      claims.release(alarm.id)
+    }
+  }
+
+  async #read(alarm: Alarm): Promise<DelayedMessage | undefined> {
+    const { store } = this.#parts
+    const log = store.catalog.log(alarm.queueUid)
+    const message = await store.parking.message(alarm)
+    // It was delivered or recalled meanwhile.
+    if (log === undefined || message === undefined || !store.alarms.has(alarm.id)) return undefined
+    const recallHandle = this.#handleOf(alarm, log, message.messageId)
+    return { message, deliveryTimestamp: alarm.dueTimestamp, recallHandle }
+  }
+
+  /** The message, or `undefined` when it is damaged; another failure may pass and rejects. */
+  async #readParked(alarm: Alarm): Promise<MessageView | undefined> {
+    try {
+      return await this.#parts.store.parking.message(alarm)
+    } catch (error) {
+      if (error instanceof MQError && error.code === 'STORE_CORRUPTED') return undefined
+      throw error
+    }
+  }
+
+  #planLoss(log: QueueLog): AlarmPlan {
+    const event = {
+      reason: 'corruption',
+      queue: log.queue,
+      fromOffset: 0,
+      toOffset: 0,
+      delayedCount: 1,
+    } as const
+    return { announce: () => this.#parts.announcer.emit('message-lost', event) }
+  }
+
+  #receiptOf(
+    { alarm, status, durability }: ParkedAlarm,
+    log: QueueLog,
+    id: MessageId,
+    mayBeRecalled: boolean,
+    storeTimestamp: number,
+  ): DelayedReceipt {
+    const messageId = formatMessageId(id)
+    return {
+      status,
+      durability,
+      messageId,
+      offsetMessageId: '',
+      messageIds: [messageId],
+      queue: log.queue,
+      queueOffset: -1,
+      messageCount: 1,
+      storeTimestamp,
+      deliveryTimestamp: alarm.dueTimestamp,
+      ...(mayBeRecalled && { recallHandle: this.#handleOf(alarm, log, messageId) }),
+    }
+  }
+
+  #handleOf({ id, dueTimestamp }: Alarm, { queue }: QueueLog, messageId: string): string {
+    const { topic, brokerName } = queue
+    return formatRecallHandle({ topic, brokerName, deliveryTimestamp: dueTimestamp, messageId, alarmId: id })
+  }
+}
+
+function delayAlarm(log: QueueLog, dueTimestamp: number) {
+  return {
+    kind: 'delay',
+    groupUid: NO_GROUP,
+    queueUid: log.uid,
+    queueOffset: 0,
+    attempt: 0,
+    dueTimestamp,
+  } as const
+}
+
+function tooLate(messageId: string): MQError {
+  const text = `The message ${messageId} does not wait any more: it was delivered, recalled or moved.`
+  return new MQError('ILLEGAL_OPERATION', text)
+}

@@ -1,0 +1,34 @@
+/**
+ * The handle of a delayed message (RocketMQ `RecallMessageHandle`, semantics section 10.3): version, topic, broker, time,
+ * message id, and, which RocketMQ has not, the alarm. Base64 for URLs, so that it passes through anything.
+ */
+import { MQError } from '../model/errors.ts'
+
+const VERSION = 'v1'
+const WORD_COUNT = 6
+
+export interface RecallHandle {
+  readonly topic: string
+  readonly brokerName: string
+  readonly deliveryTimestamp: number
+  readonly messageId: string
+  readonly alarmId: number
+}
+
+export function formatRecallHandle(handle: RecallHandle): string {
+  const { topic, brokerName, deliveryTimestamp, messageId, alarmId } = handle
+  const text = [VERSION, topic, brokerName, deliveryTimestamp, messageId, alarmId].join(' ')
+  return Buffer.from(text).toString('base64url')
+}
+
+/** Throws `ILLEGAL_OPERATION` for what no broker gave. */
+export function parseRecallHandle(text: string): RecallHandle {
+  const words = Buffer.from(text, 'base64url').toString().split(' ')
+  const [version, topic = '', brokerName = '', time, messageId = '', id] = words
+  const deliveryTimestamp = Number(time)
+  const alarmId = Number(id)
+  const isOurs = version === VERSION && words.length === WORD_COUNT
+  if (!isOurs || !Number.isSafeInteger(deliveryTimestamp) || !Number.isSafeInteger(alarmId))
+    throw new MQError('ILLEGAL_OPERATION', `'${text}' is not a recall handle; a delayed send answers one.`)
+  return { topic, brokerName, deliveryTimestamp, messageId, alarmId }
+}
