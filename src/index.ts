@@ -76,6 +76,7 @@ export { type SplitOptions, splitIntoBatches } from './model/split-into-batches.
 export { type SqlFilter, sql } from './model/sql/sql-filter.ts'
 export type { SubscriptionExpression } from './model/subscription.ts'
 export { type GroupConfig, Permission, type TopicConfig } from './model/topic.ts'
+export { TransactionResolution } from './model/transaction.ts'
 export type { LimitSettings, OpenOptions, RetentionSettings } from './open-options.ts'
 export { PocketMQ } from './pocketmq.ts'
 export type { Producer, ProducerStats } from './producer/producer.ts'
@@ -87,3 +88,9 @@ export {
   selectByRandom,
 } from './producer/queue-selector.ts'
 export type { SendOptions } from './producer/send-options.ts'
+export type { Transaction } from './producer/transaction.ts'
+export type {
+  LocalTransaction,
+  TransactionChecker,
+  TransactionReceipt,
+} from './producer/transactions.ts'

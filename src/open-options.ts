@@ -41,6 +41,12 @@ export interface OpenOptions {
   readonly messageDelayLevel?: string | undefined
   /** How far ahead a `deliveryTimestamp` may lie, in milliseconds. Default 3 days, at most a hundred years. */
   readonly timerMaxDelayMs?: number | undefined
+  /** How old a transaction is when its producer group is first asked how it ended, in milliseconds. Default 6000. */
+  readonly transactionTimeOutMs?: number | undefined
+  /** How long until the group is asked again, in milliseconds. Default 30,000. */
+  readonly transactionCheckIntervalMs?: number | undefined
+  /** How often it is asked before the message is put aside and delivered to nobody. Default 15. */
+  readonly transactionCheckMax?: number | undefined
   /** How long `close` waits for running listeners, in milliseconds. Default 10 seconds; a consumer may set its own. */
   readonly closeTimeoutMs?: number | undefined
   /** Whether an open consumer keeps the process running, as a server would. Default true. */
@@ -187,9 +193,11 @@ function storeOptionsOf(parsed: ParsedOptions, storage: 'disk' | 'memory'): Stor
 function brokerOptionsOf(parsed: ParsedOptions): BrokerOptions {
   const { brokerName, autoCreateTopicEnable, defaultTopicQueueNums, lockLeaseMs } = parsed
   const { messageDelayLevel, timerMaxDelayMs } = parsed
+  const { transactionTimeOutMs, transactionCheckIntervalMs, transactionCheckMax } = parsed
   const deadLetterPermission = PERMISSIONS[parsed.deadLetterPermission]
   const topics = { autoCreateTopicEnable, defaultTopicQueueNums, deadLetterPermission }
-  return { brokerName, ...topics, messageDelayLevel, timerMaxDelayMs, lockLeaseMs }
+  const transactions = { transactionTimeOutMs, transactionCheckIntervalMs, transactionCheckMax }
+  return { brokerName, ...topics, messageDelayLevel, timerMaxDelayMs, ...transactions, lockLeaseMs }
 }
 
 function storageOf(path: string | undefined, storage: 'disk' | 'memory' | undefined): 'disk' | 'memory' {

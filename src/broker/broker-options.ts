@@ -12,6 +12,8 @@ import {
 import { parseOptions } from '../model/parse-options.ts'
 import { Permission } from '../model/topic.ts'
 
+/** Checks are counted in a field of 32 bits; nobody needs more than this. */
+const TRANSACTION_CHECK_LIMIT = 1_000_000
 /** RocketMQ brokers are named after their host; an embedded one has no other. */
 const DEFAULT_BROKER_NAME = 'localhost'
 const BROKER_NAME_PATTERN = /^(?=.{1,127}$)[a-zA-Z0-9._-]+(@[a-zA-Z0-9._-]+)?$/
@@ -66,6 +68,18 @@ export const brokerOptionsShape = {
    * `MessageStoreConfig#timerMaxDelaySec`).
    */
   timerMaxDelayMs: z.int().min(1).max(DELAY_MAX_MS).default(DEFAULT_TIMER_MAX_DELAY_MS),
+  /**
+   * How old a transaction is that was neither committed nor rolled back when its producer group is first asked, in milliseconds.
+   * Default 6000. Less asks about local transactions that are still under way (RocketMQ `BrokerConfig#transactionTimeOut`).
+   */
+  transactionTimeOutMs: z.int().min(1).max(DELAY_MAX_MS).default(6000),
+  /** How long until it is asked again, in milliseconds. Default 30,000 (RocketMQ `BrokerConfig#transactionCheckInterval`). */
+  transactionCheckIntervalMs: z.int().min(1).max(DELAY_MAX_MS).default(30_000),
+  /**
+   * How often it is asked. Default 15: then nobody gets the message; it lies in `TRANS_CHECK_MAX_TIME_TOPIC`, and a `warning` event
+   * tells (RocketMQ `BrokerConfig#transactionCheckMax`).
+   */
+  transactionCheckMax: z.int().min(1).max(TRANSACTION_CHECK_LIMIT).default(15),
   /**
    * How long a member's lease on a queue lasts unless it is renewed, in milliseconds. Default 60,000, at least 40,000:
    * consumers renew every 20 seconds, and one renewal may fail. Shorter hands the queues of a stuck consumer over sooner

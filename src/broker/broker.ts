@@ -51,6 +51,7 @@ import { Retry } from './retry.ts'
 import { Serial } from './serial.ts'
 import { Timekeeper } from './timekeeper.ts'
 import { Topics } from './topics.ts'
+import { Transactions } from './transactions.ts'
 
 /** What a broker is given besides its store and its settings. */
 export interface BrokerContext {
@@ -71,6 +72,7 @@ export class Broker implements Engine {
   readonly lockLeaseMs: number
   readonly pop: Pop
   readonly delay: DelayedMessages
+  readonly transactions: Transactions
 
   readonly #store: Store
   readonly #announcer: Announcer
@@ -89,7 +91,7 @@ export class Broker implements Engine {
   readonly #progress: Progress
 
   constructor(store: Store, options: BrokerOptions, { clock, random, logger, emit, durable }: BrokerContext) {
-    this.supports = { durable, pop: true, transactions: false, delay: true, severalBrokers: false }
+    this.supports = { durable, pop: true, transactions: true, delay: true, severalBrokers: false }
     this.clock = clock
     this.random = random
     this.logger = logger
@@ -131,12 +133,22 @@ export class Broker implements Engine {
     const claims = new AlarmClaims()
     this.delay = new DelayedMessages({
       store,
+      topics,
       publish: this.#publish,
       claims,
       announcer,
       clock,
       delayLevels,
       timerMaxDelayMs: options.timerMaxDelayMs,
+    })
+    this.transactions = new Transactions({
+      store,
+      publish: this.#publish,
+      topics,
+      claims,
+      announcer,
+      clock,
+      ...options,
     })
     this.#timekeeper = new Timekeeper(store, clock, announcer, claims)
     this.#queries = new Queries(store, topics)
@@ -167,6 +179,7 @@ export class Broker implements Engine {
       return this.pop.prepareReset(group, logs)
     }
     this.#timekeeper.register('delay', (alarm) => this.delay.planDelivery(alarm))
+    this.#timekeeper.register('transaction', (alarm) => this.transactions.planCheck(alarm))
     this.#timekeeper.register('retry', (alarm) => this.#retry.planDelivery(alarm))
     this.#timekeeper.register('pop', (alarm) => this.pop.expiry.planRun(alarm))
     this.#timekeeper.register('pop-orderly', (alarm) => this.pop.expiry.planOrderly(alarm))

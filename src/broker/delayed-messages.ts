@@ -22,18 +22,28 @@ import type { AlarmClaims } from './alarm-claims.ts'
 import type { Announcer } from './announcer.ts'
 import { copyParked } from './copy-message.ts'
 import type { Publish } from './publish.ts'
-import { formatRecallHandle, parseRecallHandle } from './recall-handle.ts'
+import { formatRecallHandle, parseRecallHandle, type RecallHandle } from './recall-handle.ts'
 import type { AlarmPlan } from './timekeeper.ts'
+import type { Topics } from './topics.ts'
 
 /** What delaying is done with. */
 export interface DelayedParts {
   readonly store: Store
+  readonly topics: Topics
   readonly publish: Publish
   readonly claims: AlarmClaims
   readonly announcer: Announcer
   readonly clock: Clock
   readonly delayLevels: DelayLevels
   readonly timerMaxDelayMs: number
+}
+
+/** A message that waits for its time, and where it lies. */
+interface Waiting {
+  readonly alarm: Alarm
+  readonly log: QueueLog
+  readonly message: MessageView
+  readonly bytes: Buffer
 }
 
 /** Delayed messages belong to no group. */
@@ -58,23 +68,29 @@ export class DelayedMessages implements DelayVerbs {
     return this.#receiptOf(parked, log, request.messages.messageId, 'deliveryTimestamp' in delay, now)
   }
 
-  async recallMessage(topic: string, recallHandle: string): Promise<string> {
-    const { alarm, messageId } = this.#find(topic, recallHandle)
-    await this.#decide(alarm, () => this.#parts.store.commit({ alarmsCleared: [alarm] }))
-    return messageId
+  recallMessage(topic: string, recallHandle: string): Promise<string> {
+    return this.#decide(topic, recallHandle, async ({ alarm, message }) => {
+      await this.#parts.store.commit({ alarmsCleared: [alarm] })
+      return message.messageId
+    })
+  }
+
+  deliverMessageNow(topic: string, recallHandle: string): Promise<string> {
+    return this.#decide(topic, recallHandle, async ({ alarm, log, message }) => {
+      const appends = [{ log, messages: copyParked(message) }]
+      await this.#parts.store.commit({ appends, alarmsCleared: [alarm] })
+      return message.messageId
+    })
   }
 
   async rescheduleMessage(topic: string, recallHandle: string, deliveryTimestamp: number): Promise<string> {
     const { store, clock } = this.#parts
-    const { alarm, log, messageId } = this.#find(topic, recallHandle)
     const now = clock.now()
     const dueTimestamp = Math.max(now, this.#dueTimestamp({ deliveryTimestamp }, now))
-    return this.#decide(alarm, async () => {
-      const bytes = await store.parking.bytes(alarm)
-      if (bytes === undefined) throw tooLate(messageId)
+    return this.#decide(topic, recallHandle, async ({ alarm, log, message, bytes }) => {
       const moved = { ...delayAlarm(log, dueTimestamp), id: store.alarms.takeId() }
       await store.commit({ parked: [{ alarm: moved, bytes }], alarmsCleared: [alarm] })
-      return this.#handleOf(moved, log, messageId)
+      return this.#handleOf(moved, log, message.messageId)
     })
   }
 
@@ -84,12 +100,11 @@ export class DelayedMessages implements DelayVerbs {
     end,
     maxCount,
   }: DelayedQuery): Promise<readonly DelayedMessage[]> {
-    const { store } = this.#parts
-    const alarms = [...store.alarms.values()]
-      .filter(({ kind, dueTimestamp }) => kind === 'delay' && dueTimestamp >= begin && dueTimestamp <= end)
-      .filter(({ queueUid }) => store.catalog.log(queueUid)?.queue.topic === topic)
-      .sort((a, b) => a.dueTimestamp - b.dueTimestamp || a.id - b.id)
-      .slice(0, maxCount)
+    const { store, topics } = this.#parts
+    const queueUids = new Set(topics.entry(topic).logs.map(({ uid }) => uid))
+    const isAskedFor = ({ kind, queueUid, dueTimestamp }: Alarm): boolean =>
+      kind === 'delay' && dueTimestamp >= begin && dueTimestamp <= end && queueUids.has(queueUid)
+    const alarms = store.alarms.first(maxCount, isAskedFor)
     const found = await Promise.all(alarms.map((alarm) => this.#read(alarm)))
     return found.filter((each) => each !== undefined)
   }
@@ -120,32 +135,41 @@ export class DelayedMessages implements DelayVerbs {
     throw new MQError('MESSAGE_ILLEGAL', text, { outcome: 'not-attempted' })
   }
 
-  #find(topic: string, recallHandle: string): { alarm: Alarm; log: QueueLog; messageId: string } {
-    const { store } = this.#parts
-    const handle = parseRecallHandle(recallHandle)
-    const alarm = store.alarms.get(handle.alarmId)
-    if (handle.topic !== topic) {
-      const text = `The handle is for the topic '${handle.topic}', not for '${topic}'.`
-      throw new MQError('ILLEGAL_OPERATION', text)
-    }
-    const isItsOwn = alarm?.kind === 'delay' && alarm.dueTimestamp === handle.deliveryTimestamp
-    const log = isItsOwn ? store.catalog.log(alarm.queueUid) : undefined
-    if (!isItsOwn || log?.queue.topic !== topic) throw tooLate(handle.messageId)
-    return { alarm, log, messageId: handle.messageId }
-  }
-
-  /** Commits something about an alarm, unless it is being delivered, recalled or moved at the moment. */
-  async #decide<T>(alarm: Alarm, commit: () => Promise<T>): Promise<T> {
+  /** Commits something about a waiting message, unless it is being delivered, recalled or moved at the moment. */
+  async #decide<T>(topic: string, text: string, commit: (waiting: Waiting) => Promise<T>): Promise<T> {
     const { claims } = this.#parts
-    if (!claims.claim(alarm.id)) {
-      const text = 'The message is being delivered, recalled or moved at this moment.'
-      throw new MQError('ILLEGAL_OPERATION', text)
+    const handle = parseRecallHandle(text)
+    if (handle.topic !== topic) {
+      const topics = `'${handle.topic}', not for '${topic}'`
+      throw new MQError('ILLEGAL_OPERATION', `The handle is for the topic ${topics}.`)
+    }
+    const { alarmId, messageId } = handle
+    if (!claims.claim(alarmId)) {
+      const busy = `The message ${messageId} is being delivered, recalled or moved at this moment.`
+      throw new MQError('ILLEGAL_OPERATION', busy)
     }
     try {
-      return await commit()
+      return await commit(await this.#find(handle))
     } finally {
-      claims.release(alarm.id)
+      claims.release(alarmId)
     }
+  }
+
+  /**
+   * What waits under a handle. Alarm and time alone do not tell: a store that began anew gives the same numbers again, so the
+   * message itself is looked at.
+   */
+  async #find({ topic, brokerName, deliveryTimestamp, messageId, alarmId }: RecallHandle): Promise<Waiting> {
+    const { store } = this.#parts
+    const alarm = store.alarms.get(alarmId)
+    const log = alarm?.kind === 'delay' ? store.catalog.log(alarm.queueUid) : undefined
+    if (alarm?.dueTimestamp !== deliveryTimestamp || log === undefined) throw tooLate(messageId)
+    if (log.queue.topic !== topic || log.queue.brokerName !== brokerName) throw tooLate(messageId)
+    const [message, bytes] = await Promise.all([store.parking.message(alarm), store.parking.bytes(alarm)])
+    // Its topic may have been deleted meanwhile.
+    if (log.isClosed || !store.alarms.has(alarmId)) throw tooLate(messageId)
+    if (bytes === undefined || message?.messageId !== messageId) throw tooLate(messageId)
+    return { alarm, log, message, bytes }
   }
 
   async #read(alarm: Alarm): Promise<DelayedMessage | undefined> {

@@ -25,6 +25,7 @@ import type {
 } from './results.ts'
 import type { MessageFilter } from './subscription.ts'
 import type { GroupConfig, TopicConfig } from './topic.ts'
+import type { TransactionResolution } from './transaction.ts'
 
 /** Which optional parts an engine offers. */
 export interface EngineSupports {
@@ -308,19 +309,31 @@ export interface RefusedReceipt {
 /** Half messages (RocketMQ transactions, semantics section 11). */
 export interface TransactionVerbs {
   /** Stores a message that nobody sees before its transaction is committed. */
-  sendHalfMessage(request: SendRequest): Promise<SendReceipt & { readonly transactionId: string }>
+  sendHalfMessage(request: HalfSendRequest): Promise<HalfReceipt>
+  /**
+   * Ends a transaction; `UNKNOWN` changes nothing. Ending it again in the same way succeeds. Rejects with `ILLEGAL_OPERATION` when it ended
+   * in the other way, was given up after the last check, or belongs to another group.
+   */
   endTransaction(
     transactionId: string,
     producerGroup: string,
-    resolution: 'COMMIT' | 'ROLLBACK' | 'UNKNOWN',
+    resolution: TransactionResolution,
   ): Promise<void>
   /** Answers check-backs for a producer group until the returned function is called. */
-  answerChecks(
-    producerGroup: string,
-    clientId: string,
-    check: (message: MessageView, transactionId: string) => Promise<'COMMIT' | 'ROLLBACK' | 'UNKNOWN'>,
-  ): () => void
+  answerChecks(producerGroup: string, clientId: string, check: TransactionCheck): () => void
 }
+
+/** A send of one message. */
+export type HalfSendRequest = SendRequest & { readonly messages: OutgoingMessage }
+
+/** The proof that a half message is stored; it has no place in its queue yet. */
+export interface HalfReceipt extends SendReceipt {
+  /** The id of the message, as in RocketMQ. */
+  readonly transactionId: string
+}
+
+/** How a transaction ended, as its producer knows. */
+export type TransactionCheck = (message: MessageView, transactionId: string) => Promise<TransactionResolution>
 
 /** Messages that appear later (semantics section 10). */
 export interface DelayVerbs {
@@ -338,6 +351,8 @@ export interface DelayVerbs {
    * Rejects as `recallMessage` does.
    */
   rescheduleMessage(topic: string, recallHandle: string, deliveryTimestamp: number): Promise<string>
+  /** Delivers a waiting message before its time; answers its id. Rejects as `recallMessage` does. */
+  deliverMessageNow(topic: string, recallHandle: string): Promise<string>
 }
 
 /** A send of one message. */
@@ -371,4 +386,10 @@ export interface CheckProblem {
 export function delayVerbsOf({ delay }: Engine): DelayVerbs {
   if (delay === undefined) throw new MQError('UNSUPPORTED', 'This engine does not delay messages.')
   return delay
+}
+
+/** What an engine makes transactions by; throws `UNSUPPORTED` where it does not. */
+export function transactionVerbsOf({ transactions }: Engine): TransactionVerbs {
+  if (transactions === undefined) throw new MQError('UNSUPPORTED', 'This engine has no transactions.')
+  return transactions
 }

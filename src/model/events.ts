@@ -113,6 +113,7 @@ export interface WarningEvent {
    * - `RECOVERY`: opening found something to repair; the message says what, and what was lost if anything was.
    * - `DISK_LOW`: free disk space fell below `minFreeDiskBytes`; sends are refused with `DISK_FULL` until there is room.
    * - `SLOW_DISK`: a write to the journal was so slow that writes leave the main thread for a while.
+   * - `TRANSACTION_GIVEN_UP`: nobody knew how a transaction ended, after the last check; its message was not delivered.
    * - `CLOSE_TIMEOUT`: a consumer closed although listeners had not settled; their messages are delivered again.
    */
   readonly code:
@@ -123,6 +124,7 @@ export interface WarningEvent {
     | 'RECOVERY'
     | 'DISK_LOW'
     | 'SLOW_DISK'
+    | 'TRANSACTION_GIVEN_UP'
     | 'CLOSE_TIMEOUT'
   /** What happened and what to do, in words. */
   readonly message: string

@@ -12,6 +12,13 @@ export const PropertyName = {
   DELAY_TIME_LEVEL: 'DELAY',
   /** When a message is to be delivered that was sent with a time (RocketMQ `PROPERTY_TIMER_DELIVER_MS`). */
   TIMER_DELIVER_MS: 'TIMER_DELIVER_MS',
+  /** On the message of a transaction (RocketMQ `PROPERTY_TRANSACTION_PREPARED`). */
+  TRANSACTION_PREPARED: 'TRAN_MSG',
+  /** The producer group of a transaction (RocketMQ `PROPERTY_PRODUCER_GROUP`). */
+  PRODUCER_GROUP: 'PGROUP',
+  /** Where the message of a transaction that was given up was to go. */
+  REAL_TOPIC: 'REAL_TOPIC',
+  REAL_QUEUE_ID: 'REAL_QID',
   /** Why the last attempt failed; on dead letters only. Not a RocketMQ name. */
   DEAD_LETTER_REASON: 'DLQ_REASON',
 } as const

@@ -15,6 +15,9 @@ const RETRY_PREFIX = '%RETRY%'
 const POP_RETRY_SEPARATOR = '+'
 const DEAD_LETTER_PREFIX = '%DLQ%'
 
+/** Where messages go of transactions that nobody could end (RocketMQ `TRANS_CHECK_MAX_TIME_TOPIC`). */
+export const TRANSACTION_CHECK_TOPIC = 'TRANS_CHECK_MAX_TIME_TOPIC'
+
 /** Topics that RocketMQ keeps for itself; an application may neither create nor send to them. */
 const SYSTEM_TOPICS: ReadonlySet<string> = new Set([
   'TBW102',
@@ -27,7 +30,7 @@ const SYSTEM_TOPICS: ReadonlySet<string> = new Set([
   'DefaultCluster_REPLY_TOPIC',
   'RMQ_SYS_TRANS_HALF_TOPIC',
   'RMQ_SYS_TRANS_OP_HALF_TOPIC',
-  'TRANS_CHECK_MAX_TIME_TOPIC',
+  TRANSACTION_CHECK_TOPIC,
   'CHECKPOINT_TOPIC',
 ])
 const SYSTEM_TOPIC_PREFIX = 'rmq_sys_'

@@ -4,6 +4,7 @@ import { invalidParameter } from '../model/errors.ts'
 import { SAFE_INTEGER_MAX } from '../model/limits.ts'
 import { parseOptions } from '../model/parse-options.ts'
 import { checkGroupName } from '../model/topic.ts'
+import type { TransactionChecker } from './transactions.ts'
 
 /** What `createProducer` takes. */
 export interface ProducerOptions {
@@ -18,6 +19,12 @@ export interface ProducerOptions {
    * (RocketMQ `sendMsgTimeout`).
    */
   readonly sendMsgTimeoutMs?: number | undefined
+  /**
+   * Says how a transaction ended whose producer did not tell in time, or is gone. It looks at what the application has stored
+   * itself, so that any producer of the group can answer. Needed for transactions. What it throws counts as `UNKNOWN`
+   * (RocketMQ 5 `TransactionChecker`, 4.x `TransactionListener#checkLocalTransaction`).
+   */
+  readonly transactionChecker?: TransactionChecker | undefined
   /** The name of this one producer, unique in its group. Default: made from the process and a counter. */
   readonly clientId?: string | undefined
 }
@@ -28,6 +35,9 @@ const DEFAULT_GROUP = 'DEFAULT_PRODUCER'
 const schema = z.strictObject({
   group: z.string(),
   sendMsgTimeoutMs: z.int().min(1).max(SAFE_INTEGER_MAX).default(3000),
+  transactionChecker: z
+    .custom<TransactionChecker>((value) => typeof value === 'function', 'must be a function')
+    .optional(),
   clientId: z.string().trim().min(1).max(255).optional(),
 })
 

@@ -20,7 +20,16 @@ import {
   parseProducerOptions,
 } from './producer-options.ts'
 import { type PublishRoute, PublishRoutes } from './publish-routes.ts'
-import { checkSendOptions, checkSignal, chooserOf, queueChooser, type SendOptions } from './send-options.ts'
+import {
+  checkHalf,
+  checkSendOptions,
+  checkSignal,
+  chooserOf,
+  queueChooser,
+  type SendOptions,
+} from './send-options.ts'
+import type { Transaction } from './transaction.ts'
+import { type LocalTransaction, type TransactionReceipt, Transactions } from './transactions.ts'
 
 /** What an instance lends to its producers. */
 export interface ProducerHost {
@@ -48,6 +57,7 @@ interface PlannedSend {
   readonly timeoutMs: number
   readonly signal: AbortSignal | undefined
   readonly chooseQueue: (route: PublishRoute) => MessageQueue
+  readonly transaction?: Transaction | undefined
 }
 
 /**
@@ -74,6 +84,7 @@ export class Producer {
   readonly #ids: MessageIdGenerator
   readonly #timeoutMs: number
   readonly #routes: PublishRoutes
+  readonly #transactions: Transactions
   readonly #unwatch: () => void
 
   #closing: Promise<void> | undefined
@@ -91,6 +102,13 @@ export class Producer {
     this.#ids = host.ids
     this.#timeoutMs = options.sendMsgTimeoutMs
     this.#routes = new PublishRoutes(host.engine)
+    this.#transactions = new Transactions({
+      engine: host.engine,
+      group: this.group,
+      clientId: this.clientId,
+      checker: options.transactionChecker,
+      emit: host.emit,
+    })
     this.#unwatch = host.engine.watch((event) => {
       if (event.type === 'route-changed') this.#routes.forget(event.topic)
     })
@@ -136,6 +154,10 @@ export class Producer {
    * told by an `error` event. `close()` waits for what is on its way (RocketMQ `DefaultMQProducer#sendOneway`).
    */
   sendOneway<A>(message: Message | readonly Message[], options?: SendOptions<A>): void {
+    if (options?.transaction !== undefined)
+      throw invalidParameter(
+        'A message in a transaction is not sent one-way: its sender must know that it is stored.',
+      )
     const sent = this.#send(this.#plan(message, options))
     this.#onewayOutstandingCount += 1
     sent.then(this.#onOnewaySent, this.#onOnewayFailed)
@@ -151,6 +173,28 @@ export class Producer {
     checkTopicName(topic)
     if (typeof recallHandle !== 'string') throw invalidParameter('The recallHandle must be a string.')
     return delayVerbsOf(this.#engine).recallMessage(topic, recallHandle)
+  }
+
+  /**
+   * Begins a transaction: send one message with `{ transaction }`, do your own work, then call `commit` or `rollback`. Throws
+   * `INVALID_PARAMETER` without a `transactionChecker` (RocketMQ 5 `Producer#beginTransaction`).
+   */
+  beginTransaction(): Transaction {
+    this.#checkOpen()
+    return this.#transactions.begin()
+  }
+
+  /**
+   * Stores the half of a transaction, runs the local one, and ends it as that answers: `UNKNOWN`, nothing, or an exception leave it to
+   * the `transactionChecker`. Rejects as `send` does when the half is not stored; then nothing was run (RocketMQ
+   * `TransactionMQProducer#sendMessageInTransaction`).
+   */
+  async sendInTransaction(message: Message, localTransaction: LocalTransaction): Promise<TransactionReceipt> {
+    if (typeof localTransaction !== 'function')
+      throw invalidParameter('sendInTransaction needs a function that runs the local transaction.')
+    const transaction = this.beginTransaction()
+    const receipt = await this.send(message, { transaction })
+    return this.#transactions.run(transaction, receipt, localTransaction)
   }
 
   /** Refuses further sends with `CLOSED`, waits for one-way sends on their way, and leaves the group. */
@@ -198,6 +242,11 @@ export class Producer {
   #plan<A>(message: Message | readonly Message[], options: SendOptions<A> = {}): PlannedSend {
     this.#checkOpen()
     checkSendOptions(options)
+    const { transaction } = options
+    if (transaction !== undefined) {
+      this.#transactions.checkOwn(transaction)
+      checkHalf(message, options)
+    }
     const messages = this.#prepare(message)
     const topic = 'topic' in messages ? messages.topic : messages[0]!.topic
     if (options.queue !== undefined && options.queue.topic !== topic) {
@@ -209,6 +258,7 @@ export class Producer {
       timeoutMs: options.timeoutMs ?? this.#timeoutMs,
       signal: options.signal,
       chooseQueue: queueChooser(isBatch(message) ? message[0]! : message, options, this.#engine.random),
+      transaction,
     }
   }
 
@@ -237,11 +287,13 @@ export class Producer {
 
   #sendBy(
     route: PublishRoute,
-    { messages, timeoutMs, signal, chooseQueue }: PlannedSend,
+    { messages, timeoutMs, signal, chooseQueue, transaction }: PlannedSend,
   ): Promise<SendReceipt> {
     const request = { producerGroup: this.group, queue: chooseQueue(route), timeoutMs, signal }
-    if ('topic' in messages && messages.delay !== undefined)
-      return this.#sendDelayed({ ...request, messages }, messages.delay)
+    if ('topic' in messages) {
+      if (transaction !== undefined) return this.#transactions.sendHalf(transaction, { ...request, messages })
+      if (messages.delay !== undefined) return this.#sendDelayed({ ...request, messages }, messages.delay)
+    }
     return this.#engine.sendMessage({ ...request, messages })
   }
 
@@ -271,6 +323,7 @@ export class Producer {
       })
     }
     this.#unwatch()
+    this.#transactions.close()
     this.#host.onClosed(this)
     await this.#engine.unregisterProducer(this.group, this.clientId)
   }

@@ -5,6 +5,7 @@ import type { Message } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import type { PublishRoute } from './publish-routes.ts'
 import type { QueueSelector } from './queue-selector.ts'
+import type { Transaction } from './transaction.ts'
 
 /** Options of one `send` or `sendOneway`. */
 export interface SendOptions<A = unknown> {
@@ -14,13 +15,22 @@ export interface SendOptions<A = unknown> {
   readonly selector?: QueueSelector<A> | undefined
   /** What the selector chooses by. */
   readonly arg?: A | undefined
+  /** Stores the message as the half of this transaction: nobody sees it before `transaction.commit()`. */
+  readonly transaction?: Transaction | undefined
   /** How long this send may wait for room, in milliseconds. Default: the producer's `sendMsgTimeoutMs`. */
   readonly timeoutMs?: number | undefined
   /** Takes the send back with `ABORTED` as long as it waits; what is already being written is not taken back. */
   readonly signal?: AbortSignal | undefined
 }
 
-const FIELDS: ReadonlySet<string> = new Set(['queue', 'selector', 'arg', 'timeoutMs', 'signal'])
+const FIELDS: ReadonlySet<string> = new Set([
+  'queue',
+  'selector',
+  'arg',
+  'transaction',
+  'timeoutMs',
+  'signal',
+])
 
 /** Refuses options that are unknown or contradict each other, and a signal that is already aborted. */
 export function checkSendOptions<A>(options: SendOptions<A>): void {
@@ -49,6 +59,23 @@ export function checkSendOptions<A>(options: SendOptions<A>): void {
     throw invalidParameter(`timeoutMs must be a whole number of milliseconds above 0, not ${timeoutMs}.`)
   }
   if (signal !== undefined) checkSignal(signal)
+}
+
+/** Refuses what cannot be the half of a transaction (semantics section 11.2: what is not possible). */
+export function checkHalf<A>(
+  message: Message | readonly Message[],
+  { queue, selector }: SendOptions<A>,
+): void {
+  if (Array.isArray(message)) throw illegalHalf('A batch')
+  const { delayTimeLevel, deliveryTimestamp, messageGroup } = message as Message
+  if (delayTimeLevel !== undefined || deliveryTimestamp !== undefined) throw illegalHalf('A delayed message')
+  if (messageGroup !== undefined) throw illegalHalf('A message with a messageGroup')
+  if ((queue ?? selector) !== undefined)
+    throw invalidParameter('A message in a transaction takes the next queue; leave queue and selector out.')
+}
+
+function illegalHalf(what: string): MQError {
+  return new MQError('MESSAGE_ILLEGAL', `${what} cannot be sent in a transaction.`)
 }
 
 /** How the queue of a send is chosen, once the route is known; refuses options that contradict the message. */

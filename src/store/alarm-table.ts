@@ -69,6 +69,19 @@ export class AlarmTable {
     return found
   }
 
+  /** The earliest of those that a test lets pass, in order. */
+  first(maxCount: number, passes: (alarm: Alarm) => boolean): readonly Alarm[] {
+    const found = new TinyQueue<Alarm>([], (a, b) => byDue(b, a))
+    for (const alarm of this.#pending.values()) {
+      if (!passes(alarm)) continue
+      const last = found.length < maxCount ? undefined : found.peek()
+      if (last !== undefined && byDue(last, alarm) < 0) continue
+      if (last !== undefined) found.pop()
+      found.push(alarm)
+    }
+    return found.data.sort(byDue)
+  }
+
   /** How many alarms of a group wait, but for those of messages that it has received. */
   pendingCount(groupUid: number): number {
     return this.#counts.waiting(groupUid)

@@ -53,7 +53,6 @@ export interface ParkingHost {
   readonly pool: BlockPool
   readonly gate: SendGate
   readonly writer: Writer
-  readonly durability: Durability
   /** Why nothing may be sent to this queue now. */
   refusalOf(log: QueueLog, signal: AbortSignal | undefined): MQError | undefined
   /** Reads from the databases; what healing interrupts is read again behind it. */
@@ -117,10 +116,10 @@ export class Parking {
   }
 
   async #commit(parked: ParkedChange): Promise<ParkedAlarm> {
-    const { views, writer, durability } = this.#host
+    const { views, writer } = this.#host
     const alarm = { ...parked.alarm, id: views.alarms.takeId() }
     const status = await writer.commit({ facts: planParked(parked, alarm.id), appends: [] })
-    return { alarm, status, durability }
+    return { alarm, status, durability: writer.durability }
   }
 }
 

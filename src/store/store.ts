@@ -89,13 +89,12 @@ export class Store {
       logBytes: state.logBytes,
       lastTimestamp: latestStoreTimestamp(state),
     })
-    const durability = opened.journal === undefined ? 'MEMORY' : options.flushDiskType
     this.#writer = new Writer({
       clock,
       journal: opened.journal,
       syncFlush: options.flushDiskType === 'SYNC_FLUSH' && opened.journal !== undefined,
       syncFlushTimeoutMs: options.syncFlushTimeoutMs,
-      durability,
+      durability: opened.journal === undefined ? 'MEMORY' : options.flushDiskType,
       frames,
       announce: (frame) => this.#announce(frame),
       onTakenBack: () => this.#gate.admit(),
@@ -126,7 +125,6 @@ export class Store {
       pool,
       gate: this.#gate,
       writer: this.#writer,
-      durability,
       refusalOf: (log, signal) => this.#refusalOf(log, signal),
       read: (work) => this.#read(work),
     })

@@ -77,6 +77,11 @@ export class Writer {
     this.#turnedAt = host.clock.monotonicMs()
   }
 
+  /** What an acknowledgement rests on. */
+  get durability(): Durability {
+    return this.#host.durability
+  }
+
   /** Bytes that are staged and not yet written. */
   get stagedBytes(): number {
     return this.#open.bytes

@@ -98,6 +98,7 @@ const subjects: Subjects = {
   recallMessage: ofTopic,
   queryDelayedMessages: ({ topic }) => ({ topic }),
   rescheduleMessage: ofTopic,
+  deliverMessageNow: ofTopic,
 }
 
 /** All of them. */

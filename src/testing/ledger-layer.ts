@@ -25,7 +25,10 @@ export function receiptLayer(receipts: Receipts): TestLayer {
     return receipt
   }
   return {
-    engine: (next) => ({ sendMessage: (request) => witness(next.sendMessage(request)) }),
+    engine: ({ delay, ...next }) => ({
+      sendMessage: (request) => witness(next.sendMessage(request)),
+      ...(delay && { delay: overlay(delay, witnessed(delay)) }),
+    }),
   }
 }
 

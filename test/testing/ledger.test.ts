@@ -217,9 +217,9 @@ describe('The ledger before an engine', () => {
   })
 
   test('holds delayed sends, and what is recalled', async () => {
-    const { ledger, verbs, request } = openDouble()
-    const order = request('order 1')
-    const { messageId } = await verbs.delay!.sendDelayedMessage(order, 99)
+    const { ledger, verbs, requestOne } = openDouble()
+    const order = requestOne('order 1')
+    const { messageId } = await verbs.delay!.sendDelayedMessage(order, { deliveryTimestamp: 99 })
     expect(await verbs.delay?.recallMessage('orders', `handle of ${messageId}`)).toBe(messageId)
     await expect(verbs.delay?.recallMessage('orders', '')).rejects.toThrow('no such handle')
     expect(typesOf(ledger.entries)).toEqual(['sent', 'stored', 'recalled'])
@@ -227,10 +227,10 @@ describe('The ledger before an engine', () => {
   })
 
   test('holds how transactions end, those of this run that are known and decided', async () => {
-    const { ledger, verbs, request } = openDouble()
+    const { ledger, verbs, requestOne } = openDouble()
     const transactions = verbs.transactions!
-    const one = await transactions.sendHalfMessage(request('order 1'))
-    const two = await transactions.sendHalfMessage(request('order 2'))
+    const one = await transactions.sendHalfMessage(requestOne('order 1'))
+    const two = await transactions.sendHalfMessage(requestOne('order 2'))
     ledger.clear()
     await transactions.endTransaction(one.transactionId, 'shop', 'UNKNOWN')
     await transactions.endTransaction('of an earlier run', 'shop', 'COMMIT')
@@ -269,12 +269,10 @@ function openDouble(engine: Record<string, unknown> = {}) {
   const clock = new ManualClock()
   const ids = new MessageIdGenerator(clock, new SeededRandom(1))
   const queue = { topic: 'orders', brokerName: 'broker', queueId: 0 }
-  const request = (...bodies: string[]): SendRequest => ({
-    producerGroup: 'shop',
-    queue,
-    timeoutMs: 3000,
-    messages: bodies.map((body) => prepareMessage({ topic: 'orders', body }, ids.next(), clock.now())),
-  })
+  const sending = { producerGroup: 'shop', queue, timeoutMs: 3000 }
+  const prepare = (body: string) => prepareMessage({ topic: 'orders', body }, ids.next(), clock.now())
+  const request = (...bodies: string[]): SendRequest => ({ ...sending, messages: bodies.map(prepare) })
+  const requestOne = (body: string) => ({ ...sending, messages: prepare(body) })
   const receiptOf = ({ messages }: SendRequest): SendReceipt => {
     const [{ messageId } = { messageId: ids.next() }] = [messages].flat()
     return { messageId: formatMessageId(messageId), queue, queueOffset: 0, status: 'SEND_OK' } as SendReceipt
@@ -288,6 +286,9 @@ function openDouble(engine: Record<string, unknown> = {}) {
       if (handle === '') throw new MQError('NO_MESSAGE', 'no such handle')
       return handle.replace('handle of ', '')
     },
+    queryDelayedMessages: async () => [],
+    rescheduleMessage: async (_, handle) => handle,
+    deliverMessageNow: async (_, handle) => handle,
   }
   const transactions: TransactionVerbs = {
     answerChecks: () => () => 'stopped',
@@ -301,5 +302,5 @@ function openDouble(engine: Record<string, unknown> = {}) {
   const double = { sendMessage: async (sent: SendRequest) => receiptOf(sent), delay, transactions, ...engine }
   const handedOut = new HandedOut(ledger, () => clock.now())
   const verbs = ledgerLayer(ledger, new Map(), handedOut).engine?.(double as unknown as Engine) ?? {}
-  return { ledger, verbs, request }
+  return { ledger, verbs, request, requestOne }
 }

@@ -11,6 +11,7 @@ import { MessageIdGenerator } from '../../src/model/message-id.ts'
 import { type OutgoingMessage, prepareMessage } from '../../src/model/outgoing-message.ts'
 import { splitIntoBatches } from '../../src/model/split-into-batches.ts'
 import { matchAll, parseTagExpression } from '../../src/model/subscription.ts'
+import type { ProducerOptions } from '../../src/producer/producer-options.ts'
 import { createTestMQ, type TestMQ } from '../../src/testing/index.ts'
 import { type ListenerCall, layeredCall, layeredEngine } from '../../src/testing/layer.ts'
 import { Linter } from '../../src/testing/linter.ts'
@@ -216,7 +217,8 @@ describe('TRANSACTION_CHECKER_MISMATCH', () => {
   async function start(checkers: readonly unknown[]): Promise<string[]> {
     const { lint, engine } = seam()
     for (const transactionChecker of checkers) {
-      const options = { group: 'pay', ...(transactionChecker !== undefined && { transactionChecker }) }
+      const checker = transactionChecker as ProducerOptions['transactionChecker']
+      const options = { group: 'pay', ...(checker !== undefined && { transactionChecker: checker }) }
       const { group, clientId } = lint.noteProducer(options)
       await engine.registerProducer(group, clientId!)
     }
@@ -250,7 +252,8 @@ describe('MESSAGE_TYPE_MISMATCH', () => {
     async (type) => {
       const { lint, engine, request } = seam()
       await engine.sendMessage(request('orders'))
-      if (type === 'DELAY') await engine.delay!.sendDelayedMessage(request('orders'), 1000)
+      if (type === 'DELAY')
+        await engine.delay!.sendDelayedMessage(request('orders'), { deliveryTimestamp: 1000 })
       if (type === 'TRANSACTION') await engine.transactions!.sendHalfMessage(request('orders'))
       if (type === 'FIFO')
         await engine.sendMessage(request('orders', { properties: [['__SHARDINGKEY', 'o-1']] }))
@@ -265,7 +268,7 @@ describe('MESSAGE_TYPE_MISMATCH', () => {
     const { lint, engine, request } = seam()
     await engine.sendMessage(request('orders'))
     await engine.sendMessage(request('orders', { properties: [['region', 'eu']] }))
-    await engine.delay!.sendDelayedMessage(request('reminders'), 1000)
+    await engine.delay!.sendDelayedMessage(request('reminders'), { deliveryTimestamp: 1000 })
     await engine.transactions!.sendHalfMessage(request('payments'))
     await engine.sendMessage({ ...request('payments'), producerGroup: 'TOOLS_PRODUCER' })
     expect(found({ lint })).toEqual([])
@@ -304,9 +307,9 @@ describe('DELAY_TOO_LONG', () => {
   test('finds a delay of more than a day, and no shorter one', async () => {
     const { lint, engine, request, tick } = seam()
     tick(5 * HOUR, 0)
-    await engine.delay!.sendDelayedMessage(request('reminders'), 29 * HOUR)
+    await engine.delay!.sendDelayedMessage(request('reminders'), { deliveryTimestamp: 29 * HOUR })
     expect(found({ lint })).toEqual([])
-    await engine.delay!.sendDelayedMessage(request('reminders'), 29 * HOUR + 1)
+    await engine.delay!.sendDelayedMessage(request('reminders'), { deliveryTimestamp: 29 * HOUR + 1 })
     expect(lint.findings).toMatchObject([{ code: 'DELAY_TOO_LONG', topic: 'reminders' }])
   })
 })

@@ -1,0 +1,141 @@
+/** What a producer does with transactions: begins them, answers checks, runs local transactions (semantics section 11). */
+import { type Engine, type HalfReceipt, type HalfSendRequest, transactionVerbsOf } from '../model/engine.ts'
+import { invalidParameter, MQError } from '../model/errors.ts'
+import type { EmitEvent } from '../model/events.ts'
+import type { MessageView } from '../model/message.ts'
+import type { SendReceipt } from '../model/results.ts'
+import { TransactionResolution } from '../model/transaction.ts'
+import { Transaction } from './transaction.ts'
+
+/** Says how the transaction of a message ended, from what the application has stored itself. */
+export type TransactionChecker = (
+  message: MessageView,
+  transactionId: string,
+) => TransactionResolution | Promise<TransactionResolution>
+
+/** Does the local part of a transaction whose message is stored, and says how it ended. */
+export type LocalTransaction = (
+  receipt: SendReceipt,
+) => TransactionResolution | Promise<TransactionResolution>
+
+/** The outcome of `sendInTransaction` (RocketMQ `TransactionSendResult`). */
+export interface TransactionReceipt {
+  /** Of the half message; it has no offset in its queue. */
+  readonly receipt: SendReceipt
+  /** The id of the message, as in RocketMQ. */
+  readonly transactionId: string
+  /** What the local transaction answered; `UNKNOWN` also when it threw. */
+  readonly resolution: TransactionResolution
+  /** What it threw, or why its end could not be stored; the transaction is open then, and the checker is asked. */
+  readonly error?: unknown
+}
+
+/** What the transactions of a producer need of it. */
+export interface TransactionsHost {
+  readonly engine: Engine
+  readonly group: string
+  readonly clientId: string
+  readonly checker: TransactionChecker | undefined
+  readonly emit: EmitEvent
+}
+
+const RESOLUTIONS: ReadonlySet<unknown> = new Set(Object.values(TransactionResolution))
+
+export class Transactions {
+  readonly #host: TransactionsHost
+  readonly #begun = new WeakSet<Transaction>()
+  readonly #stopAnswering: () => void
+
+  constructor(host: TransactionsHost) {
+    this.#host = host
+    const { engine, group, clientId, checker } = host
+    this.#stopAnswering =
+      checker === undefined
+        ? () => undefined
+        : transactionVerbsOf(engine).answerChecks(group, clientId, (message, id) =>
+            this.#check(checker, message, id),
+          )
+  }
+
+  begin(): Transaction {
+    const { engine, group, checker } = this.#host
+    if (checker === undefined) {
+      const text =
+        'Transactions need a transactionChecker: it is asked when a process ends before its transaction.'
+      throw invalidParameter(text)
+    }
+    const transaction = new Transaction((id, end) =>
+      transactionVerbsOf(engine).endTransaction(id, group, end),
+    )
+    this.#begun.add(transaction)
+    return transaction
+  }
+
+  /** Throws unless the transaction was begun by this producer. */
+  checkOwn(transaction: unknown): asserts transaction is Transaction {
+    if (!(transaction instanceof Transaction) || !this.#begun.has(transaction))
+      throw invalidParameter('The transaction must come from beginTransaction of this producer.')
+  }
+
+  sendHalf(transaction: Transaction, request: HalfSendRequest): Promise<HalfReceipt> {
+    return transaction.enlist(() => transactionVerbsOf(this.#host.engine).sendHalfMessage(request))
+  }
+
+  /** Runs the local transaction of a stored half message, and ends it as it answers. */
+  async run(
+    transaction: Transaction,
+    receipt: SendReceipt,
+    local: LocalTransaction,
+  ): Promise<TransactionReceipt> {
+    const transactionId = transaction.transactionId ?? receipt.messageId
+    // A half that may be lost is not worth a local transaction (semantics section 11.1, step 4).
+    const answered =
+      receipt.status === 'SEND_OK'
+        ? await this.#runLocal(local, receipt)
+        : { resolution: 'ROLLBACK' as const }
+    const { resolution } = answered
+    try {
+      if (resolution === 'COMMIT') await transaction.commit()
+      if (resolution === 'ROLLBACK') await transaction.rollback()
+    } catch (error) {
+      this.#host.emit('error', MQError.from(error))
+      return { receipt, transactionId, resolution, error }
+    }
+    return { receipt, transactionId, ...answered }
+  }
+
+  close(): void {
+    this.#stopAnswering()
+  }
+
+  async #runLocal(
+    local: LocalTransaction,
+    receipt: SendReceipt,
+  ): Promise<{ readonly resolution: TransactionResolution; readonly error?: unknown }> {
+    try {
+      return { resolution: resolutionOf(await local(receipt), 'The local transaction') }
+    } catch (error) {
+      return { resolution: 'UNKNOWN', error }
+    }
+  }
+
+  async #check(
+    checker: TransactionChecker,
+    message: MessageView,
+    id: string,
+  ): Promise<TransactionResolution> {
+    try {
+      return resolutionOf(await checker(message, id), 'The transactionChecker')
+    } catch (error) {
+      this.#host.emit('error', MQError.from(error))
+      return 'UNKNOWN'
+    }
+  }
+}
+
+/** RocketMQ takes nothing for UNKNOWN; what is something else is a mistake to tell of, and UNKNOWN as well. */
+function resolutionOf(answer: unknown, who: string): TransactionResolution {
+  if (answer === undefined || answer === null) return 'UNKNOWN'
+  if (RESOLUTIONS.has(answer)) return answer as TransactionResolution
+  throw invalidParameter(`${who} answered neither COMMIT, ROLLBACK nor UNKNOWN.`)
+}
