@@ -8,12 +8,14 @@ import { describeMachine } from './machine.ts'
 import type { Figure, Scenario } from './scenario.ts'
 import { consumeBacklog } from './scenarios/consume-backlog.ts'
 import { consumeOrderly } from './scenarios/consume-orderly.ts'
+import { delayed } from './scenarios/delayed.ts'
 import { filter } from './scenarios/filter.ts'
 import { idleGroups } from './scenarios/idle-groups.ts'
 import { idleLatency } from './scenarios/idle-latency.ts'
 import { largeRetention } from './scenarios/large-retention.ts'
 import { memory } from './scenarios/memory.ts'
 import { openTime } from './scenarios/open-time.ts'
+import { requestReply } from './scenarios/request-reply.ts'
 import { sendAwait } from './scenarios/send-await.ts'
 import { sendBatch } from './scenarios/send-batch.ts'
 import { sendConcurrent } from './scenarios/send-concurrent.ts'
@@ -21,6 +23,7 @@ import { sendSyncFlush } from './scenarios/send-sync-flush.ts'
 import { simpleConsumer } from './scenarios/simple-consumer.ts'
 import { soakMemory } from './scenarios/soak-memory.ts'
 import { testInstance } from './scenarios/test-instance.ts'
+import { transaction } from './scenarios/transaction.ts'
 import { formatTable } from './table.ts'
 
 const SCENARIOS: readonly Scenario[] = [
@@ -28,10 +31,13 @@ const SCENARIOS: readonly Scenario[] = [
   sendBatch,
   sendAwait,
   sendSyncFlush,
+  transaction,
   consumeBacklog,
   consumeOrderly,
   simpleConsumer,
+  delayed,
   idleLatency,
+  requestReply,
   openTime,
   memory,
   soakMemory,

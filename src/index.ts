@@ -2,6 +2,7 @@
 export type { Admin } from './admin/admin.ts'
 export type {
   CloneOffsetOptions,
+  DelayedRange,
   GroupSettings,
   OffsetRange,
   ResetOffsetOptions,
@@ -11,6 +12,7 @@ export type {
 } from './admin/admin-arguments.ts'
 export type { ResendReport } from './admin/dead-letters.ts'
 export type { QueueOffset } from './admin/reset-offset.ts'
+export type { SchemaFailure, TopicVerification, VerifyTopicOptions } from './admin/verify-topic.ts'
 export type { AllocateStrategy } from './allocate/allocate.ts'
 export { allocateAveragely } from './allocate/averagely.ts'
 export { allocateAveragelyByCircle } from './allocate/averagely-by-circle.ts'
@@ -22,7 +24,10 @@ export { checkStore } from './check-store.ts'
 export type { ConsumeContext } from './consumer/consume-context.ts'
 export type { ConsumeHook, ConsumeHookContext, ConsumeHookOutcome } from './consumer/consume-hooks.ts'
 export type { LitePullConsumer } from './consumer/lite-pull-consumer.ts'
-export type { LitePullConsumerOptions } from './consumer/lite-pull-consumer-options.ts'
+export type {
+  LitePullConsumerOptions,
+  TypedLitePullConsumerOptions,
+} from './consumer/lite-pull-consumer-options.ts'
 export {
   type BatchMessageListener,
   ConsumeResult,
@@ -30,13 +35,17 @@ export {
 } from './consumer/message-listener.ts'
 export type { MessagesOptions, PollOptions } from './consumer/poll-options.ts'
 export type { PullConsumer, PullOptions, SendMessageBackOptions } from './consumer/pull-consumer.ts'
-export type { PullConsumerOptions } from './consumer/pull-consumer-options.ts'
+export type { PullConsumerOptions, TypedPullConsumerOptions } from './consumer/pull-consumer-options.ts'
 export type { CloseReport, PushConsumer, PushConsumerStats } from './consumer/push-consumer.ts'
-export type { PushConsumerOptions } from './consumer/push-consumer-options.ts'
+export type { PushConsumerOptions, TypedPushConsumerOptions } from './consumer/push-consumer-options.ts'
 export type { RateLimit } from './consumer/rate-limiter.ts'
 export type { ReceivedMessage } from './consumer/received-message.ts'
 export type { SimpleConsumer } from './consumer/simple-consumer.ts'
-export type { ReceiveOptions, SimpleConsumerOptions } from './consumer/simple-consumer-options.ts'
+export type {
+  ReceiveOptions,
+  SimpleConsumerOptions,
+  TypedSimpleConsumerOptions,
+} from './consumer/simple-consumer-options.ts'
 export type { ConsumeFromWhere } from './consumer/start-offset.ts'
 export type { QueuesChangedListener } from './consumer/topic-watch.ts'
 export type { Clock, RandomSource, Timer } from './model/clock.ts'
@@ -60,8 +69,11 @@ export type {
 export type { Logger } from './model/logger.ts'
 export type { Message, MessageView } from './model/message.ts'
 export type { MessageQueue } from './model/message-queue.ts'
+export type { Reply, ReplyReceipt, ReplyStatus } from './model/reply.ts'
 export type {
   ConsumerProgress,
+  DelayedMessage,
+  DelayedReceipt,
   Durability,
   PullResult,
   PullStatus,
@@ -72,14 +84,18 @@ export type {
   SendStatus,
 } from './model/results.ts'
 export type { GroupRetryPolicy } from './model/retry-policy.ts'
+export type { SchemaIssue } from './model/schema-issue.ts'
 export { type SplitOptions, splitIntoBatches } from './model/split-into-batches.ts'
 export { type SqlFilter, sql } from './model/sql/sql-filter.ts'
 export type { SubscriptionExpression } from './model/subscription.ts'
 export { type GroupConfig, Permission, type TopicConfig } from './model/topic.ts'
 export { TransactionResolution } from './model/transaction.ts'
+export type { ConsumedMessage, Destination, MessageOf, TypedMessageView } from './model/typed-message.ts'
+export { defineTopic, type TopicDefinition, type TypedTopic } from './model/typed-topic.ts'
 export type { LimitSettings, OpenOptions, RetentionSettings } from './open-options.ts'
 export { PocketMQ } from './pocketmq.ts'
-export type { Producer, ProducerStats } from './producer/producer.ts'
+export type { Producer } from './producer/producer.ts'
+export type { ProducerStats } from './producer/producer-host.ts'
 export type { ProducerOptions } from './producer/producer-options.ts'
 export {
   type HashArgument,
@@ -87,6 +103,7 @@ export {
   selectByHash,
   selectByRandom,
 } from './producer/queue-selector.ts'
+export type { RequestOptions } from './producer/request-options.ts'
 export type { SendOptions } from './producer/send-options.ts'
 export type { Transaction } from './producer/transaction.ts'
 export type {

@@ -6,20 +6,27 @@ import { EventEmitter } from 'eventemitter3'
 import { Admin } from './admin/admin.ts'
 import type { ConsumerHost, PolledMessages } from './consumer/consumer-host.ts'
 import { LitePullConsumer } from './consumer/lite-pull-consumer.ts'
-import type { LitePullConsumerOptions } from './consumer/lite-pull-consumer-options.ts'
+import type {
+  LitePullConsumerOptions,
+  TypedLitePullConsumerOptions,
+} from './consumer/lite-pull-consumer-options.ts'
 import { PullConsumer } from './consumer/pull-consumer.ts'
-import type { PullConsumerOptions } from './consumer/pull-consumer-options.ts'
+import type { PullConsumerOptions, TypedPullConsumerOptions } from './consumer/pull-consumer-options.ts'
 import { type CloseReport, PushConsumer } from './consumer/push-consumer.ts'
-import type { PushConsumerOptions } from './consumer/push-consumer-options.ts'
+import type { PushConsumerOptions, TypedPushConsumerOptions } from './consumer/push-consumer-options.ts'
+import type { ReceivedMessage } from './consumer/received-message.ts'
+import { replyingEngine } from './consumer/replying-engine.ts'
 import { SimpleConsumer } from './consumer/simple-consumer.ts'
-import type { SimpleConsumerOptions } from './consumer/simple-consumer-options.ts'
+import type { SimpleConsumerOptions, TypedSimpleConsumerOptions } from './consumer/simple-consumer-options.ts'
 import { KeepAlive } from './keep-alive.ts'
 import { invalidParameter, MQError } from './model/errors.ts'
 import type { MQEvents, StoreState } from './model/events.ts'
 import { MessageIdGenerator } from './model/message-id.ts'
+import type { ConsumedMessage, TopicList } from './model/typed-message.ts'
 import { type OpenedEngine, openEngine } from './open.ts'
 import { type CompleteOpenOptions, type OpenOptions, parseOpenOptions } from './open-options.ts'
-import { Producer, type ProducerHost } from './producer/producer.ts'
+import { Producer } from './producer/producer.ts'
+import type { ProducerHost } from './producer/producer-host.ts'
 import type { ProducerOptions } from './producer/producer-options.ts'
 
 type Puller = LitePullConsumer | PullConsumer | SimpleConsumer
@@ -45,7 +52,8 @@ export class PocketMQ extends EventEmitter<MQEvents> {
   readonly admin: Admin
   readonly #opened: OpenedEngine
   readonly #options: CompleteOpenOptions
-  readonly #host: ProducerHost & ConsumerHost
+  readonly #host: ProducerHost
+  readonly #consumerHost: ConsumerHost
   readonly #keepAlive: KeepAlive
   readonly #clientIds: () => string
 
@@ -72,9 +80,14 @@ export class PocketMQ extends EventEmitter<MQEvents> {
       engine,
       ids,
       emit: (name, event) => this.#announce(name, event),
+      keepAlive: this.#keepAlive,
       nextClientId: () => this.nextClientId(),
-      onPolled: (polled) => this.onPolled(polled),
       onClosed: (client) => this.#forget(client),
+    }
+    this.#consumerHost = {
+      ...this.#host,
+      engine: replyingEngine(engine, ids),
+      onPolled: (polled) => this.onPolled(polled),
     }
     this.admin = new Admin({ engine, ids, checkOpen: () => this.#checkEngineOpen() })
   }
@@ -109,6 +122,10 @@ export class PocketMQ extends EventEmitter<MQEvents> {
     return producer
   }
 
+  /** As below, for typed topics: the types of the messages follow from `topics`, and from what is subscribed to. */
+  async createPushConsumer<const Topics extends TopicList, const Names extends string = never>(
+    options: TypedPushConsumerOptions<Topics, Names>,
+  ): Promise<PushConsumer>
   /**
    * Starts a consumer that calls a listener for each message. As long as it is open it keeps the process running, unless
    * `keepAlive` is false.
@@ -117,18 +134,15 @@ export class PocketMQ extends EventEmitter<MQEvents> {
    * permit broadcasting, `ABORTED` when the signal has fired already, `CLOSED` when the instance is closed or closing, and
    * with the store's failures, since the first consumer of a group stores the group.
    */
-  async createPushConsumer(options: PushConsumerOptions): Promise<PushConsumer> {
-    this.#checkOpen()
-    const closeTimeoutMs = options?.closeTimeoutMs ?? this.#options.closeTimeoutMs
-    const consumer = await this.#underOwnName(options, () =>
-      PushConsumer.start(this.#host, { ...options, closeTimeoutMs }),
-    )
-    this.#consumers.add(consumer)
-    this.#keepAlive.hold(consumer)
-    await this.#closeIfLate(consumer)
-    return consumer
+  async createPushConsumer(options: PushConsumerOptions): Promise<PushConsumer>
+  async createPushConsumer(options: object): Promise<PushConsumer> {
+    return this.startPushConsumer(options as PushConsumerOptions)
   }
 
+  /** As below, for typed topics: the types of the messages follow from `topics`, and from what is subscribed to. */
+  async createLitePullConsumer<const Topics extends TopicList, const Names extends string = never>(
+    options: TypedLitePullConsumerOptions<Topics, Names>,
+  ): Promise<LitePullConsumer<ConsumedMessage<Topics, Names>>>
   /**
    * Starts a consumer that the application polls. As long as it is open it keeps the process running, unless `keepAlive` is
    * false.
@@ -137,27 +151,38 @@ export class PocketMQ extends EventEmitter<MQEvents> {
    * already, `CLOSED` when the instance is closed or closing, and with the store's failures, since the first consumer of a
    * group stores the group.
    */
-  async createLitePullConsumer(options: LitePullConsumerOptions): Promise<LitePullConsumer> {
+  async createLitePullConsumer(options: LitePullConsumerOptions): Promise<LitePullConsumer>
+  async createLitePullConsumer(options: object): Promise<LitePullConsumer> {
+    return this.startLitePullConsumer(options as LitePullConsumerOptions)
+  }
+
+  /** As below, for typed topics: the types of the messages follow from `topics`, and from what is subscribed to. */
+  async createPullConsumer<const Topics extends TopicList>(
+    options: TypedPullConsumerOptions<Topics>,
+  ): Promise<PullConsumer<ConsumedMessage<Topics>>>
+  /** Starts a consumer whose application names queue and offset for each pull. Rejects as `createLitePullConsumer` does. */
+  async createPullConsumer(options: PullConsumerOptions): Promise<PullConsumer>
+  async createPullConsumer(options: PullConsumerOptions): Promise<PullConsumer> {
     this.#checkOpen()
     return this.#adoptPuller(
-      await this.#underOwnName(options, () => LitePullConsumer.start(this.#host, options)),
+      await this.#underOwnName(options, () => PullConsumer.start(this.#consumerHost, options)),
     )
   }
 
-  /** Starts a consumer whose application names queue and offset for each pull. Rejects as `createLitePullConsumer` does. */
-  async createPullConsumer(options: PullConsumerOptions): Promise<PullConsumer> {
-    this.#checkOpen()
-    return this.#adoptPuller(await this.#underOwnName(options, () => PullConsumer.start(this.#host, options)))
-  }
-
+  /** As below, for typed topics: the types of the messages follow from `topics`, and from what is subscribed to. */
+  async createSimpleConsumer<const Topics extends TopicList, const Names extends string = never>(
+    options: TypedSimpleConsumerOptions<Topics, Names>,
+  ): Promise<SimpleConsumer<ReceivedMessage & ConsumedMessage<Topics, Names>>>
   /**
    * Starts a consumer that receives when the application asks, and acknowledges each message for itself. As long as it is
    * open it keeps the process running, unless `keepAlive` is false. Rejects as `createLitePullConsumer` does.
    */
-  async createSimpleConsumer(options: SimpleConsumerOptions): Promise<SimpleConsumer> {
+  async createSimpleConsumer(options: SimpleConsumerOptions): Promise<SimpleConsumer>
+  async createSimpleConsumer(options: object): Promise<SimpleConsumer> {
     this.#checkOpen()
+    const given = options as SimpleConsumerOptions
     return this.#adoptPuller(
-      await this.#underOwnName(options, () => SimpleConsumer.start(this.#host, options)),
+      await this.#underOwnName(given, () => SimpleConsumer.start(this.#consumerHost, given)),
     )
   }
 
@@ -173,6 +198,27 @@ export class PocketMQ extends EventEmitter<MQEvents> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  /** What `createPushConsumer` does, whatever the types of its messages. */
+  protected async startPushConsumer(options: PushConsumerOptions): Promise<PushConsumer> {
+    this.#checkOpen()
+    const closeTimeoutMs = options?.closeTimeoutMs ?? this.#options.closeTimeoutMs
+    const consumer = await this.#underOwnName(options, () =>
+      PushConsumer.start(this.#consumerHost, { ...options, closeTimeoutMs }),
+    )
+    this.#consumers.add(consumer)
+    this.#keepAlive.hold(consumer)
+    await this.#closeIfLate(consumer)
+    return consumer
+  }
+
+  /** What `createLitePullConsumer` does, whatever the types of its messages. */
+  protected async startLitePullConsumer(options: LitePullConsumerOptions): Promise<LitePullConsumer> {
+    this.#checkOpen()
+    return this.#adoptPuller(
+      await this.#underOwnName(options, () => LitePullConsumer.start(this.#consumerHost, options)),
+    )
   }
 
   /** A name for a client that has none of its own. */

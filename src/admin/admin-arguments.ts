@@ -85,6 +85,16 @@ export interface TimeRange {
   readonly max?: number | undefined
 }
 
+/** Which of the messages that wait for their time; all optional. */
+export interface DelayedRange {
+  /** Due at or after, in milliseconds since 1970. Default 0. */
+  readonly begin?: number | undefined
+  /** Due at or before. Default: no end. */
+  readonly end?: number | undefined
+  /** Most messages to answer. Default 1024. */
+  readonly max?: number | undefined
+}
+
 /** Where to begin in a queue, and how much to read. */
 export interface OffsetRange {
   /** The first offset to read. Default: the oldest message. */
@@ -220,6 +230,10 @@ export function parseTimeRange(range: TimeRange): CompleteTimeRange {
   return checkOrder(parseOptions('TimeRange', timeSchema, range))
 }
 
+export function parseDelayedRange(range: DelayedRange): CompleteTimeRange {
+  return checkOrder(parseOptions('DelayedRange', timeSchema, range))
+}
+
 export function parseKeyRange(range: TimeRange): CompleteTimeRange {
   return checkOrder(parseOptions('TimeRange', keySchema, range))
 }
@@ -260,6 +274,12 @@ export function checkQueue(queue: MessageQueue): MessageQueue {
   const parsed = parseOptions('The queue', queueSchema, queue)
   checkTopicName(parsed.topic)
   return parsed
+}
+
+/** Refuses what is no handle at first sight. */
+export function checkRecallHandle(handle: string): void {
+  if (typeof handle !== 'string' || handle === '')
+    throw invalidParameter('The recallHandle must be a string that is not empty.')
 }
 
 /** Refuses what is no offset and no time. */

@@ -1,18 +1,22 @@
 /** The public face of looking and operating (RocketMQ `MQAdmin`, `mqadmin`, semantics section 12). Reads change nothing. */
-import type { CheckReport, Engine } from '../model/engine.ts'
+import { type CheckReport, delayVerbsOf, type Engine } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
 import { isMessageId, type MessageIdGenerator } from '../model/message-id.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { isOffsetMessageId } from '../model/offset-message-id.ts'
-import type { ConsumerProgress, QueueStatus, SendReceipt } from '../model/results.ts'
+import type { ConsumerProgress, DelayedMessage, QueueStatus, SendReceipt } from '../model/results.ts'
 import { checkGroupName, checkTopicName, type GroupConfig, type TopicConfig } from '../model/topic.ts'
+import type { TypedTopic } from '../model/typed-topic.ts'
 import {
   type CloneOffsetOptions,
   checkNaturalNumber,
   checkQueue,
+  checkRecallHandle,
+  type DelayedRange,
   type GroupSettings,
   type OffsetRange,
+  parseDelayedRange,
   parseGroupSettings,
   parseKeyRange,
   parseOffsetRange,
@@ -28,6 +32,7 @@ import { cloneGroupOffset } from './clone-group-offset.ts'
 import { type ResendReport, readDeadLetters, resend, resendAll, viewDeadLetter } from './dead-letters.ts'
 import { readQueue, readTimes, readTopic } from './read-messages.ts'
 import { type QueueOffset, resetOffset } from './reset-offset.ts'
+import { type TopicVerification, type VerifyTopicOptions, verifyTopic } from './verify-topic.ts'
 
 /** What an instance lends to its admin. */
 export interface AdminHost {
@@ -261,6 +266,89 @@ export class Admin {
   async resendDeadLetters(group: string, range: OffsetRange = {}): Promise<ResendReport> {
     checkGroupName(group)
     return resendAll(this.#engine, this.#host.ids, group, parseOffsetRange(range))
+  }
+
+  // ---- delayed messages ----
+
+  /**
+   * Messages of a topic that wait for their time, earliest first, those that were sent with a level too; 1024 unless `max`
+   * says otherwise. Each has a handle that names it to `producer.recall`, `rescheduleMessage` and `deliverMessageNow`. RocketMQ
+   * cannot list them.
+   *
+   * @example
+   * ```ts
+   * import { PocketMQ } from 'pocketmq'
+   * const mq = await PocketMQ.open({ storage: 'memory' })
+   * const inAnHour = Date.now() + 3_600_000
+   * for (const { message, deliveryTimestamp } of await mq.admin.delayedMessages('reminders', { end: inAnHour })) {
+   *   console.log(message.messageId, new Date(deliveryTimestamp).toISOString())
+   * }
+   * ```
+   */
+  async delayedMessages(topic: string, range: DelayedRange = {}): Promise<readonly DelayedMessage[]> {
+    checkTopicName(topic)
+    const { begin, end, max } = parseDelayedRange(range)
+    return delayVerbsOf(this.#engine).queryDelayedMessages({ topic, begin, end, maxCount: max })
+  }
+
+  /**
+   * Gives a waiting message another time, in milliseconds since 1970, and answers its new handle; the old one is void. A time
+   * that is over delivers it at once. Of several messages of one time it is delivered last. Rejects with `ILLEGAL_OPERATION` when it
+   * was delivered, recalled or moved before, and with `MESSAGE_ILLEGAL` for a time further ahead than `timerMaxDelayMs`.
+   *
+   * @example
+   * ```ts
+   * import { PocketMQ } from 'pocketmq'
+   * const mq = await PocketMQ.open({ storage: 'memory' })
+   * for (const { recallHandle, deliveryTimestamp } of await mq.admin.delayedMessages('reminders'))
+   *   await mq.admin.rescheduleMessage('reminders', recallHandle, deliveryTimestamp + 60_000)
+   * ```
+   */
+  async rescheduleMessage(topic: string, recallHandle: string, deliveryTimestamp: number): Promise<string> {
+    checkTopicName(topic)
+    checkRecallHandle(recallHandle)
+    checkNaturalNumber('deliveryTimestamp', deliveryTimestamp)
+    return delayVerbsOf(this.#engine).rescheduleMessage(topic, recallHandle, deliveryTimestamp)
+  }
+
+  /**
+   * Delivers a waiting message now, and answers its id; when this resolves, it is in its queue. Rejects with
+   * `ILLEGAL_OPERATION` when it was delivered, recalled or moved before.
+   *
+   * @example
+   * ```ts
+   * import { PocketMQ } from 'pocketmq'
+   * const mq = await PocketMQ.open({ storage: 'memory' })
+   * const [next] = await mq.admin.delayedMessages('reminders', { max: 1 })
+   * if (next !== undefined) await mq.admin.deliverMessageNow('reminders', next.recallHandle)
+   * ```
+   */
+  async deliverMessageNow(topic: string, recallHandle: string): Promise<string> {
+    checkTopicName(topic)
+    checkRecallHandle(recallHandle)
+    return delayVerbsOf(this.#engine).deliverMessageNow(topic, recallHandle)
+  }
+
+  // ---- typed topics ----
+
+  /**
+   * Asks a schema about the messages that a topic holds: before a consumer with a new schema makes dead letters of them. Waiting
+   * retries count with the message that failed, messages that wait for their time not. Reads one message after the other, leaves
+   * turns to others, and changes nothing. Rejects with `ABORTED` when the signal fires.
+   *
+   * @example
+   * ```ts
+   * import { defineTopic, PocketMQ } from 'pocketmq'
+   * import { z } from 'zod'
+   * const mq = await PocketMQ.open({ storage: 'memory', topics: [{ topic: 'orders' }] })
+   * const next = defineTopic({ name: 'orders', schema: z.object({ id: z.string(), currency: z.string() }) })
+   * const { verifiedCount, failedCount, failures } = await mq.admin.verifyTopic(next)
+   * console.log(`${failedCount} of ${verifiedCount}`)
+   * for (const { message, error } of failures) console.log(message.messageId, error.issues)
+   * ```
+   */
+  async verifyTopic(topic: TypedTopic, options: VerifyTopicOptions = {}): Promise<TopicVerification> {
+    return verifyTopic(this.#engine, topic, options)
   }
 
   // ---- the store ----

@@ -15,7 +15,6 @@ import type {
   SendBackRequest,
   SendRequest,
 } from '../model/engine.ts'
-import type { EmitEvent } from '../model/events.ts'
 import type { Logger } from '../model/logger.ts'
 import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
@@ -34,6 +33,7 @@ import { AlarmClaims } from './alarm-claims.ts'
 import { Announcer } from './announcer.ts'
 import { Attempts } from './attempts.ts'
 import { BroadcastOffsets } from './broadcast-offsets.ts'
+import { type BrokerContext, supportsOf } from './broker-context.ts'
 import type { BrokerOptions } from './broker-options.ts'
 import { ConsumerOffsets } from './consumer-offsets.ts'
 import { DeadLetters } from './dead-letters.ts'
@@ -47,22 +47,12 @@ import { Progress } from './progress.ts'
 import { Publish } from './publish.ts'
 import { Pull } from './pull.ts'
 import { Queries } from './queries.ts'
+import { Requests } from './requests.ts'
 import { Retry } from './retry.ts'
 import { Serial } from './serial.ts'
 import { Timekeeper } from './timekeeper.ts'
 import { Topics } from './topics.ts'
 import { Transactions } from './transactions.ts'
-
-/** What a broker is given besides its store and its settings. */
-export interface BrokerContext {
-  readonly clock: Clock
-  readonly random: RandomSource
-  readonly logger: Logger
-  /** Tells the application. */
-  readonly emit: EmitEvent
-  /** Whether the store outlives the process. */
-  readonly durable: boolean
-}
 
 export class Broker implements Engine {
   readonly supports: EngineSupports
@@ -73,6 +63,7 @@ export class Broker implements Engine {
   readonly pop: Pop
   readonly delay: DelayedMessages
   readonly transactions: Transactions
+  readonly requests: Requests
 
   readonly #store: Store
   readonly #announcer: Announcer
@@ -91,11 +82,12 @@ export class Broker implements Engine {
   readonly #progress: Progress
 
   constructor(store: Store, options: BrokerOptions, { clock, random, logger, emit, durable }: BrokerContext) {
-    this.supports = { durable, pop: true, transactions: true, delay: true, severalBrokers: false }
+    this.supports = supportsOf(durable)
     this.clock = clock
     this.random = random
     this.logger = logger
     this.lockLeaseMs = options.lockLeaseMs
+    this.requests = new Requests(clock)
 
     const serial = new Serial()
     const announcer = new Announcer(emit, logger)
@@ -166,6 +158,8 @@ export class Broker implements Engine {
     this.#pull.close()
     this.pop.close()
     this.#locks.close()
+    this.requests.close()
+    this.transactions.close()
     await this.#timekeeper.close()
   }
 

@@ -12,17 +12,16 @@ import { type DelayLevels, delayOfLevel } from '../model/delay-levels.ts'
 import type { DelayedQuery, DelayedSendRequest, DelayVerbs } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
-import { formatMessageId, type MessageId } from '../model/message-id.ts'
-import type { DelayedMessage, DelayedReceipt, SendReceipt } from '../model/results.ts'
+import type { DelayedMessage, SendReceipt } from '../model/results.ts'
 import type { Alarm } from '../store/fact.ts'
-import type { ParkedAlarm } from '../store/parking.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
 import type { AlarmClaims } from './alarm-claims.ts'
 import type { Announcer } from './announcer.ts'
 import { copyParked } from './copy-message.ts'
+import { ParkedReceipt } from './parked-receipt.ts'
 import type { Publish } from './publish.ts'
-import { formatRecallHandle, parseRecallHandle, type RecallHandle } from './recall-handle.ts'
+import { parseRecallHandle, type RecallHandle, recallHandleOf } from './recall-handle.ts'
 import type { AlarmPlan } from './timekeeper.ts'
 import type { Topics } from './topics.ts'
 
@@ -38,10 +37,13 @@ export interface DelayedParts {
   readonly timerMaxDelayMs: number
 }
 
-/** A message that waits for its time, and where it lies. */
-interface Waiting {
+/** What a message waits with, and the queue that it waits for. */
+interface WaitingPlace {
   readonly alarm: Alarm
   readonly log: QueueLog
+}
+
+interface Waiting extends WaitingPlace {
   readonly message: MessageView
   readonly bytes: Buffer
 }
@@ -57,15 +59,21 @@ export class DelayedMessages implements DelayVerbs {
     this.#parts = parts
   }
 
-  async sendDelayedMessage(request: DelayedSendRequest, delay: Delay): Promise<SendReceipt> {
+  sendDelayedMessage(request: DelayedSendRequest, delay: Delay): Promise<SendReceipt> {
     const { store, publish, clock } = this.#parts
-    const now = clock.now()
-    const dueTimestamp = this.#dueTimestamp(delay, now)
-    if (dueTimestamp <= now) return publish.send(request)
-    const log = publish.check(request)
-    const spec = delayAlarm(log, dueTimestamp)
-    const parked = await store.parking.park(log, spec, request.messages, request)
-    return this.#receiptOf(parked, log, request.messages.messageId, 'deliveryTimestamp' in delay, now)
+    try {
+      const now = clock.now()
+      const dueTimestamp = this.#dueTimestamp(delay, now)
+      if (dueTimestamp <= now) return publish.send(request)
+      const log = publish.check(request)
+      const { messages } = request
+      const sent = { log, messageId: messages.messageId, storeTimestamp: now, delay }
+      return store.parking
+        .park(log, delayAlarm(log, dueTimestamp), messages, request)
+        .then((parked) => new ParkedReceipt(parked, sent))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   recallMessage(topic: string, recallHandle: string): Promise<string> {
@@ -90,7 +98,7 @@ export class DelayedMessages implements DelayVerbs {
     return this.#decide(topic, recallHandle, async ({ alarm, log, message, bytes }) => {
       const moved = { ...delayAlarm(log, dueTimestamp), id: store.alarms.takeId() }
       await store.commit({ parked: [{ alarm: moved, bytes }], alarmsCleared: [alarm] })
-      return this.#handleOf(moved, log, message.messageId)
+      return recallHandleOf(moved, log, message.messageId)
     })
   }
 
@@ -139,36 +147,39 @@ export class DelayedMessages implements DelayVerbs {
   async #decide<T>(topic: string, text: string, commit: (waiting: Waiting) => Promise<T>): Promise<T> {
     const { claims } = this.#parts
     const handle = parseRecallHandle(text)
+    const place = this.#find(topic, handle)
+    if (!claims.claim(handle.alarmId)) {
+      const busy = `The message ${handle.messageId} is being delivered, recalled or moved at this moment.`
+      throw new MQError('ILLEGAL_OPERATION', busy)
+    }
+    try {
+      return await commit(await this.#readWaiting(place, handle.messageId))
+    } finally {
+      claims.release(handle.alarmId)
+    }
+  }
+
+  #find(topic: string, handle: RecallHandle): WaitingPlace {
+    const { store } = this.#parts
     if (handle.topic !== topic) {
       const topics = `'${handle.topic}', not for '${topic}'`
       throw new MQError('ILLEGAL_OPERATION', `The handle is for the topic ${topics}.`)
     }
-    const { alarmId, messageId } = handle
-    if (!claims.claim(alarmId)) {
-      const busy = `The message ${messageId} is being delivered, recalled or moved at this moment.`
-      throw new MQError('ILLEGAL_OPERATION', busy)
-    }
-    try {
-      return await commit(await this.#find(handle))
-    } finally {
-      claims.release(alarmId)
-    }
+    const alarm = store.alarms.get(handle.alarmId)
+    const log = alarm?.kind === 'delay' ? store.catalog.log(alarm.queueUid) : undefined
+    const isItsTime = alarm?.dueTimestamp === handle.deliveryTimestamp
+    const isItsQueue = log?.queue.topic === topic && log.queue.brokerName === handle.brokerName
+    if (alarm === undefined || !isItsTime || !isItsQueue) throw tooLate(handle.messageId)
+    return { alarm, log }
   }
 
-  /**
-   * What waits under a handle. Alarm and time alone do not tell: a store that began anew gives the same numbers again, so the
-   * message itself is looked at.
-   */
-  async #find({ topic, brokerName, deliveryTimestamp, messageId, alarmId }: RecallHandle): Promise<Waiting> {
-    const { store } = this.#parts
-    const alarm = store.alarms.get(alarmId)
-    const log = alarm?.kind === 'delay' ? store.catalog.log(alarm.queueUid) : undefined
-    if (alarm?.dueTimestamp !== deliveryTimestamp || log === undefined) throw tooLate(messageId)
-    if (log.queue.topic !== topic || log.queue.brokerName !== brokerName) throw tooLate(messageId)
-    const [message, bytes] = await Promise.all([store.parking.message(alarm), store.parking.bytes(alarm)])
+  /** Alarm and time alone do not tell: a store that began anew gives the same numbers again. */
+  async #readWaiting({ alarm, log }: WaitingPlace, messageId: string): Promise<Waiting> {
+    const { alarms, parking } = this.#parts.store
+    const [message, bytes] = await Promise.all([parking.message(alarm), parking.bytes(alarm)])
     // Its topic may have been deleted meanwhile.
-    if (log.isClosed || !store.alarms.has(alarmId)) throw tooLate(messageId)
-    if (bytes === undefined || message?.messageId !== messageId) throw tooLate(messageId)
+    const isThere = alarms.has(alarm.id) && !log.isClosed
+    if (!isThere || bytes === undefined || message?.messageId !== messageId) throw tooLate(messageId)
     return { alarm, log, message, bytes }
   }
 
@@ -178,7 +189,7 @@ export class DelayedMessages implements DelayVerbs {
     const message = await store.parking.message(alarm)
     // It was delivered or recalled meanwhile.
     if (log === undefined || message === undefined || !store.alarms.has(alarm.id)) return undefined
-    const recallHandle = this.#handleOf(alarm, log, message.messageId)
+    const recallHandle = recallHandleOf(alarm, log, message.messageId)
     return { message, deliveryTimestamp: alarm.dueTimestamp, recallHandle }
   }
 
@@ -201,34 +212,6 @@ export class DelayedMessages implements DelayVerbs {
       delayedCount: 1,
     } as const
     return { announce: () => this.#parts.announcer.emit('message-lost', event) }
-  }
-
-  #receiptOf(
-    { alarm, status, durability }: ParkedAlarm,
-    log: QueueLog,
-    id: MessageId,
-    mayBeRecalled: boolean,
-    storeTimestamp: number,
-  ): DelayedReceipt {
-    const messageId = formatMessageId(id)
-    return {
-      status,
-      durability,
-      messageId,
-      offsetMessageId: '',
-      messageIds: [messageId],
-      queue: log.queue,
-      queueOffset: -1,
-      messageCount: 1,
-      storeTimestamp,
-      deliveryTimestamp: alarm.dueTimestamp,
-      ...(mayBeRecalled && { recallHandle: this.#handleOf(alarm, log, messageId) }),
-    }
-  }
-
-  #handleOf({ id, dueTimestamp }: Alarm, { queue }: QueueLog, messageId: string): string {
-    const { topic, brokerName } = queue
-    return formatRecallHandle({ topic, brokerName, deliveryTimestamp: dueTimestamp, messageId, alarmId: id })
   }
 }
 

@@ -3,6 +3,8 @@
  * message id, and, which RocketMQ has not, the alarm. Base64 for URLs, so that it passes through anything.
  */
 import { MQError } from '../model/errors.ts'
+import type { Alarm } from '../store/fact.ts'
+import type { QueueLog } from '../store/queue-log.ts'
 
 const VERSION = 'v1'
 const WORD_COUNT = 6
@@ -15,9 +17,10 @@ export interface RecallHandle {
   readonly alarmId: number
 }
 
-export function formatRecallHandle(handle: RecallHandle): string {
-  const { topic, brokerName, deliveryTimestamp, messageId, alarmId } = handle
-  const text = [VERSION, topic, brokerName, deliveryTimestamp, messageId, alarmId].join(' ')
+/** The handle of a message that waits with an alarm. */
+export function recallHandleOf(alarm: Alarm, { queue }: QueueLog, messageId: string): string {
+  const { topic, brokerName } = queue
+  const text = [VERSION, topic, brokerName, alarm.dueTimestamp, messageId, alarm.id].join(' ')
   return Buffer.from(text).toString('base64url')
 }
 

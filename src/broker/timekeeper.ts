@@ -32,7 +32,7 @@ export type AlarmHandler = (alarm: Alarm) => Promise<AlarmPlan>
 
 /** Most alarms of one commit. */
 const PAGE_COUNT = 256
-/** Alarms that are planned at the same time. */
+/** Alarms that are planned at the same time, until it is known how large their messages are. */
 const PLAN_COUNT = 32
 /** Bytes of messages after which a commit is closed although more is due. */
 const PAGE_BYTES = 1024 * 1024
@@ -186,8 +186,9 @@ export class Timekeeper {
   async #planPage(due: readonly Alarm[]): Promise<PlannedAlarm[]> {
     const planned: PlannedAlarm[] = []
     let bytes = 0
-    for (let from = 0; from < due.length && bytes < PAGE_BYTES; from += PLAN_COUNT) {
-      const next = due.slice(from, from + PLAN_COUNT)
+    for (let from = 0; from < due.length && bytes < PAGE_BYTES; ) {
+      const next = due.slice(from, from + nextPlanCount(from, bytes))
+      from += next.length
       for (const each of await Promise.all(next.map((alarm) => this.#tryPlan(alarm)))) {
         if (each === undefined) continue
         bytes += bytesOf(each.plan)
@@ -245,6 +246,13 @@ export class Timekeeper {
   #report(error: MQError): void {
     if (!this.#closed) this.#announcer.emit('error', error)
   }
+}
+
+/** As many more as will fill the page, if they are like those before: each set of them waits once for the disk. */
+function nextPlanCount(plannedCount: number, plannedBytes: number): number {
+  if (plannedBytes === 0) return PLAN_COUNT
+  const likelyCount = Math.floor(((PAGE_BYTES - plannedBytes) * plannedCount) / plannedBytes)
+  return Math.max(PLAN_COUNT, likelyCount)
 }
 
 /** Messages for one queue become one batch. */

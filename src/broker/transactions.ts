@@ -10,7 +10,13 @@
  * in the other way is refused; RocketMQ commits what was rolled back.
  */
 import type { Clock } from '../model/clock.ts'
-import type { HalfReceipt, HalfSendRequest, TransactionCheck, TransactionVerbs } from '../model/engine.ts'
+import type {
+  EngineEvent,
+  HalfReceipt,
+  HalfSendRequest,
+  TransactionCheck,
+  TransactionVerbs,
+} from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
 import { formatMessageId } from '../model/message-id.ts'
@@ -23,6 +29,7 @@ import { NO_OFFSET } from '../store/stored-message.ts'
 import type { AlarmClaims } from './alarm-claims.ts'
 import type { Announcer } from './announcer.ts'
 import { copyParked } from './copy-message.ts'
+import { type OpenTransaction, OpenTransactions, type TransactionFate } from './open-transactions.ts'
 import type { Publish } from './publish.ts'
 import type { AlarmPlan } from './timekeeper.ts'
 import type { Topics } from './topics.ts'
@@ -41,31 +48,21 @@ export interface TransactionParts {
   readonly transactionCheckMax: number
 }
 
-/** A transaction that has not ended. */
-interface OpenTransaction {
-  readonly transactionId: string
-  readonly producerGroup: string
-  /** The next check; each check sets another one. */
-  alarm: Alarm
-  /** Its end is being written. */
-  ending: Promise<void> | undefined
-}
-
 /** Transactions belong to no consumer group. */
 const NO_GROUP = 0
-/** How many ends are remembered, so that a repeated one is told from one that comes too late. */
-const ENDED_MAX_COUNT = 10_000
 const NOTHING: AlarmPlan = Object.freeze({})
+/** What says nothing new of an end that a check asked for: it came too late. */
+const TOO_LATE: ReadonlySet<string> = new Set(['ILLEGAL_OPERATION', 'TOPIC_NOT_EXIST', 'CLOSED'])
 
 export class Transactions implements TransactionVerbs {
   readonly #parts: TransactionParts
-  readonly #checks = new TransactionChecks()
-  /** Those of this run, and older ones that a check was counted of. */
-  readonly #open = new Map<string, OpenTransaction>()
-  readonly #ended = new Map<string, TransactionEnd>()
+  readonly #open = new OpenTransactions()
+  readonly #checks = new TransactionChecks((transactionId, check) => this.#ask(transactionId, check))
+  #closed = false
 
   constructor(parts: TransactionParts) {
     this.#parts = parts
+    parts.announcer.watch((event) => this.#onChange(event))
   }
 
   async sendHalfMessage(request: HalfSendRequest): Promise<HalfReceipt> {
@@ -84,7 +81,9 @@ export class Transactions implements TransactionVerbs {
     const half = { ...message, properties: [...message.properties, ...transactionProperties(producerGroup)] }
     const { alarm, status, durability } = await store.parking.park(log, spec, half, request)
     const messageId = formatMessageId(message.messageId)
-    this.#know(messageId, producerGroup, alarm)
+    this.#open.know(messageId, producerGroup, alarm)
+    // Deleted in the same commit: what is told of the deletion came too early for this one.
+    if (log.isClosed) this.#open.end(messageId, 'LOST')
     return {
       status,
       durability,
@@ -106,37 +105,39 @@ export class Transactions implements TransactionVerbs {
   ): Promise<void> {
     if (resolution === 'UNKNOWN') return
     for (;;) {
+      if (this.#closed) throw closed()
       const open = this.#open.get(transactionId)
-      if (open === undefined) return this.#checkEnded(transactionId, resolution)
+      if (open === undefined) return this.#open.checkEnded(transactionId, resolution)
       if (open.producerGroup !== producerGroup) throw otherGroup(open, producerGroup)
       if (open.ending === undefined) return this.#begin(open, resolution)
       await open.ending.catch(() => undefined)
     }
   }
 
-  answerChecks(producerGroup: string, clientId: string, check: TransactionCheck): () => void {
-    return this.#checks.join(producerGroup, clientId, check)
+  answerChecks(producerGroup: string, _clientId: string, check: TransactionCheck): () => void {
+    return this.#checks.join(producerGroup, check)
+  }
+
+  /** Refuses further ends with `CLOSED`: what has not ended is asked about when the store is opened again. */
+  close(): void {
+    this.#closed = true
   }
 
   /** Plans what happens when a transaction was not ended in time: a check, or after the last one its end without delivery. */
   async planCheck(alarm: Alarm): Promise<AlarmPlan> {
     const { store, transactionCheckMax } = this.#parts
-    const message = await store.parking.message(alarm)
-    // Without the message its topic is gone, and the loss was told when it was deleted.
-    if (message === undefined) return NOTHING
+    const log = store.catalog.log(alarm.queueUid)
+    // Its topic is gone, and the loss was told when it was deleted.
+    if (log === undefined) return NOTHING
+    const message = await this.#readParked(alarm)
+    // It ended meanwhile; to know it again would be to end it twice.
+    if (!store.alarms.has(alarm.id)) return NOTHING
+    if (message === undefined) return this.#planLoss(alarm)
     const producerGroup = message.properties[PropertyName.PRODUCER_GROUP] ?? ''
-    const open = this.#know(message.messageId, producerGroup, alarm)
+    const open = this.#open.know(message.messageId, producerGroup, alarm)
     return alarm.attempt >= transactionCheckMax
       ? this.#planGiveUp(open, message)
       : this.#planNext(open, message)
-  }
-
-  #know(transactionId: string, producerGroup: string, alarm: Alarm): OpenTransaction {
-    const known = this.#open.get(transactionId)
-    if (known !== undefined) return known
-    const open = { transactionId, producerGroup, alarm, ending: undefined }
-    this.#open.set(transactionId, open)
-    return open
   }
 
   #begin(open: OpenTransaction, end: TransactionEnd): Promise<void> {
@@ -150,10 +151,11 @@ export class Transactions implements TransactionVerbs {
   async #end(open: OpenTransaction, end: TransactionEnd): Promise<void> {
     const { store, claims } = this.#parts
     while (!claims.claim(open.alarm.id)) await claims.released(open.alarm.id)
-    const { alarm } = open
+    const { alarm, transactionId } = open
     try {
-      // It may have been given up while its end waited.
-      if (!this.#open.has(open.transactionId)) return this.#checkEnded(open.transactionId, end)
+      // It may have been given up, or deleted, while its end waited.
+      if (store.catalog.log(alarm.queueUid) === undefined) this.#forget(open, 'LOST')
+      if (!store.alarms.has(alarm.id)) return this.#open.checkEnded(transactionId, end)
       const appends = end === 'COMMIT' ? [await this.#append(open)] : []
       await store.commit({ appends, alarmsCleared: [alarm] })
       this.#forget(open, end)
@@ -162,13 +164,12 @@ export class Transactions implements TransactionVerbs {
     }
   }
 
-  async #append(open: OpenTransaction) {
+  async #append({ alarm, transactionId }: OpenTransaction) {
     const { store } = this.#parts
-    const log = store.catalog.log(open.alarm.queueUid)
-    const message = await store.parking.message(open.alarm)
-    if (log === undefined || message === undefined) {
-      this.#open.delete(open.transactionId)
-      const text = `The topic of the transaction ${open.transactionId} was deleted, and its message with it.`
+    const log = store.catalog.log(alarm.queueUid)
+    const message = await store.parking.message(alarm)
+    if (log === undefined || log.isClosed || message === undefined) {
+      const text = `The topic of the transaction ${transactionId} was deleted, and its message with it.`
       throw new MQError('TOPIC_NOT_EXIST', text)
     }
     return { log, messages: copyParked(message) }
@@ -186,7 +187,7 @@ export class Transactions implements TransactionVerbs {
     }
     const announce = (): void => {
       open.alarm = next
-      this.#ask(open, message)
+      this.#checks.ask(open.producerGroup, message.messageId)
     }
     return { parked: [{ alarm: next, bytes }], announce }
   }
@@ -200,45 +201,67 @@ export class Transactions implements TransactionVerbs {
     const place: [string, string][] = [
       [PropertyName.REAL_TOPIC, message.topic],
       [PropertyName.REAL_QUEUE_ID, String(message.queue.queueId)],
+      [PropertyName.TRANSACTION_CHECK_TIMES, String(open.alarm.attempt)],
     ]
     const messages = { ...copy, topic, properties: [...copy.properties, ...place] }
     const announce = (): void => {
-      this.#open.delete(open.transactionId)
-      this.#checks.drop(open.producerGroup, open.transactionId)
+      this.#forget(open, 'GIVEN_UP')
       this.#warn(open, message)
     }
     return { appends: [{ log: topics.logOfId(topic, 0), messages }], announce }
   }
 
-  #ask(open: OpenTransaction, message: MessageView): void {
-    const { transactionId, producerGroup } = open
-    const ask = (check: TransactionCheck): Promise<TransactionResolution> =>
-      check(message, transactionId).catch(() => 'UNKNOWN' as const)
-    this.#checks.ask(producerGroup, transactionId, ask, (resolution) => {
-      this.endTransaction(transactionId, producerGroup, resolution).catch((error) => this.#report(error))
-    })
+  /** What is damaged can neither be delivered nor asked about. */
+  #planLoss(alarm: Alarm): AlarmPlan {
+    const { store, announcer } = this.#parts
+    const queue = store.catalog.log(alarm.queueUid)?.queue
+    const announce = (): void => {
+      for (const open of this.#open.filter(({ id }) => id === alarm.id)) this.#forget(open, 'LOST')
+      if (queue === undefined) return
+      const event = { reason: 'corruption', queue, fromOffset: 0, toOffset: 0, delayedCount: 1 } as const
+      announcer.emit('message-lost', event)
+    }
+    return { announce }
   }
 
-  #forget({ transactionId, producerGroup }: OpenTransaction, end: TransactionEnd): void {
-    this.#open.delete(transactionId)
+  /** The message, or `undefined` when it is damaged or gone; another failure may pass and rejects. */
+  async #readParked(alarm: Alarm): Promise<MessageView | undefined> {
+    try {
+      return await this.#parts.store.parking.message(alarm)
+    } catch (error) {
+      if (error instanceof MQError && error.code === 'STORE_CORRUPTED') return undefined
+      throw error
+    }
+  }
+
+  /** The answer ends the transaction whenever it comes. A failure to ask is repaired by the next check. */
+  async #ask(transactionId: string, check: TransactionCheck): Promise<void> {
+    const open = this.#open.get(transactionId)
+    const message = open && (await this.#readParked(open.alarm).catch(() => undefined))
+    if (open === undefined || message === undefined || this.#closed) return
+    this.#takeAnswer(open, askSafely(check, message)).catch((error) => this.#report(error))
+  }
+
+  async #takeAnswer(open: OpenTransaction, answer: Promise<TransactionResolution>): Promise<void> {
+    await this.endTransaction(open.transactionId, open.producerGroup, await answer)
+  }
+
+  #onChange(event: EngineEvent): void {
+    const { catalog } = this.#parts.store
+    if (event.type !== 'route-changed' || catalog.topic(event.topic) !== undefined) return
+    const lost = this.#open.filter(({ queueUid }) => catalog.log(queueUid) === undefined)
+    for (const open of lost) this.#forget(open, 'LOST')
+  }
+
+  #forget({ transactionId, producerGroup }: OpenTransaction, fate: TransactionFate): void {
+    this.#open.end(transactionId, fate)
     this.#checks.drop(producerGroup, transactionId)
-    this.#ended.set(transactionId, end)
-    const oldest = this.#ended.size > ENDED_MAX_COUNT ? this.#ended.keys().next().value : undefined
-    if (oldest !== undefined) this.#ended.delete(oldest)
-  }
-
-  #checkEnded(transactionId: string, end: TransactionEnd): void {
-    const ended = this.#ended.get(transactionId)
-    if (ended === end) return
-    const how = ended === undefined ? 'it ended before, or was given up' : `it ended with ${ended}`
-    throw new MQError('ILLEGAL_OPERATION', `The transaction ${transactionId} is not open: ${how}.`)
   }
 
   /** An answer that comes too late is of no concern to anybody. */
   #report(caught: unknown): void {
     const error = MQError.from(caught)
-    if (error.code !== 'ILLEGAL_OPERATION' && error.code !== 'CLOSED')
-      this.#parts.announcer.emit('error', error)
+    if (!TOO_LATE.has(error.code)) this.#parts.announcer.emit('error', error)
   }
 
   #warn({ producerGroup, alarm }: OpenTransaction, { topic, messageId }: MessageView): void {
@@ -247,11 +270,24 @@ export class Transactions implements TransactionVerbs {
   }
 }
 
+/** A check that fails is one that nobody answered. */
+async function askSafely(check: TransactionCheck, message: MessageView): Promise<TransactionResolution> {
+  try {
+    return await check(message, message.messageId)
+  } catch {
+    return 'UNKNOWN'
+  }
+}
+
 function transactionProperties(producerGroup: string): [string, string][] {
   return [
     [PropertyName.TRANSACTION_PREPARED, 'true'],
     [PropertyName.PRODUCER_GROUP, producerGroup],
   ]
+}
+
+function closed(): MQError {
+  return new MQError('CLOSED', 'The instance is closed; the transaction is checked when it is opened again.')
 }
 
 function otherGroup({ transactionId, producerGroup }: OpenTransaction, group: string): MQError {

@@ -1,23 +1,19 @@
 /** A message that failed and stays where it is: the stored record cannot count its attempts, so this view of it does. */
 import type { MessageView } from '../model/message.ts'
-import type { MessageQueue } from '../model/message-queue.ts'
+import { INSPECT, WrappedMessage } from './wrapped-message.ts'
 
-/** How `console.log` asks an object what to show. */
-const INSPECT = Symbol.for('nodejs.util.inspect.custom')
-
-export class AttemptedMessage implements MessageView {
-  readonly reconsumeTimes: number
-  readonly #stored: MessageView
+export class AttemptedMessage extends WrappedMessage {
+  readonly #reconsumeTimes: number
 
   protected constructor(stored: MessageView, reconsumeTimes: number) {
-    this.#stored = stored
-    this.reconsumeTimes = reconsumeTimes
+    super(stored)
+    this.#reconsumeTimes = reconsumeTimes
   }
 
   /** The message with this many failed attempts. */
   static of(message: MessageView, reconsumeTimes: number): AttemptedMessage {
     return new AttemptedMessage(
-      message instanceof AttemptedMessage ? message.#stored : message,
+      message instanceof AttemptedMessage ? WrappedMessage.innerOf(message) : message,
       reconsumeTimes,
     )
   }
@@ -27,92 +23,20 @@ export class AttemptedMessage implements MessageView {
     return AttemptedMessage.of(message, message.reconsumeTimes + 1)
   }
 
-  get deliveryAttempt(): number {
-    return this.reconsumeTimes + 1
+  override get reconsumeTimes(): number {
+    return this.#reconsumeTimes
   }
 
-  get messageId(): string {
-    return this.#stored.messageId
+  override get deliveryAttempt(): number {
+    return this.#reconsumeTimes + 1
   }
 
-  get offsetMessageId(): string {
-    return this.#stored.offsetMessageId
-  }
-
-  get topic(): string {
-    return this.#stored.topic
-  }
-
-  get tag(): string | undefined {
-    return this.#stored.tag
-  }
-
-  get keys(): readonly string[] {
-    return this.#stored.keys
-  }
-
-  get messageGroup(): string | undefined {
-    return this.#stored.messageGroup
-  }
-
-  get delayTimeLevel(): number | undefined {
-    return this.#stored.delayTimeLevel
-  }
-
-  get deliveryTimestamp(): number | undefined {
-    return this.#stored.deliveryTimestamp
-  }
-
-  get body(): Buffer {
-    return this.#stored.body
-  }
-
-  get properties(): Readonly<Record<string, string>> {
-    return this.#stored.properties
-  }
-
-  get queue(): MessageQueue {
-    return this.#stored.queue
-  }
-
-  get queueOffset(): number {
-    return this.#stored.queueOffset
-  }
-
-  get bornTimestamp(): number {
-    return this.#stored.bornTimestamp
-  }
-
-  get storeTimestamp(): number {
-    return this.#stored.storeTimestamp
-  }
-
-  get storeSize(): number {
-    return this.#stored.storeSize
-  }
-
-  text(): string {
-    return this.#stored.text()
-  }
-
-  json<T = unknown>(): T {
-    return this.#stored.json<T>()
-  }
-
-  /** What `JSON.stringify` writes. */
-  toJSON(): object {
+  override toJSON(): object {
     const { reconsumeTimes, deliveryAttempt } = this
-    return { ...asPlain(this.#stored, 'toJSON'), reconsumeTimes, deliveryAttempt }
+    return { ...super.toJSON(), reconsumeTimes, deliveryAttempt }
   }
 
-  /** What `console.log` and test runners show. */
-  [INSPECT](): object {
-    return { ...asPlain(this.#stored, INSPECT), reconsumeTimes: this.reconsumeTimes }
+  override [INSPECT](): object {
+    return { ...super[INSPECT](), reconsumeTimes: this.reconsumeTimes }
   }
-}
-
-/** What the stored message shows of itself, if it knows how to. */
-function asPlain(stored: MessageView, method: string | symbol): object {
-  const show: unknown = Reflect.get(stored, method)
-  return typeof show === 'function' ? show.call(stored) : {}
 }

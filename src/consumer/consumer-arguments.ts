@@ -24,6 +24,25 @@ export function checkQueues(queues: unknown): readonly MessageQueue[] {
   return queues
 }
 
+/** Refuses an offset that lies outside a queue. */
+export function checkSeek(offset: number, min: number, max: number): void {
+  if (offset >= min && offset <= max) return
+  throw invalidParameter(
+    `Seek offset illegal, seek offset = ${offset}, min offset = ${min}, max offset = ${max}.`,
+  )
+}
+
+/** Refuses what is no list of queues with an offset each. */
+export function checkOffsets(
+  offsets: Iterable<readonly [MessageQueue, number]>,
+): readonly (readonly [MessageQueue, number])[] {
+  if (typeof offsets !== 'object' || offsets === null || !(Symbol.iterator in offsets))
+    throw invalidParameter('commit: give the offsets as a Map from queue to offset, or as pairs of both.')
+  const pairs = [...offsets]
+  for (const [, offset] of pairs) checkNaturalNumber('offset', offset)
+  return pairs
+}
+
 /** Refuses what is no offset, count or time. */
 export function checkNaturalNumber(what: string, value: unknown): asserts value is number {
   if (Number.isSafeInteger(value) && (value as number) >= 0) return

@@ -5,9 +5,35 @@ import { allocateAveragely } from '../allocate/averagely.ts'
 import type { Clock } from '../model/clock.ts'
 import { invalidParameter } from '../model/errors.ts'
 import { SAFE_INTEGER_MAX } from '../model/limits.ts'
-import { type MessageFilter, parseExpression } from '../model/subscription.ts'
+import {
+  type MessageFilter,
+  matchAll,
+  parseExpression,
+  type SubscriptionExpression,
+} from '../model/subscription.ts'
 import { checkGroupName, checkTopicName } from '../model/topic.ts'
+import type { TopicList } from '../model/typed-message.ts'
 import type { ConsumeFromWhere, StartWish } from './start-offset.ts'
+import { isTopicList, TopicValues } from './topic-values.ts'
+
+/** What a consumer consumes. */
+export interface Subscribing<Names extends string = string> {
+  /**
+   * What to consume: topic to tag expression, `'*'` for everything or tags such as `'paid || refunded'`, or `sql("...")`. A topic
+   * that does not exist yet is consumed as soon as it does. Retries of the group arrive by themselves. All members of a
+   * group must subscribe to the same. With `topics` it may be left out: then it is everything of these.
+   */
+  readonly subscriptions: Readonly<Record<Names, SubscriptionExpression>>
+}
+
+/** Which of what a consumer consumes has values of a known type. */
+export interface Typing<Topics extends TopicList> {
+  /**
+   * Topics whose messages have a `value`, as `defineTopic` answers them. They are the only topics that may be consumed, but for
+   * those that `subscriptions` names from the beginning.
+   */
+  readonly topics: Topics
+}
 
 interface StartOptions {
   readonly consumeFromWhere: ConsumeFromWhere
@@ -29,6 +55,7 @@ const isStrategy = (value: unknown): boolean =>
 
 /** Fields of every consumer's schema. */
 export const memberShape = {
+  topics: z.custom<TopicList>(isTopicList, 'must be an array of what defineTopic answered').default([]),
   group: z.string(),
   signal: z.instanceof(AbortSignal).optional(),
   clientId: z.string().trim().min(1).max(255).optional(),
@@ -62,6 +89,17 @@ export function parseSubscriptions(
   if (filters.size === 0)
     throw invalidParameter("subscriptions: name at least one topic, such as { orders: '*' }.")
   return filters
+}
+
+/** What is consumed, and what reads the values of it; throws as {@link parseSubscriptions}. */
+export function parseConsumed(
+  topics: TopicList,
+  subscriptions: Readonly<Record<string, unknown>> | undefined,
+): { readonly filters: Map<string, MessageFilter>; readonly values: TopicValues | undefined } {
+  const everything = (): Map<string, MessageFilter> => new Map(topics.map(({ name }) => [name, matchAll]))
+  const filters =
+    subscriptions === undefined && topics.length > 0 ? everything() : parseSubscriptions(subscriptions ?? {})
+  return { filters, values: TopicValues.of(topics, filters.keys()) }
 }
 
 /** Where to begin without an offset, with the default time filled in. */

@@ -2,7 +2,7 @@
  * One call of the listener while it runs. Deliveries are used again and again: their handlers are made once, so that
  * a delivery costs no closure. One whose answer no longer counts is abandoned and never used again.
  */
-import type { DeliveryContext } from './consume-context.ts'
+import { DeliveryContext } from './consume-context.ts'
 import type { ConsumeHookContext } from './consume-hooks.ts'
 import type { LaneTurn } from './lane.ts'
 import type { ProcessQueue } from './process-queue.ts'
@@ -20,9 +20,10 @@ export class Delivery {
 
   queue!: ProcessQueue
   context!: DeliveryContext
-  /** Sequence number of the first message; the others follow, unless they are those of a turn. */
+  /** Sequence number of the first message; the others follow, unless they are listed. */
   firstSequence = 0
   count = 0
+  #sequences: readonly number[] | undefined
   /** Where order matters: whose turn it is. */
   turn: LaneTurn | undefined
   /** Monotonic time. */
@@ -53,12 +54,24 @@ export class Delivery {
     this.context = context
     this.startedMs = nowMs
     this.turn = turn
+    this.#sequences = turn?.sequences
     this.isRunning = true
     this.isOverdue = false
+    this.hookContext = undefined
+  }
+
+  /** Goes on with some of its messages only; the listener is not called yet. */
+  keep(sequences: readonly number[]): void {
+    this.#sequences = sequences
+    this.count = sequences.length
+    if (sequences[0] === undefined) return
+    this.firstSequence = sequences[0]
+    this.context = new DeliveryContext(this.queue.queue, this.queue.messageAt(sequences[0]))
+    if (this.turn !== undefined) this.turn = { lane: this.turn.lane, sequences }
   }
 
   /** The sequence number of one of its messages, from 0 to `count - 1`. */
   sequenceAt(index: number): number {
-    return this.turn?.sequences[index] ?? this.firstSequence + index
+    return this.#sequences?.[index] ?? this.firstSequence + index
   }
 }

@@ -9,7 +9,7 @@ import type { MessageQueue } from '../model/message-queue.ts'
 import type { Delivery } from './delivery.ts'
 import type { Dispatcher, DispatcherHost } from './dispatcher.ts'
 import type { FailureTaker } from './failure-taker.ts'
-import { acknowledgedCount, type DeliveryOwner, ListenerRunner } from './listener-runner.ts'
+import { acknowledgedCount, type DeliveryOwner, ListenerRunner, type Refusal } from './listener-runner.ts'
 import type { ProcessQueue } from './process-queue.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import type { Redelivery } from './redeliveries.ts'
@@ -17,6 +17,8 @@ import { TurnBudget } from './turn-budget.ts'
 
 /** A timed-out message is retried at this level, whatever its number of retries (RocketMQ). */
 const TIMEOUT_DELAY_LEVEL = 3
+/** The wish for no further attempt. */
+const GIVE_UP_LEVEL = -1
 
 export interface ConcurrentDispatcherHost extends DispatcherHost {
   readonly failures: FailureTaker
@@ -109,9 +111,21 @@ export class ConcurrentDispatcher implements Dispatcher, DeliveryOwner {
       message: `${reason.message} Message ${messageId} ${failures.fate}.`,
     })
     for (let i = 0; i < count; i++)
-      failures.fail(queue, firstSequence + i, TIMEOUT_DELAY_LEVEL, reason.message)
+      failures.fail(queue, delivery.sequenceAt(i), TIMEOUT_DELAY_LEVEL, reason.message)
     this.#runner.abandon(delivery, reason)
     this.#pump()
+  }
+
+  /** The others of the batch are not concerned. */
+  refuse(delivery: Delivery, refusals: readonly Refusal[]): void {
+    const { queue, count } = delivery
+    const { counts, failures } = this.#host
+    const refused = new Map(refusals.map(({ index, ...refusal }) => [delivery.sequenceAt(index), refusal]))
+    const sequences = Array.from({ length: count }, (_, i) => delivery.sequenceAt(i))
+    delivery.keep(sequences.filter((sequence) => !refused.has(sequence)))
+    counts.failedCount += refused.size
+    for (const [sequence, { reason, isFinal }] of refused)
+      failures.fail(queue, sequence, isFinal ? GIVE_UP_LEVEL : 0, reason)
   }
 
   goOn(): void {
@@ -158,19 +172,20 @@ export class ConcurrentDispatcher implements Dispatcher, DeliveryOwner {
   }
 
   #succeed(delivery: Delivery): void {
-    const { queue, firstSequence, count } = delivery
+    const { queue, count } = delivery
     const doneCount = acknowledgedCount(delivery)
     this.#host.counts.succeededCount += doneCount
-    for (let i = 0; i < doneCount; i++) queue.finish(firstSequence + i)
+    for (let i = 0; i < doneCount; i++) queue.finish(delivery.sequenceAt(i))
     if (doneCount < count) this.#fail(delivery, doneCount, 'It lay behind the ackIndex of its batch.')
   }
 
   /** Gives up the messages from index `from` on. */
-  #fail({ queue, firstSequence, count, context }: Delivery, from: number, reason: string): void {
+  #fail(delivery: Delivery, from: number, reason: string): void {
+    const { queue, count, context } = delivery
     const level = context.delayLevelWhenNextConsume
     const delayLevel = Number.isInteger(level) ? level : 0
     const { counts, failures } = this.#host
     counts.failedCount += count - from
-    for (let i = from; i < count; i++) failures.fail(queue, firstSequence + i, delayLevel, reason)
+    for (let i = from; i < count; i++) failures.fail(queue, delivery.sequenceAt(i), delayLevel, reason)
   }
 }

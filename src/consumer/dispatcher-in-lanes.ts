@@ -14,7 +14,7 @@ import type { Delivery } from './delivery.ts'
 import type { Dispatcher, DispatcherHost } from './dispatcher.ts'
 import type { InPlaceFailures } from './in-place-failures.ts'
 import type { Lane } from './lane.ts'
-import { acknowledgedCount, type DeliveryOwner, ListenerRunner } from './listener-runner.ts'
+import { acknowledgedCount, type DeliveryOwner, ListenerRunner, type Refusal } from './listener-runner.ts'
 import type { ProcessQueue } from './process-queue.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import { suspendMsOf } from './suspension.ts'
@@ -34,6 +34,8 @@ interface Failed {
   readonly reason: string
 }
 
+/** The wish for no further attempt. */
+const GIVE_UP_LEVEL = -1
 const BEHIND_ACK_INDEX = 'It lay behind the ackIndex of its batch.'
 
 export abstract class LaneDispatcher implements Dispatcher, DeliveryOwner {
@@ -125,6 +127,22 @@ export abstract class LaneDispatcher implements Dispatcher, DeliveryOwner {
     this.#placedCount -= 1
     delivery.context.abort(reason)
     this.pump()
+  }
+
+  /**
+   * What lies before the first of them is delivered; what lies behind waits for its turn, since a batch that fails must still
+   * be one piece. The first of them itself is parted with as soon as nothing lies before it.
+   */
+  refuse(delivery: Delivery, [first]: readonly Refusal[]): void {
+    const { queue, context, turn } = delivery
+    const { lane, sequences } = turn!
+    const { index, reason, isFinal } = first!
+    delivery.keep(sequences.slice(0, index))
+    lane.putBack(queue, sequences.slice(Math.max(1, index)))
+    if (index > 0) return
+    this.#placedCount -= 1
+    if (isFinal) context.delayLevelWhenNextConsume = GIVE_UP_LEVEL
+    void this.#fail(lane, { queue, sequences: sequences.slice(0, 1), context, reason })
   }
 
   goOn(): void {

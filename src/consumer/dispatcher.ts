@@ -11,6 +11,7 @@ import type { HookRunner } from './consume-hooks.ts'
 import type { BatchMessageListener, MessageListener } from './message-listener.ts'
 import type { ProcessQueue } from './process-queue.ts'
 import type { RateLimit } from './rate-limiter.ts'
+import type { TopicValues } from './topic-values.ts'
 
 /** The listener in the form that the options ask for. */
 export type Listener =
@@ -28,6 +29,8 @@ export interface DispatcherHost {
   readonly counts: ConsumeCounts
   /** Absent when the application has no hooks: then nothing is done for them. */
   readonly hooks: HookRunner | undefined
+  /** Absent without typed topics: then no message is read before the listener is called. */
+  readonly values?: TopicValues | undefined
   onWarning(event: WarningEvent): void
 }
 

@@ -1,7 +1,11 @@
 /** Why a delivery failed, as one line of text that fits into a property and an event. */
+import type { MQError } from '../model/errors.ts'
+import { formatIssues } from '../model/schema-issue.ts'
 import { ConsumeResult } from './message-listener.ts'
 
 const LONGEST = 512
+/** Issues of a schema are cut where they are listed. */
+const LONGEST_REFUSAL = 1024
 const CONTROL_CHARACTERS = /\p{Cc}+/gu
 
 /** What a listener threw or rejected with, in words. */
@@ -26,6 +30,11 @@ export function reasonOfAnswer(answer: unknown): string | undefined {
   )
 }
 
+/** Why the schema of its topic, or a failure of that schema, kept a message from the listener. */
+export function reasonOfRefusal({ issues, message }: MQError): string {
+  return clean(issues === undefined ? message : `SCHEMA: ${formatIssues(issues)}`, LONGEST_REFUSAL)
+}
+
 function inWords(value: unknown): string {
   return typeof value === 'object' && value !== null
     ? 'an object'
@@ -34,6 +43,6 @@ function inWords(value: unknown): string {
       : String(value)
 }
 
-function clean(text: string): string {
-  return text.replace(CONTROL_CHARACTERS, ' ').slice(0, LONGEST).toWellFormed()
+function clean(text: string, longest = LONGEST): string {
+  return text.replace(CONTROL_CHARACTERS, ' ').slice(0, longest).toWellFormed()
 }

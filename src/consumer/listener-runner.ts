@@ -9,14 +9,29 @@ import { DeliveryContext } from './consume-context.ts'
 import type { ConsumeHookOutcome } from './consume-hooks.ts'
 import { Delivery, type DeliveryEnd } from './delivery.ts'
 import type { DispatcherHost } from './dispatcher.ts'
-import { reasonOfAnswer, reasonOfError } from './failure-reason.ts'
+import { reasonOfAnswer, reasonOfError, reasonOfRefusal } from './failure-reason.ts'
 import type { LaneTurn } from './lane.ts'
 import { ListenerWatchdog } from './listener-watchdog.ts'
 import type { ProcessQueue } from './process-queue.ts'
+import type { Readout, TopicValues } from './topic-values.ts'
 import type { TurnBudget } from './turn-budget.ts'
+
+/** A message that the listener must not be called for. */
+export interface Refusal {
+  /** Its place in the delivery. */
+  readonly index: number
+  readonly reason: string
+  /** Whether its schema refuses it, and always will; otherwise the schema failed, and may not the next time. */
+  readonly isFinal: boolean
+}
 
 /** What a dispatcher makes of the calls. */
 export interface DeliveryOwner {
+  /**
+   * Parts with these messages, given in order, by its own rules, and lets the delivery keep those that the listener may be called
+   * for now; none ends the delivery.
+   */
+  refuse(delivery: Delivery, refusals: readonly Refusal[]): void
   /** The listener settled; without a reason it succeeded. The delivery is used again afterwards. */
   settled(delivery: Delivery, reason: string | undefined): void
   /** The listener did not settle within `consumeTimeoutMs`. */
@@ -61,9 +76,15 @@ export class ListenerRunner implements DeliveryEnd {
     delivery.start(queue, firstSequence, count, context, this.#budget.nowMs, turn)
     this.#runningCount += 1
     this.#watchdog.onStarted()
-    if (this.#host.hooks !== undefined) this.#callHooksBefore(delivery)
+    const { values } = this.#host
+    if (values === undefined) this.#deliver(delivery)
+    else this.#read(delivery, values)
+  }
+
+  #deliver(delivery: Delivery, messages?: readonly MessageView[]): void {
+    if (this.#host.hooks !== undefined) this.#callHooksBefore(delivery, messages)
     try {
-      const answer = this.#call(delivery, first)
+      const answer = this.#call(delivery, messages)
       if (answer instanceof Promise) answer.then(delivery.onAnswer, delivery.onError)
       else if (isThenable(answer)) Promise.resolve(answer).then(delivery.onAnswer, delivery.onError)
       else this.answered(delivery, answer)
@@ -117,14 +138,44 @@ export class ListenerRunner implements DeliveryEnd {
     this.#owner.overdue(delivery, new MQError('CONSUME_MSG_TIMEOUT', text))
   }
 
-  #call(delivery: Delivery, first: MessageView): unknown {
+  #call(delivery: Delivery, messages?: readonly MessageView[]): unknown {
     const { listener } = this.#host
-    if (listener.kind === 'single') return listener.listen(first, delivery.context)
-    return listener.listen(messagesOf(delivery), delivery.context)
+    const { context, queue, firstSequence } = delivery
+    if (listener.kind === 'single')
+      return listener.listen(messages?.[0] ?? queue.messageAt(firstSequence), context)
+    return listener.listen(messages ?? messagesOf(delivery), context)
   }
 
-  #callHooksBefore(delivery: Delivery): void {
-    delivery.hookContext = this.#host.hooks?.before(delivery.queue.queue, messagesOf(delivery))
+  #callHooksBefore(delivery: Delivery, messages = messagesOf(delivery)): void {
+    delivery.hookContext = this.#host.hooks?.before(delivery.queue.queue, messages)
+  }
+
+  /** Reads the values first. The time that this takes is time of the listener. */
+  #read(delivery: Delivery, values: TopicValues): void {
+    const readouts = values.readAll(messagesOf(delivery))
+    if (readouts instanceof Promise) void readouts.then((late) => this.#deliverRead(delivery, late))
+    else this.#deliverRead(delivery, readouts)
+  }
+
+  #deliverRead(delivery: Delivery, readouts: readonly Readout[]): void {
+    if (!delivery.isRunning) return
+    if (delivery.isOverdue) {
+      this.threw(
+        delivery,
+        new MQError('CONSUME_MSG_TIMEOUT', 'The schema took longer than consumeTimeoutMs.'),
+      )
+      return
+    }
+    const refusals = readouts.flatMap(toRefusal)
+    if (refusals.length > 0) this.#owner.refuse(delivery, refusals)
+    if (delivery.count > 0) {
+      const messages = readouts.flatMap(({ message }) => message ?? [])
+      this.#deliver(delivery, Object.freeze(messages.slice(0, delivery.count)))
+      return
+    }
+    this.#stopCounting(delivery, 'FAILED', undefined)
+    this.#free.push(delivery)
+    this.#owner.goOn()
   }
 
   #newDelivery(): Delivery {
@@ -137,6 +188,11 @@ export class ListenerRunner implements DeliveryEnd {
 /** How many of a batch its listener acknowledged; none when the index is nonsense. */
 export function acknowledgedCount({ context: { ackIndex }, count }: Delivery): number {
   return ackIndex >= count - 1 ? count : Math.max(0, Math.trunc(ackIndex) + 1 || 0)
+}
+
+function toRefusal({ refusal }: Readout, index: number): readonly Refusal[] {
+  if (refusal === undefined) return []
+  return [{ index, reason: reasonOfRefusal(refusal), isFinal: refusal.issues !== undefined }]
 }
 
 function messagesOf(delivery: Delivery): readonly MessageView[] {

@@ -5,11 +5,19 @@ import { invalidParameter } from '../model/errors.ts'
 import { PULL_MAX_COUNT, SAFE_INTEGER_MAX } from '../model/limits.ts'
 import { parseOptions } from '../model/parse-options.ts'
 import type { MessageFilter, SubscriptionExpression } from '../model/subscription.ts'
-import { checkConsumerGroup, memberShape, parseSubscriptions, startShape } from './consumer-options.ts'
+import type { TopicList } from '../model/typed-message.ts'
+import {
+  checkConsumerGroup,
+  memberShape,
+  parseSubscriptions,
+  startShape,
+  type Typing,
+} from './consumer-options.ts'
 import type { ConsumeFromWhere } from './start-offset.ts'
+import { TopicValues } from './topic-values.ts'
 
 /** What `createLitePullConsumer` takes. */
-export interface LitePullConsumerOptions {
+export interface LitePullConsumerOptions<Names extends string = string> {
   /**
    * The name of the consumers that share the work, up to 120 letters, digits, `%`, `|`, `_` or `-`; how far they are is
    * kept under it (RocketMQ `consumerGroup`).
@@ -19,7 +27,7 @@ export interface LitePullConsumerOptions {
    * What to consume: topic to tag expression, `'*'` for everything or tags such as `'paid || refunded'`, or `sql("...")`. The
    * members of the group share the queues. Leave it out to `subscribe` later, or to choose queues yourself with `assign`.
    */
-  readonly subscriptions?: Readonly<Record<string, SubscriptionExpression>> | undefined
+  readonly subscriptions?: Readonly<Record<Names, SubscriptionExpression>> | undefined
   /**
    * `'clustering'`, the default: members share the messages; or `'broadcasting'`: each gets all. A broadcasting member has
    * offsets of its own; they are kept, and continued after a restart, if it names itself by `clientId`.
@@ -75,6 +83,11 @@ export interface LitePullConsumerOptions {
   readonly clientId?: string | undefined
 }
 
+/** What `createLitePullConsumer` takes for typed topics. Unlike other consumers it subscribes to nothing by itself. */
+export interface TypedLitePullConsumerOptions<Topics extends TopicList, Names extends string = never>
+  extends Typing<Topics>,
+    LitePullConsumerOptions<Names> {}
+
 const MiB = 1024 ** 2
 const PULL_THRESHOLD_MAX_COUNT = 6_553_500
 
@@ -106,17 +119,19 @@ const schema = z.strictObject({
 
 /** The settings of a lite pull consumer, checked and complete. */
 export interface CompleteLitePullConsumerOptions
-  extends Readonly<Omit<z.output<typeof schema>, 'subscriptions' | 'subExpressionForAssign'>> {
+  extends Readonly<Omit<z.output<typeof schema>, 'topics' | 'subscriptions' | 'subExpressionForAssign'>> {
   /** Absent when queues are assigned by hand. */
   readonly subscriptions: ReadonlyMap<string, MessageFilter> | undefined
   readonly assignFilters: ReadonlyMap<string, MessageFilter>
+  /** Absent without typed topics. */
+  readonly values: TopicValues | undefined
 }
 
 /** Checks and completes; throws `INVALID_PARAMETER` or `SUBSCRIPTION_PARSE_FAILED` that names the option. */
 export function parseLitePullConsumerOptions(
   options: LitePullConsumerOptions,
 ): CompleteLitePullConsumerOptions {
-  const { subscriptions, subExpressionForAssign, ...rest } = parseOptions(
+  const { topics, subscriptions, subExpressionForAssign, ...rest } = parseOptions(
     'LitePullConsumerOptions',
     schema,
     options,
@@ -130,6 +145,7 @@ export function parseLitePullConsumerOptions(
     )
   return Object.freeze({
     ...rest,
+    values: TopicValues.of(topics, Object.keys(subscriptions ?? {})),
     subscriptions: subscriptions && parseSubscriptions(subscriptions),
     assignFilters: subExpressionForAssign ? parseSubscriptions(subExpressionForAssign) : new Map(),
   })

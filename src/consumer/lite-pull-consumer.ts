@@ -9,7 +9,14 @@ import { compareQueues, type MessageQueue, queueKey } from '../model/message-que
 import { parseExpression, type SubscriptionExpression } from '../model/subscription.ts'
 import { checkTopicName } from '../model/topic.ts'
 import { Confirmations, finishAll } from './confirmations.ts'
-import { aborted, checkNaturalNumber, checkQueue, checkQueues } from './consumer-arguments.ts'
+import {
+  aborted,
+  checkNaturalNumber,
+  checkOffsets,
+  checkQueue,
+  checkQueues,
+  checkSeek,
+} from './consumer-arguments.ts'
 import type { ConsumerHost } from './consumer-host.ts'
 import { startWishOf } from './consumer-options.ts'
 import { LiteAssignment } from './lite-assignment.ts'
@@ -29,9 +36,8 @@ import {
   parsePollOptions,
 } from './poll-options.ts'
 import { findStart, type StartWish } from './start-offset.ts'
+import { giveMessages } from './topic-values.ts'
 import { type QueuesChangedListener, TopicWatch } from './topic-watch.ts'
-
-const NO_MESSAGES: readonly MessageView[] = Object.freeze([])
 
 /**
  * Messages when the application asks for them. Made by `mq.createLitePullConsumer`, started when you get it, ended by `close()`
@@ -45,14 +51,15 @@ const NO_MESSAGES: readonly MessageView[] = Object.freeze([])
  * const consumer = await mq.createLitePullConsumer({ group: 'billing', subscriptions: { orders: '*' } })
  * for (const message of await consumer.poll({ timeoutMs: 1000 })) console.log(message.text())
  * await consumer.commit()
- *
  * for await (const message of consumer.messages({ signal: AbortSignal.timeout(1000) })) {
  *   console.log(message.text())
  * }
  * await consumer.close()
  * ```
  */
-export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
+export class LitePullConsumer<Received extends MessageView = MessageView>
+  implements AsyncIterable<Received, undefined>
+{
   /** The group under which its progress is kept. */
   readonly group: string
   /** The name of this one consumer, unique in its group. */
@@ -102,11 +109,14 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
   }
 
   /** Joins the group and starts to fetch; applications call `mq.createLitePullConsumer`. */
-  static async start(host: ConsumerHost, options: LitePullConsumerOptions): Promise<LitePullConsumer> {
+  static async start<Received extends MessageView>(
+    host: ConsumerHost,
+    options: LitePullConsumerOptions,
+  ): Promise<LitePullConsumer<Received>> {
     const complete = parseLitePullConsumerOptions(options)
     const { signal } = complete
     if (signal?.aborted) throw aborted(signal)
-    const consumer = new LitePullConsumer(host, complete)
+    const consumer = new LitePullConsumer<Received>(host, complete)
     try {
       await consumer.#assignment.start()
     } catch (error) {
@@ -128,16 +138,16 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
    * others returned before. A poll that waits when the consumer closes answers nothing. Rejects with `INVALID_PARAMETER` for
    * a negative time, with `ABORTED` when its signal fires, and with `CLOSED`.
    */
-  async poll(options: PollOptions = {}): Promise<readonly MessageView[]> {
+  async poll(options: PollOptions = {}): Promise<readonly Received[]> {
     const { timeoutMs, signal } = parsePollOptions(options, this.#options.pollTimeoutMs)
     this.#checkOpen()
     if (signal?.aborted) throw aborted(signal)
     this.#confirmations.confirm()
     const handout = await this.#line.read({ maxCount: this.#options.pullBatchSize, timeoutMs, signal })
     if (handout === undefined && signal?.aborted) throw aborted(signal)
-    if (handout === undefined) return NO_MESSAGES
+    if (handout === undefined) return []
     this.#confirmations.add(handout)
-    return handout.messages
+    return giveMessages(this.#options.values, handout.messages)
   }
 
   /**
@@ -145,7 +155,7 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
    * committed then if `autoCommit` says so; while its body is busy nothing more is fetched than the thresholds allow. The loop
    * ends when the consumer closes or the signal fires. A message that it left with `break` counts as one that a poll returned.
    */
-  messages(options: MessagesOptions = {}): AsyncIterableIterator<MessageView, undefined> {
+  messages(options: MessagesOptions = {}): AsyncIterableIterator<Received, undefined> {
     const host = {
       line: this.#line,
       onBegun: (loop: MessageLoop): void => {
@@ -153,15 +163,16 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
         this.#loops.add(loop)
       },
       finish: finishAll,
+      values: this.#options.values,
       onEnded: (loop: MessageLoop, left: readonly Handout[]): void => {
         this.#loops.delete(loop)
         this.#confirmations.add(...left)
       },
     }
-    return new MessageLoop(host, parseMessagesOptions(options).signal)
+    return new MessageLoop<Received>(host, parseMessagesOptions(options).signal)
   }
 
-  [Symbol.asyncIterator](): AsyncIterableIterator<MessageView, undefined> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<Received, undefined> {
     return this.messages()
   }
 
@@ -175,6 +186,7 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
   async subscribe(topic: string, expression: SubscriptionExpression): Promise<void> {
     this.#checkOpen()
     checkTopicName(topic)
+    this.#options.values?.checkKnown(topic)
     await this.#assignment.subscribe(topic, parseExpression(expression))
   }
 
@@ -194,7 +206,7 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
    * `INVALID_PARAMETER` when there are no queues or the consumer subscribes to topics, and with `CLOSED`.
    */
   async assign(queues: readonly MessageQueue[]): Promise<void> {
-    checkQueues(queues)
+    for (const { topic } of checkQueues(queues)) this.#options.values?.checkKnown(topic)
     this.#checkOpen()
     await this.#assignment.assign(queues)
   }
@@ -244,7 +256,9 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
     const commits =
       offsets === undefined
         ? [...this.#assignment.live].map((queue) => queue.commit())
-        : this.#checkOffsets(offsets).map(([queue, offset]) => queue.commit(offset))
+        : checkOffsets(offsets)
+            .map(([queue, offset]) => [this.#ownQueue(queue), offset] as const)
+            .map(([queue, offset]) => queue.commit(offset))
     const failed = (await Promise.allSettled(commits)).find(({ status }) => status === 'rejected')
     if (failed?.status === 'rejected') throw failed.reason
   }
@@ -275,10 +289,7 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
     const held = this.#ownQueue(queue)
     const { engine } = this.#host
     const [min, max] = await Promise.all([engine.minOffset(held.queue), engine.maxOffset(held.queue)])
-    if (offset < min || offset > max)
-      throw invalidParameter(
-        `Seek offset illegal, seek offset = ${offset}, min offset = ${min}, max offset = ${max}.`,
-      )
+    checkSeek(offset, min, max)
     // It may have changed hands meanwhile, or the consumer closed.
     this.#ownQueue(queue).seek(offset)
   }
@@ -351,17 +362,6 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
         for (const queue of this.#assignment.held) queue.wake()
       },
       onError,
-    })
-  }
-
-  #checkOffsets(
-    offsets: Iterable<readonly [MessageQueue, number]>,
-  ): readonly (readonly [LiteQueue, number])[] {
-    if (typeof offsets !== 'object' || offsets === null || !(Symbol.iterator in offsets))
-      throw invalidParameter('commit: give the offsets as a Map from queue to offset, or as pairs of both.')
-    return [...offsets].map(([queue, offset]) => {
-      checkNaturalNumber('offset', offset)
-      return [this.#ownQueue(queue), offset] as const
     })
   }
 

@@ -18,10 +18,13 @@ export type ConsumeResult = (typeof ConsumeResult)[keyof typeof ConsumeResult]
 type Answer = ConsumeResult | undefined | void
 
 /** Consumes one message at a time. An answer that is neither nothing nor a {@link ConsumeResult} counts as a failure. */
-export type MessageListener = (message: MessageView, context: ConsumeContext) => Answer | Promise<Answer>
+export type MessageListener<Received extends MessageView = MessageView> = (
+  message: Received,
+  context: ConsumeContext,
+) => Answer | Promise<Answer>
 
 /** Consumes messages of one queue in arrays of up to `consumeMessageBatchMaxSize`. */
-export type BatchMessageListener = (
-  messages: readonly MessageView[],
+export type BatchMessageListener<Received extends MessageView = MessageView> = (
+  messages: readonly Received[],
   context: ConsumeContext,
 ) => Answer | Promise<Answer>

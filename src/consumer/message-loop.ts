@@ -5,28 +5,33 @@
 import type { MessageView } from '../model/message.ts'
 import type { Handout } from './lite-queue.ts'
 import type { PollLine } from './poll-line.ts'
+import { giveMessages, type TopicValues } from './topic-values.ts'
 
-export interface MessageLoopHost {
+export interface MessageLoopHost<Received extends MessageView> {
   readonly line: PollLine
   /** The loop asks for its first message. */
-  onBegun(loop: MessageLoop): void
+  onBegun(loop: MessageLoop<Received>): void
+  /** Absent without typed topics. */
+  readonly values?: TopicValues | undefined
   /** The application is done with these. */
   finish(handouts: readonly Handout[]): void
   /** The loop asks for nothing more; these messages it left without coming back. */
-  onEnded(loop: MessageLoop, left: readonly Handout[]): void
+  onEnded(loop: MessageLoop<Received>, left: readonly Handout[]): void
 }
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined }
 
-export class MessageLoop implements AsyncIterableIterator<MessageView, undefined> {
-  readonly #host: MessageLoopHost
+export class MessageLoop<Received extends MessageView = MessageView>
+  implements AsyncIterableIterator<Received, undefined>
+{
+  readonly #host: MessageLoopHost<Received>
   readonly #signal: AbortSignal | undefined
   /** More than one when `next` is called without waiting for the one before. */
   #given: Handout[] = []
   #isBegun = false
   #isEnded = false
 
-  constructor(host: MessageLoopHost, signal?: AbortSignal) {
+  constructor(host: MessageLoopHost<Received>, signal?: AbortSignal) {
     this.#host = host
     this.#signal = signal
   }
@@ -36,7 +41,7 @@ export class MessageLoop implements AsyncIterableIterator<MessageView, undefined
   }
 
   /** Finishes the message before and waits for the next one. */
-  async next(): Promise<IteratorResult<MessageView, undefined>> {
+  async next(): Promise<IteratorResult<Received, undefined>> {
     if (!this.#isBegun) this.#begin()
     this.#host.finish(this.#given.splice(0))
     if (this.#isEnded) return DONE
@@ -48,7 +53,9 @@ export class MessageLoop implements AsyncIterableIterator<MessageView, undefined
       })
       if (handout === undefined) return this.#end()
       this.#given.push(handout)
-      return { done: false, value: handout.messages[0]! }
+      const giving = giveMessages<Received>(this.#host.values, handout.messages)
+      const [value] = giving instanceof Promise ? await giving : giving
+      return { done: false, value: value! }
     } catch (error) {
       this.#end()
       throw error

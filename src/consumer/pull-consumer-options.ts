@@ -3,7 +3,9 @@ import { z } from 'zod'
 import type { AllocateStrategy } from '../allocate/allocate.ts'
 import { DEFAULT_MAX_RECONSUME_TIMES, SAFE_INTEGER_MAX } from '../model/limits.ts'
 import { parseOptions } from '../model/parse-options.ts'
-import { checkConsumerGroup, memberShape } from './consumer-options.ts'
+import type { TopicList } from '../model/typed-message.ts'
+import { checkConsumerGroup, memberShape, type Typing } from './consumer-options.ts'
+import { TopicValues } from './topic-values.ts'
 
 /** What `createPullConsumer` takes. */
 export interface PullConsumerOptions {
@@ -26,6 +28,11 @@ export interface PullConsumerOptions {
   readonly clientId?: string | undefined
 }
 
+/** What `createPullConsumer` takes for typed topics: no others may be pulled then. */
+export interface TypedPullConsumerOptions<Topics extends TopicList>
+  extends Typing<Topics>,
+    PullConsumerOptions {}
+
 const milliseconds = z.int().min(1).max(SAFE_INTEGER_MAX)
 
 const schema = z.strictObject({
@@ -36,11 +43,14 @@ const schema = z.strictObject({
 })
 
 /** The settings of a pull consumer with every default filled in. */
-export type CompletePullConsumerOptions = Readonly<z.output<typeof schema>>
+export interface CompletePullConsumerOptions extends Readonly<Omit<z.output<typeof schema>, 'topics'>> {
+  /** Absent without typed topics. */
+  readonly values: TopicValues | undefined
+}
 
 /** Checks and completes; throws `INVALID_PARAMETER` that names the option. */
 export function parsePullConsumerOptions(options: PullConsumerOptions): CompletePullConsumerOptions {
-  const complete = parseOptions('PullConsumerOptions', schema, options)
-  checkConsumerGroup(complete.group)
-  return complete
+  const { topics, ...rest } = parseOptions('PullConsumerOptions', schema, options)
+  checkConsumerGroup(rest.group)
+  return { ...rest, values: TopicValues.of(topics, []) }
 }

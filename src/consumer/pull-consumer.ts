@@ -19,6 +19,7 @@ import {
   parsePullConsumerOptions,
 } from './pull-consumer-options.ts'
 import { QueueShare } from './queue-share.ts'
+import { giveMessages } from './topic-values.ts'
 
 /** How one pull waits. */
 export interface PullOptions {
@@ -63,7 +64,7 @@ const DEFAULT_REASON = 'A pull consumer sent it back.'
  * await consumer.close()
  * ```
  */
-export class PullConsumer {
+export class PullConsumer<Received extends MessageView = MessageView> {
   /** The group under which offsets are kept. */
   readonly group: string
   /** The name of this one consumer, unique in its group. */
@@ -100,13 +101,16 @@ export class PullConsumer {
   }
 
   /** Makes the group if there is none; applications call `mq.createPullConsumer`. */
-  static async start(host: ConsumerHost, options: PullConsumerOptions): Promise<PullConsumer> {
+  static async start<Received extends MessageView>(
+    host: ConsumerHost,
+    options: PullConsumerOptions,
+  ): Promise<PullConsumer<Received>> {
     const complete = parsePullConsumerOptions(options)
     const { signal } = complete
     if (signal?.aborted)
       throw new MQError('ABORTED', 'The signal has fired already.', { cause: signal.reason })
     await host.engine.ensureGroup(complete.group)
-    const consumer = new PullConsumer(host, complete)
+    const consumer = new PullConsumer<Received>(host, complete)
     signal?.addEventListener('abort', consumer.#onAbort, { once: true })
     if (signal?.aborted) void consumer.close()
     return consumer
@@ -130,10 +134,10 @@ export class PullConsumer {
     offset: number,
     maxCount: number,
     options: PullOptions = {},
-  ): Promise<PullResult> {
+  ): Promise<PullResult<Received>> {
     const { timeoutMs = this.#options.consumerPullTimeoutMs, signal } = checkPullOptions(options, 1)
     const request = this.#request(queue, expression, offset, maxCount)
-    return this.#calls.run({ ...request, suspendMs: 0 }, timeoutMs, signal)
+    return this.#give(await this.#calls.run({ ...request, suspendMs: 0 }, timeoutMs, signal))
   }
 
   /** As `pull`, but when there is nothing new it waits up to `timeoutMs` for something, and answers `NO_NEW_MSG` then. */
@@ -143,10 +147,11 @@ export class PullConsumer {
     offset: number,
     maxCount: number,
     options: PullOptions = {},
-  ): Promise<PullResult> {
+  ): Promise<PullResult<Received>> {
     const { timeoutMs: suspendMs = this.#options.suspendMs, signal } = checkPullOptions(options, 0)
     const request = this.#request(queue, expression, offset, maxCount)
-    return this.#calls.run({ ...request, suspendMs }, suspendMs + this.#options.consumerPullTimeoutMs, signal)
+    const limitMs = suspendMs + this.#options.consumerPullTimeoutMs
+    return this.#give(await this.#calls.run({ ...request, suspendMs }, limitMs, signal))
   }
 
   /** Gives a message that could not be consumed to the retries of the group, as a push consumer does with a failed one. */
@@ -256,11 +261,17 @@ export class PullConsumer {
 
   #request(queue: MessageQueue, expression: SubscriptionExpression, offset: number, maxCount: number) {
     checkQueue(queue)
+    this.#options.values?.checkKnown(queue.topic)
     checkNaturalNumber('offset', offset)
     if (!Number.isSafeInteger(maxCount) || maxCount < 1)
       throw invalidParameter(`The maxCount must be a whole number from 1 on, not ${maxCount}.`)
     this.#checkOpen()
     return { queue, offset, filter: this.#filterOf(expression), maxCount: Math.min(maxCount, PULL_MAX_COUNT) }
+  }
+
+  /** As the type of the consumer says: with values, if it has typed topics. */
+  async #give(result: PullResult): Promise<PullResult<Received>> {
+    return { ...result, messages: await giveMessages(this.#options.values, result.messages) }
   }
 
   #filterOf(expression: SubscriptionExpression): MessageFilter {

@@ -3,16 +3,26 @@ import { z } from 'zod'
 import type { AllocateStrategy } from '../allocate/allocate.ts'
 import { invalidParameter } from '../model/errors.ts'
 import { DEFAULT_MAX_RECONSUME_TIMES, PULL_MAX_COUNT, SAFE_INTEGER_MAX } from '../model/limits.ts'
+import type { MessageView } from '../model/message.ts'
 import { parseOptions } from '../model/parse-options.ts'
-import { type MessageFilter, matchAll, type SubscriptionExpression } from '../model/subscription.ts'
+import { type MessageFilter, matchAll } from '../model/subscription.ts'
 import { retryTopicOf } from '../model/topic.ts'
+import type { ConsumedMessage, TopicList } from '../model/typed-message.ts'
 import type { ConsumeHook } from './consume-hooks.ts'
-import { checkConsumerGroup, memberShape, parseSubscriptions, startShape } from './consumer-options.ts'
+import {
+  checkConsumerGroup,
+  memberShape,
+  parseConsumed,
+  type Subscribing,
+  startShape,
+  type Typing,
+} from './consumer-options.ts'
 import type { Listener } from './dispatcher.ts'
 import type { BatchMessageListener, MessageListener } from './message-listener.ts'
 import type { RateLimit } from './rate-limiter.ts'
 import type { ConsumeFromWhere } from './start-offset.ts'
 import { SUSPEND_MAX_MS, SUSPEND_MIN_MS } from './suspension.ts'
+import type { TopicValues } from './topic-values.ts'
 
 interface CommonOptions {
   /**
@@ -20,12 +30,6 @@ interface CommonOptions {
    * to one member of each group (RocketMQ `consumerGroup`).
    */
   readonly group: string
-  /**
-   * What to consume: topic to tag expression, `'*'` for everything or tags such as `'paid || refunded'`, or `sql("...")`. A topic that
-   * does not exist yet is consumed as soon as it does. Retries of the group arrive by themselves. All members of a group
-   * must subscribe to the same.
-   */
-  readonly subscriptions: Readonly<Record<string, SubscriptionExpression>>
   /**
    * `'concurrent'`, the default: messages in any order; or `'orderly'`: those of a queue one after another, and a message that
    * fails is delivered again before anything behind it (RocketMQ `MessageListenerConcurrently`, `MessageListenerOrderly`).
@@ -124,21 +128,31 @@ interface CommonOptions {
   readonly clientId?: string | undefined
 }
 
-interface SingleListenerOptions extends CommonOptions {
+interface SingleListenerOptions<Received extends MessageView> extends CommonOptions {
   /** Called with one message at a time. */
-  readonly listener: MessageListener
+  readonly listener: MessageListener<Received>
   readonly consumeMessageBatchMaxSize?: undefined
 }
 
-interface BatchListenerOptions extends CommonOptions {
+interface BatchListenerOptions<Received extends MessageView> extends CommonOptions {
   /** Called with an array of messages of one queue. */
-  readonly listener: BatchMessageListener
+  readonly listener: BatchMessageListener<Received>
   /** Most messages of one call, 1 to 1024. When it is given, the listener takes arrays, also for 1. */
   readonly consumeMessageBatchMaxSize: number
 }
 
+type ListenerOptions<Received extends MessageView> =
+  | SingleListenerOptions<Received>
+  | BatchListenerOptions<Received>
+
 /** What `createPushConsumer` takes. */
-export type PushConsumerOptions = SingleListenerOptions | BatchListenerOptions
+export type PushConsumerOptions = Subscribing & ListenerOptions<MessageView>
+
+/** What `createPushConsumer` takes for typed topics: from these, and from what is subscribed to, follows what the listener gets. */
+export type TypedPushConsumerOptions<
+  Topics extends TopicList,
+  Names extends string = never,
+> = Typing<Topics> & Partial<Subscribing<Names>> & ListenerOptions<ConsumedMessage<Topics, Names>>
 
 const MiB = 1024 ** 2
 /** A rate limiter remembers as many times as it lets messages pass. */
@@ -156,7 +170,7 @@ const isHook = (value: unknown): boolean => {
 const schema = z.strictObject({
   ...memberShape,
   ...startShape,
-  subscriptions: z.record(z.string(), z.unknown()),
+  subscriptions: z.record(z.string(), z.unknown()).optional(),
   listener: z.custom<MessageListener & BatchMessageListener>(isFunction, 'must be a function'),
   consumeMessageBatchMaxSize: z.int().min(1).max(1024).optional(),
   mode: z.enum(['concurrent', 'orderly']).default('concurrent'),
@@ -204,7 +218,12 @@ export interface CompletePushConsumerOptions
   extends Readonly<
     Omit<
       ParsedOptions,
-      'listener' | 'subscriptions' | 'consumeMessageBatchMaxSize' | 'maxReconsumeTimes' | 'broadcastFailure'
+      | 'listener'
+      | 'topics'
+      | 'subscriptions'
+      | 'consumeMessageBatchMaxSize'
+      | 'maxReconsumeTimes'
+      | 'broadcastFailure'
     >
   > {
   readonly listener: Listener
@@ -212,12 +231,14 @@ export interface CompletePushConsumerOptions
   readonly maxReconsumeTimes: number
   /** When clustering, the group's retry topic included. */
   readonly subscriptions: ReadonlyMap<string, MessageFilter>
+  /** Absent without typed topics. */
+  readonly values: TopicValues | undefined
 }
 
 /** Checks and completes; throws `INVALID_PARAMETER` or `SUBSCRIPTION_PARSE_FAILED` that names the option. */
 export function parsePushConsumerOptions(options: PushConsumerOptions): CompletePushConsumerOptions {
   const parsed = parseOptions('PushConsumerOptions', schema, options)
-  const { listener, subscriptions, consumeMessageBatchMaxSize, broadcastFailure, ...rest } = parsed
+  const { listener, topics, subscriptions, consumeMessageBatchMaxSize, broadcastFailure, ...rest } = parsed
   checkConsumerGroup(rest.group)
   if (rest.enableFifoConsumeAccelerator && rest.mode !== 'orderly') {
     throw invalidParameter(
@@ -227,11 +248,13 @@ export function parsePushConsumerOptions(options: PushConsumerOptions): Complete
   if (broadcastFailure !== undefined && rest.messageModel !== 'broadcasting') {
     throw invalidParameter("broadcastFailure needs messageModel 'broadcasting'; a group retries by itself.")
   }
+  const { filters, values } = parseConsumed(topics, subscriptions)
   return Object.freeze({
     ...rest,
+    values,
     maxReconsumeTimes: maxReconsumeTimesOf(parsed),
     listener: toListener(listener, consumeMessageBatchMaxSize),
-    subscriptions: withRetries(rest, parseSubscriptions(subscriptions)),
+    subscriptions: withRetries(rest, filters),
   })
 }
 

@@ -175,6 +175,7 @@ export class PushConsumer {
     this.#checkOpen()
     checkTopicName(topic)
     checkNotOwnRetryTopic(this.group, topic)
+    this.#options.values?.checkKnown(topic)
     const filter = parseExpression(expression)
     await this.#resubscribe((filters) => filters.set(topic, filter))
   }

@@ -3,23 +3,34 @@ import { z } from 'zod'
 import { invalidParameter } from '../model/errors.ts'
 import { INVISIBLE_MAX_MS, POP_MAX_COUNT, SAFE_INTEGER_MAX } from '../model/limits.ts'
 import { parseOptions } from '../model/parse-options.ts'
-import type { MessageFilter, SubscriptionExpression } from '../model/subscription.ts'
+import type { MessageFilter } from '../model/subscription.ts'
 import { isPopRetryTopicOfGroup } from '../model/topic.ts'
+import type { TopicList } from '../model/typed-message.ts'
 import { checkKnown, checkSignal } from './consumer-arguments.ts'
-import { checkConsumerGroup, memberShape, parseSubscriptions } from './consumer-options.ts'
+import {
+  checkConsumerGroup,
+  memberShape,
+  parseConsumed,
+  type Subscribing,
+  type Typing,
+} from './consumer-options.ts'
+import type { TopicValues } from './topic-values.ts'
 
 /** What `createSimpleConsumer` takes. */
-export interface SimpleConsumerOptions {
+export interface SimpleConsumerOptions extends Subscribing, SimpleConsumerSettings {}
+
+/** What `createSimpleConsumer` takes for typed topics: from these, and from what is subscribed to, follows what is received. */
+export interface TypedSimpleConsumerOptions<Topics extends TopicList, Names extends string = never>
+  extends Typing<Topics>,
+    Partial<Subscribing<Names>>,
+    SimpleConsumerSettings {}
+
+interface SimpleConsumerSettings {
   /**
    * The name of the consumers that share the messages, up to 120 letters, digits, `%`, `|`, `_` or `-` (RocketMQ
    * `setConsumerGroup`). A group of simple consumers should have no other members.
    */
   readonly group: string
-  /**
-   * What to receive: topic to tag expression, `'*'` for everything or tags such as `'paid || refunded'`, or `sql("...")`. A
-   * topic that does not exist yet is received from as soon as it does. Retries of the group come by themselves.
-   */
-  readonly subscriptions: Readonly<Record<string, SubscriptionExpression>>
   /**
    * How long a receive waits that does not say so itself, in milliseconds. Default 20 seconds, the longest wait of a
    * RocketMQ proxy.
@@ -62,24 +73,27 @@ const schema = z.strictObject({
   group: memberShape.group,
   signal: memberShape.signal,
   clientId: memberShape.clientId,
-  subscriptions: z.record(z.string(), z.unknown()),
+  topics: memberShape.topics,
+  subscriptions: z.record(z.string(), z.unknown()).optional(),
   awaitDurationMs: z.int().min(0).max(SAFE_INTEGER_MAX).default(DEFAULT_AWAIT_DURATION_MS),
   consumeMessageOrderly: z.boolean().optional(),
 })
 
 /** The settings of a simple consumer, checked and complete. */
 export interface CompleteSimpleConsumerOptions
-  extends Readonly<Omit<z.output<typeof schema>, 'subscriptions'>> {
+  extends Readonly<Omit<z.output<typeof schema>, 'topics' | 'subscriptions'>> {
   readonly subscriptions: ReadonlyMap<string, MessageFilter>
+  /** Absent without typed topics. */
+  readonly values: TopicValues | undefined
 }
 
 /** Checks and completes; throws `INVALID_PARAMETER` or `SUBSCRIPTION_PARSE_FAILED` that names the option. */
 export function parseSimpleConsumerOptions(options: SimpleConsumerOptions): CompleteSimpleConsumerOptions {
-  const { subscriptions, ...rest } = parseOptions('SimpleConsumerOptions', schema, options)
+  const { topics, subscriptions, ...rest } = parseOptions('SimpleConsumerOptions', schema, options)
   checkConsumerGroup(rest.group)
-  const filters = parseSubscriptions(subscriptions)
+  const { filters, values } = parseConsumed(topics, subscriptions)
   for (const topic of filters.keys()) checkReceivable(rest.group, topic)
-  return Object.freeze({ ...rest, subscriptions: filters })
+  return Object.freeze({ ...rest, values, subscriptions: filters })
 }
 
 /** Refuses the topics that the group receives its own retries from. */

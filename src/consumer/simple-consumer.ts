@@ -39,7 +39,7 @@ import { SubscriptionChanges } from './subscription-changes.ts'
  * }
  * ```
  */
-export class SimpleConsumer {
+export class SimpleConsumer<Received extends ReceivedMessage = ReceivedMessage> {
   /** The group that it is a member of. */
   readonly group: string
   /** The name of this one member, unique in its group. */
@@ -63,14 +63,17 @@ export class SimpleConsumer {
   }
 
   /** Joins the group; applications call `mq.createSimpleConsumer`. */
-  static async start(host: ConsumerHost, options: SimpleConsumerOptions): Promise<SimpleConsumer> {
+  static async start<Received extends ReceivedMessage>(
+    host: ConsumerHost,
+    options: SimpleConsumerOptions,
+  ): Promise<SimpleConsumer<Received>> {
     const complete = parseSimpleConsumerOptions(options)
     const { signal } = complete
     if (signal?.aborted) throw aborted(signal)
     const { pop } = host.engine
     if (pop === undefined)
       throw new MQError('UNSUPPORTED', 'This engine offers no simple consumers; use a push consumer.')
-    const consumer = new SimpleConsumer(host, pop, complete)
+    const consumer = new SimpleConsumer<Received>(host, pop, complete)
     await consumer.#register()
     signal?.addEventListener('abort', consumer.#onAbort, { once: true })
     if (signal?.aborted) void consumer.close()
@@ -92,7 +95,7 @@ export class SimpleConsumer {
    * signal fires first, and with `NO_PERMISSION`, `STORE_CORRUPTED`, `CLOSED` and the failures of the store: then nothing was
    * received.
    */
-  async receive(options: ReceiveOptions = {}): Promise<readonly ReceivedMessage[]> {
+  async receive(options: ReceiveOptions = {}): Promise<readonly Received[]> {
     const complete = parseReceiveOptions(options, this.#options.awaitDurationMs)
     const { signal } = complete
     this.#checkOpen()
@@ -102,7 +105,9 @@ export class SimpleConsumer {
       this.#pop.popMessage({ ...request, signal: ending }),
     )
     if (popped.length === 0 && signal?.aborted) throw aborted(signal)
-    return popped.map((each) => new ReceivedMessage(each))
+    const { values } = this.#options
+    const received = values?.received(popped) ?? popped.map((each) => new ReceivedMessage(each))
+    return (await received) as readonly Received[]
   }
 
   /**
@@ -156,6 +161,7 @@ export class SimpleConsumer {
     this.#checkOpen()
     checkTopicName(topic)
     checkReceivable(this.group, topic)
+    this.#options.values?.checkKnown(topic)
     const filter = parseExpression(expression)
     await this.#resubscribe((filters) => filters.set(topic, filter))
   }

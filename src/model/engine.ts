@@ -14,6 +14,7 @@ import type { Logger } from './logger.ts'
 import type { MessageView } from './message.ts'
 import type { MessageQueue } from './message-queue.ts'
 import type { OutgoingMessage } from './outgoing-message.ts'
+import type { RequestVerbs } from './request-verbs.ts'
 import type {
   ConsumerProgress,
   DelayedMessage,
@@ -37,6 +38,8 @@ export interface EngineSupports {
   readonly transactions: boolean
   /** The engine answers `engine.delay`. */
   readonly delay: boolean
+  /** The engine answers `engine.requests`. */
+  readonly requests: boolean
   /** Queues of one topic may lie on several brokers, so that a failed send can go elsewhere. */
   readonly severalBrokers: boolean
 }
@@ -228,6 +231,7 @@ export interface Engine {
   readonly pop?: PopVerbs
   readonly transactions?: TransactionVerbs
   readonly delay?: DelayVerbs
+  readonly requests?: RequestVerbs
 }
 
 export interface KeyQuery {

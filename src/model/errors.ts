@@ -6,6 +6,8 @@
  * codes; a test compares the two.
  */
 
+import type { SchemaIssue } from './schema-issue.ts'
+
 interface CodeEntry {
   /** When this code occurs, in one sentence. */
   readonly description: string
@@ -56,6 +58,18 @@ export const MQErrorCodes = {
       'What was asked is not possible any more: the message was delivered, recalled or settled otherwise.',
     responseCode: 604,
   },
+  REQUEST_TIMEOUT: {
+    description: 'No reply to a request came within its timeout; the request itself may still be consumed.',
+    responseCode: 10006,
+  },
+  REQUESTER_NOT_ONLINE: {
+    description: 'A reply has nobody to go to: the producer that sent the request is closed or gone.',
+    responseCode: 1,
+  },
+  CREATE_REPLY_MESSAGE: {
+    description: 'A message cannot be replied to: it is no request, or no consumer was given it.',
+    responseCode: 10007,
+  },
   CONSUME_MSG_TIMEOUT: {
     description:
       'A listener took longer than its timeout; the message is retried and the late answer ignored.',
@@ -65,6 +79,9 @@ export const MQErrorCodes = {
   INVALID_RECEIPT_HANDLE: {
     description:
       'A received message is not this receiver’s any more: its time was over, or its handle was replaced.',
+  },
+  SCHEMA_MISMATCH: {
+    description: 'A value is not what the schema of its topic demands; `issues` says where and why.',
   },
   SEND_TIMEOUT: {
     description:
@@ -127,6 +144,8 @@ export interface MQErrorOptions {
   readonly cause?: unknown
   /** What is known about a rejected write; left out where nothing was to be written. */
   readonly outcome?: WriteOutcome
+  /** What a schema found wrong with a value. */
+  readonly issues?: readonly SchemaIssue[]
 }
 
 /**
@@ -152,6 +171,8 @@ export class MQError extends Error {
   readonly responseCode: number | undefined
   /** What is known about a rejected write. */
   readonly outcome: WriteOutcome | undefined
+  /** With `SCHEMA_MISMATCH`: what the schema found wrong with the value. `cause` has it in the schema's own form. */
+  readonly issues: readonly SchemaIssue[] | undefined
 
   constructor(code: MQErrorCode, message: string, options: MQErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
@@ -159,6 +180,7 @@ export class MQError extends Error {
     this.code = code
     this.responseCode = entry.responseCode
     this.outcome = options.outcome
+    this.issues = options.issues
   }
 
   /** Turns anything caught into an {@link MQError}; one that already is one passes through unchanged. */

@@ -1,16 +1,18 @@
 /** A message as an application writes it and as it reads it back. */
 import type { MessageQueue } from './message-queue.ts'
+import type { Reply, ReplyReceipt } from './reply.ts'
+import type { BodyFor, Destination } from './typed-message.ts'
 
 /**
  * A message to send.
  *
  * The body is copied when `send` is called, so a buffer may be used again at once.
  */
-export interface Message {
-  /** Where to: 1 to 127 letters, digits, `%`, `|`, `_` or `-`. */
-  readonly topic: string
-  /** The content: at least one byte; a string is stored as UTF-8. */
-  readonly body: string | Uint8Array
+export interface Message<To extends Destination = string> {
+  /** Where to: 1 to 127 letters, digits, `%`, `|`, `_` or `-`; or what `defineTopic` answered. */
+  readonly topic: To
+  /** The content: at least one byte; a string is stored as UTF-8. For a typed topic: the value, which is stored as JSON. */
+  readonly body: BodyFor<To>
   /** The one tag of the message, for filtering. No `|`, no white space around it. */
   readonly tag?: string | undefined
   /** Business keys to find the message by; no white space within a key. */
@@ -69,8 +71,19 @@ export interface MessageView {
   readonly deliveryAttempt: number
   /** Bytes of the stored record. */
   readonly storeSize: number
+  /** Whether somebody waits, or waited, for a reply: it was sent by `producer.request`. */
+  readonly isRequest: boolean
   /** The body as UTF-8 text. */
   text(): string
   /** The body parsed as JSON. */
   json<T = unknown>(): T
+  /**
+   * Replies to a request that a consumer was given, of whatever kind. The first reply counts; later ones, and those that come after the
+   * requester's timeout, answer `DROPPED`.
+   *
+   * Rejects with `CREATE_REPLY_MESSAGE` for what is no request, or was looked up; `REQUESTER_NOT_ONLINE` when the producer that asked
+   * is closed, or its process has ended; `MESSAGE_ILLEGAL` for what is wrong with the reply; and `CLOSED` (RocketMQ
+   * `MessageUtil#createReplyMessage`).
+   */
+  reply(reply: string | Uint8Array | Reply): Promise<ReplyReceipt>
 }

@@ -48,11 +48,12 @@ export interface OutgoingMessage {
   readonly sizeBytes: number
 }
 
-/** Checks a message and completes it; throws `MESSAGE_ILLEGAL` or `INVALID_PARAMETER` with what to do. */
+/** Checks a message and completes it, with properties that we add; throws `MESSAGE_ILLEGAL` or `INVALID_PARAMETER` with what to do. */
 export function prepareMessage(
   message: Message,
   messageId: MessageId,
   bornTimestamp: number,
+  added: PropertyEntries = NO_PROPERTIES,
 ): OutgoingMessage {
   checkFields(message)
   const { topic, body } = message
@@ -63,7 +64,8 @@ export function prepareMessage(
   const own = message.properties === undefined ? NO_PROPERTIES : checkProperties(message.properties)
   const grouped = message.messageGroup === undefined ? own : withMessageGroup(message.messageGroup, own)
   const delay = delayOf(message)
-  const properties = delay === undefined ? grouped : withDelay(delay, grouped)
+  const given = delay === undefined ? grouped : withDelay(delay, grouped)
+  const properties = added.length === 0 ? given : [...added, ...given]
   const propertiesBytes = sizeOfProperties(tag, keys, properties)
   const sizeBytes = topic.length + propertiesBytes + bodyBytes + MESSAGE_LOG_OVERHEAD_BYTES
   if (sizeBytes > MESSAGE_MAX_BYTES) throw tooLarge(sizeBytes)

@@ -19,6 +19,16 @@ export const PropertyName = {
   /** Where the message of a transaction that was given up was to go. */
   REAL_TOPIC: 'REAL_TOPIC',
   REAL_QUEUE_ID: 'REAL_QID',
+  /** How often its producer group was asked in vain. */
+  TRANSACTION_CHECK_TIMES: 'TRANSACTION_CHECK_TIMES',
+  /** On a request and its reply: which request it is, and the client that waits, for so many milliseconds. */
+  CORRELATION_ID: 'CORRELATION_ID',
+  REPLY_TO_CLIENT: 'REPLY_TO_CLIENT',
+  TTL: 'TTL',
+  /** On a reply: what it is, when the engine passed it on, and when it arrived. */
+  MESSAGE_TYPE: 'MSG_TYPE',
+  PUSH_REPLY_TIME: 'PUSH_REPLY_TIME',
+  ARRIVE_TIME: 'ARRIVE_TIME',
   /** Why the last attempt failed; on dead letters only. Not a RocketMQ name. */
   DEAD_LETTER_REASON: 'DLQ_REASON',
 } as const

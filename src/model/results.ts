@@ -31,7 +31,7 @@ export interface SendReceipt {
   /** Of a delayed message: when it is delivered, in milliseconds since 1970. */
   readonly deliveryTimestamp?: number
   /** Of a message that was sent with a `deliveryTimestamp`: takes it back (`producer.recall`). */
-  readonly recallHandle?: string
+  readonly recallHandle?: string | undefined
 }
 
 /** The proof that a delayed message is stored: it has no place in its queue before it is delivered. */
@@ -41,7 +41,7 @@ export interface DelayedReceipt extends SendReceipt {
   /** When it is delivered, in milliseconds since 1970. */
   readonly deliveryTimestamp: number
   /** Takes it back (`producer.recall`). Absent when it was sent with a level: RocketMQ cannot take such a message back. */
-  readonly recallHandle?: string
+  readonly recallHandle?: string | undefined
 }
 
 /** A message that waits for its time. */
@@ -57,9 +57,9 @@ export interface DelayedMessage {
 export type PullStatus = 'FOUND' | 'NO_NEW_MSG' | 'NO_MATCHED_MSG' | 'OFFSET_ILLEGAL'
 
 /** What a pull found (RocketMQ `PullResult`). */
-export interface PullResult {
+export interface PullResult<Received extends MessageView = MessageView> {
   readonly status: PullStatus
-  readonly messages: readonly MessageView[]
+  readonly messages: readonly Received[]
   /** Where the next pull goes on; behind what was scanned, also when a filter let nothing pass. */
   readonly nextBeginOffset: number
   readonly minOffset: number

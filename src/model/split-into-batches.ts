@@ -4,6 +4,8 @@ import { invalidParameter } from './errors.ts'
 import { BATCH_ADVISED_BYTES, BATCH_MAX_COUNT, MESSAGE_MAX_BYTES } from './limits.ts'
 import type { Message } from './message.ts'
 import { sizeOfMessage } from './outgoing-message.ts'
+import { toPlain } from './typed-body.ts'
+import type { Destination } from './typed-message.ts'
 
 /** Bounds of {@link splitIntoBatches}. */
 export interface SplitOptions {
@@ -14,7 +16,7 @@ export interface SplitOptions {
 /**
  * Splits messages into batches that are legal to send: one topic and one message group each, in the order given, of at most
  * `maxBytes`.
- * A message cannot be split; one that is larger than `maxBytes` stands alone, one above 4 MiB is refused.
+ * A message cannot be split; the value of a typed topic counts as its JSON, which the schema is not asked about here. One that is larger than `maxBytes` stands alone, one above 4 MiB is refused.
  *
  * @example
  * ```ts
@@ -25,10 +27,10 @@ export interface SplitOptions {
  * for (const batch of splitIntoBatches(messages)) await producer.send(batch)
  * ```
  */
-export function* splitIntoBatches(
-  messages: Iterable<Message>,
+export function* splitIntoBatches<const To extends Destination = string>(
+  messages: Iterable<Message<To>>,
   options: SplitOptions = {},
-): Generator<Message[]> {
+): Generator<Message<To>[]> {
   checkArguments(messages, options)
   const maxBytes = options.maxBytes ?? BATCH_ADVISED_BYTES
   if (!Number.isInteger(maxBytes) || maxBytes < 1 || maxBytes > MESSAGE_MAX_BYTES) {
@@ -36,10 +38,10 @@ export function* splitIntoBatches(
       `maxBytes must be a whole number from 1 to ${MESSAGE_MAX_BYTES}, not ${String(maxBytes)}.`,
     )
   }
-  let batch: Message[] = []
+  let batch: Message<To>[] = []
   let batchBytes = 0
   for (const message of messages) {
-    const bytes = sizeOfMessage(message)
+    const bytes = sizeOfMessage(toPlain(message))
     const fits =
       batchBytes + bytes <= maxBytes &&
       batch.length < BATCH_MAX_COUNT &&

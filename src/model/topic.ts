@@ -18,6 +18,9 @@ const DEAD_LETTER_PREFIX = '%DLQ%'
 /** Where messages go of transactions that nobody could end (RocketMQ `TRANS_CHECK_MAX_TIME_TOPIC`). */
 export const TRANSACTION_CHECK_TOPIC = 'TRANS_CHECK_MAX_TIME_TOPIC'
 
+/** The topic that replies say they are of (RocketMQ: that of the cluster); nothing is stored in it. */
+export const REPLY_TOPIC = 'DefaultCluster_REPLY_TOPIC'
+
 /** Topics that RocketMQ keeps for itself; an application may neither create nor send to them. */
 const SYSTEM_TOPICS: ReadonlySet<string> = new Set([
   'TBW102',
@@ -27,7 +30,7 @@ const SYSTEM_TOPICS: ReadonlySet<string> = new Set([
   'OFFSET_MOVED_EVENT',
   'SCHEDULE_TOPIC_XXXX',
   'RMQ_SYS_TRACE_TOPIC',
-  'DefaultCluster_REPLY_TOPIC',
+  REPLY_TOPIC,
   'RMQ_SYS_TRANS_HALF_TOPIC',
   'RMQ_SYS_TRANS_OP_HALF_TOPIC',
   TRANSACTION_CHECK_TOPIC,

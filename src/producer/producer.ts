@@ -5,21 +5,27 @@
 import type { Delay } from '../model/delay.ts'
 import { type DelayedSendRequest, delayVerbsOf, type Engine } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
-import type { EmitEvent } from '../model/events.ts'
-import type { Message } from '../model/message.ts'
+import type { Message, MessageView } from '../model/message.ts'
 import type { MessageIdGenerator } from '../model/message-id.ts'
 import { type MessageQueue, queueKey } from '../model/message-queue.ts'
 import { type OutgoingMessage, prepareMessage } from '../model/outgoing-message.ts'
+import type { PropertyEntries } from '../model/properties.ts'
 import type { SendReceipt } from '../model/results.ts'
 import { deferMicrotask } from '../model/system-clock.ts'
 import { checkTopicName } from '../model/topic.ts'
+import { isTyped } from '../model/typed-body.ts'
+import type { Destination } from '../model/typed-message.ts'
+import { OnewaySends } from './oneway-sends.ts'
 import { prepareBatch, withOwnBody } from './outgoing-batch.ts'
+import type { ProducerHost, ProducerStats } from './producer-host.ts'
 import {
   type CompleteProducerOptions,
   type ProducerOptions,
   parseProducerOptions,
 } from './producer-options.ts'
 import { type PublishRoute, PublishRoutes } from './publish-routes.ts'
+import { checkRequest, type RequestOptions } from './request-options.ts'
+import { Requests } from './requests.ts'
 import {
   checkHalf,
   checkSendOptions,
@@ -30,25 +36,7 @@ import {
 } from './send-options.ts'
 import type { Transaction } from './transaction.ts'
 import { type LocalTransaction, type TransactionReceipt, Transactions } from './transactions.ts'
-
-/** What an instance lends to its producers. */
-export interface ProducerHost {
-  readonly engine: Engine
-  readonly ids: MessageIdGenerator
-  readonly emit: EmitEvent
-  /** A name that no other client has. */
-  nextClientId(): string
-  /** The producer has closed. */
-  onClosed(producer: Producer): void
-}
-
-/** Numbers of a producer since it was started. */
-export interface ProducerStats {
-  /** One-way sends that are not stored yet. */
-  readonly onewayOutstandingCount: number
-  /** One-way sends that failed; each was told by an `error` event. */
-  readonly onewayFailedCount: number
-}
+import { isAnyTyped, TypedSends } from './typed-sends.ts'
 
 /** A checked send that lacks nothing but the route of its topic. */
 interface PlannedSend {
@@ -85,14 +73,13 @@ export class Producer {
   readonly #timeoutMs: number
   readonly #routes: PublishRoutes
   readonly #transactions: Transactions
+  readonly #requests: Requests
+  readonly #oneways: OnewaySends
+  readonly #typed = new TypedSends()
   readonly #unwatch: () => void
 
   #closing: Promise<void> | undefined
   #turnTimestamp: number | undefined
-  #onewaysDone: (() => void) | undefined
-
-  #onewayOutstandingCount = 0
-  #onewayFailedCount = 0
 
   private constructor(host: ProducerHost, options: CompleteProducerOptions) {
     this.group = options.group
@@ -109,6 +96,13 @@ export class Producer {
       checker: options.transactionChecker,
       emit: host.emit,
     })
+    this.#oneways = new OnewaySends((error) => host.emit('error', error))
+    this.#requests = new Requests({
+      engine: host.engine,
+      ids: host.ids,
+      clientId: this.clientId,
+      keepAlive: host.keepAlive,
+    })
     this.#unwatch = host.engine.watch((event) => {
       if (event.type === 'route-changed') this.#routes.forget(event.topic)
     })
@@ -118,14 +112,17 @@ export class Producer {
   static async start(host: ProducerHost, options: ProducerOptions): Promise<Producer> {
     const producer = new Producer(host, parseProducerOptions(options))
     await host.engine.registerProducer(producer.group, producer.clientId)
+    producer.#transactions.startAnswering()
     return producer
   }
 
-  /** What became of its one-way sends so far; a new object each time. */
+  /** What became of its one-way sends and its requests so far; a new object each time. */
   get stats(): ProducerStats {
     return {
-      onewayOutstandingCount: this.#onewayOutstandingCount,
-      onewayFailedCount: this.#onewayFailedCount,
+      onewayOutstandingCount: this.#oneways.outstandingCount,
+      onewayFailedCount: this.#oneways.failedCount,
+      requestOutstandingCount: this.#requests.outstandingCount,
+      droppedReplyCount: this.#requests.droppedCount,
     }
   }
 
@@ -136,14 +133,21 @@ export class Producer {
    * are stored in the order of the calls, queue by queue. A rejection with `outcome: 'not-attempted'` may be sent again
    * without risk of a duplicate.
    *
-   * Rejects with `MESSAGE_ILLEGAL` or `INVALID_PARAMETER` for what is wrong with the arguments, `TOPIC_NOT_EXIST`,
+   * For what `defineTopic` answered the body is a value: it is checked and stored as JSON. Schemas that answer later are all asked at
+   * once, and what they let pass is sent in the order of the calls, topic by topic; a send by name does not wait for them.
+   *
+   * Rejects with `SCHEMA_MISMATCH` for a value that its topic refuses, `MESSAGE_ILLEGAL` or `INVALID_PARAMETER` for what is wrong with the arguments, `TOPIC_NOT_EXIST`,
    * `NO_PERMISSION`, `SEND_TIMEOUT`, `SYSTEM_BUSY`, `DISK_FULL`, `ABORTED`, `CLOSED` and the store's failures
    * (RocketMQ `DefaultMQProducer#send`).
    */
-  send<A>(message: Message | readonly Message[], options?: SendOptions<A>): Promise<SendReceipt> {
+  send<A, const To extends Destination = string>(
+    message: Message<To> | readonly Message<To>[],
+    options?: SendOptions<A>,
+  ): Promise<SendReceipt> {
     try {
-      if (options === undefined && !isBatch(message)) return this.#sendNext(message)
-      return this.#send(this.#plan(message, options))
+      if (options === undefined && !isBatch(message) && !isTyped(message))
+        return this.#sendNext(message as Message)
+      return this.#sendPlanned(message, options)
     } catch (error) {
       return Promise.reject(MQError.from(error))
     }
@@ -153,14 +157,15 @@ export class Producer {
    * Sends and forgets. What is wrong with the arguments is thrown at once; a later failure is counted in `stats` and
    * told by an `error` event. `close()` waits for what is on its way (RocketMQ `DefaultMQProducer#sendOneway`).
    */
-  sendOneway<A>(message: Message | readonly Message[], options?: SendOptions<A>): void {
+  sendOneway<A, const To extends Destination = string>(
+    message: Message<To> | readonly Message<To>[],
+    options?: SendOptions<A>,
+  ): void {
     if (options?.transaction !== undefined)
       throw invalidParameter(
         'A message in a transaction is not sent one-way: its sender must know that it is stored.',
       )
-    const sent = this.#send(this.#plan(message, options))
-    this.#onewayOutstandingCount += 1
-    sent.then(this.#onOnewaySent, this.#onOnewayFailed)
+    this.#oneways.add(this.#sendPlanned(message, options))
   }
 
   /**
@@ -189,15 +194,57 @@ export class Producer {
    * the `transactionChecker`. Rejects as `send` does when the half is not stored; then nothing was run (RocketMQ
    * `TransactionMQProducer#sendMessageInTransaction`).
    */
-  async sendInTransaction(message: Message, localTransaction: LocalTransaction): Promise<TransactionReceipt> {
+  async sendInTransaction<const To extends Destination = string>(
+    message: Message<To>,
+    localTransaction: LocalTransaction<To>,
+  ): Promise<TransactionReceipt> {
     if (typeof localTransaction !== 'function')
       throw invalidParameter('sendInTransaction needs a function that runs the local transaction.')
-    const transaction = this.beginTransaction()
-    const receipt = await this.send(message, { transaction })
-    return this.#transactions.run(transaction, receipt, localTransaction)
+    this.#checkOpen()
+    return this.#transactions.run(message, localTransaction, (transaction) =>
+      this.send(message, { transaction }),
+    )
   }
 
-  /** Refuses further sends with `CLOSED`, waits for one-way sends on their way, and leaves the group. */
+  /**
+   * Sends a message and waits for the reply that a consumer gives by `message.reply`: the first one, if several consumers reply.
+   * Nothing else is needed to receive it. The request is a message as any other: it is stored, and consumed also when nobody waits for
+   * the reply any more.
+   *
+   * Rejects with `REQUEST_TIMEOUT` when no reply came in time, `ABORTED` when its signal fires, `CLOSED` when the producer closes
+   * meanwhile, `UNSUPPORTED` when the engine passes no replies on, `MESSAGE_ILLEGAL` for a batch or a delayed message, and as `send`
+   * does when the request is not stored (RocketMQ `DefaultMQProducer#request`).
+   *
+   * @example
+   * ```ts
+   * import { PocketMQ } from 'pocketmq'
+   * const mq = await PocketMQ.open({ storage: 'memory' })
+   * await mq.createPushConsumer({
+   *   group: 'prices',
+   *   subscriptions: { 'price-requests': '*' },
+   *   listener: async (message) => void (await message.reply(`${message.text()}: 12 EUR`)),
+   * })
+   * const producer = await mq.createProducer({ group: 'shop' })
+   * const reply = await producer.request({ topic: 'price-requests', body: 'apples' }, { timeoutMs: 3000 })
+   * console.log(reply.text())
+   * ```
+   */
+  async request<A, const To extends Destination = string>(
+    message: Message<To>,
+    options: RequestOptions<A> = {},
+  ): Promise<MessageView> {
+    this.#checkOpen()
+    checkRequest(message, options)
+    const { timeoutMs = this.#timeoutMs, signal } = options
+    const topic = isTyped(message) ? message.topic.name : (message.topic as string)
+    const wish = { topic, timeoutMs, signal }
+    return this.#requests.run(wish, (properties) => this.#sendPlanned(message, options, properties))
+  }
+
+  /**
+   * Refuses further sends with `CLOSED`, rejects requests that wait for their replies with it, waits for one-way sends on their way, and
+   * leaves the group.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -239,15 +286,28 @@ export class Producer {
     this.#turnTimestamp = undefined
   }
 
-  #plan<A>(message: Message | readonly Message[], options: SendOptions<A> = {}): PlannedSend {
+  /** By the long way: what has options, is a batch, or is for a typed topic. */
+  #sendPlanned<A>(
+    message: Message<Destination> | readonly Message<Destination>[],
+    options?: SendOptions<A>,
+    added?: PropertyEntries,
+  ): Promise<SendReceipt> {
+    const plan = (plain: Message | readonly Message[]) => this.#plan(plain, options, added)
+    if (isAnyTyped(message)) return this.#typed.send(message, plan, (planned) => this.#send(planned))
+    return this.#send(plan(message as Message | readonly Message[]))
+  }
+
+  #plan<A>(
+    message: Message | readonly Message[],
+    options: SendOptions<A> = {},
+    added?: PropertyEntries,
+  ): PlannedSend {
     this.#checkOpen()
     checkSendOptions(options)
     const { transaction } = options
-    if (transaction !== undefined) {
-      this.#transactions.checkOwn(transaction)
-      checkHalf(message, options)
-    }
-    const messages = this.#prepare(message)
+    if (transaction !== undefined) this.#transactions.checkOwn(transaction)
+    const messages = this.#prepare(message, added)
+    if (transaction !== undefined) checkHalf(message, options)
     const topic = 'topic' in messages ? messages.topic : messages[0]!.topic
     if (options.queue !== undefined && options.queue.topic !== topic) {
       throw invalidParameter(`The message is for '${topic}', but the queue is ${queueKey(options.queue)}.`)
@@ -262,10 +322,13 @@ export class Producer {
     }
   }
 
-  #prepare(message: Message | readonly Message[]): OutgoingMessage | readonly OutgoingMessage[] {
+  #prepare(
+    message: Message | readonly Message[],
+    added?: PropertyEntries,
+  ): OutgoingMessage | readonly OutgoingMessage[] {
     const { clock } = this.#engine
     if (isBatch(message)) return prepareBatch(message, this.#ids, clock)
-    return prepareMessage(message, this.#ids.next(), clock.now())
+    return prepareMessage(message, this.#ids.next(), clock.now(), added)
   }
 
   #send(plan: PlannedSend): Promise<SendReceipt> {
@@ -302,33 +365,25 @@ export class Producer {
   }
 
   #checkOpen(): void {
-    if (this.#closing !== undefined) throw new MQError('CLOSED', `The producer of '${this.group}' is closed.`)
+    if (this.#closing !== undefined) throw this.#closed()
   }
 
-  readonly #onOnewaySent = (): void => {
-    this.#onewayOutstandingCount -= 1
-    if (this.#onewayOutstandingCount === 0) this.#onewaysDone?.()
-  }
-
-  readonly #onOnewayFailed = (error: unknown): void => {
-    this.#onewayFailedCount += 1
-    this.#host.emit('error', MQError.from(error))
-    this.#onOnewaySent()
+  #closed(): MQError {
+    return new MQError('CLOSED', `The producer of '${this.group}' is closed.`)
   }
 
   async #close(): Promise<void> {
-    if (this.#onewayOutstandingCount > 0) {
-      await new Promise<void>((resolve) => {
-        this.#onewaysDone = resolve
-      })
-    }
+    this.#requests.close(this.#closed())
+    await this.#oneways.done()
     this.#unwatch()
-    this.#transactions.close()
+    this.#transactions.stopAnswering()
     this.#host.onClosed(this)
     await this.#engine.unregisterProducer(this.group, this.clientId)
   }
 }
 
-function isBatch(message: Message | readonly Message[]): message is readonly Message[] {
+function isBatch<To extends Destination>(
+  message: Message<To> | readonly Message<To>[],
+): message is readonly Message<To>[] {
   return Array.isArray(message)
 }

@@ -2,19 +2,28 @@
 import { type Engine, type HalfReceipt, type HalfSendRequest, transactionVerbsOf } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import type { EmitEvent } from '../model/events.ts'
-import type { MessageView } from '../model/message.ts'
+import type { Message, MessageView } from '../model/message.ts'
 import type { SendReceipt } from '../model/results.ts'
 import { TransactionResolution } from '../model/transaction.ts'
+import type { Destination } from '../model/typed-message.ts'
 import { Transaction } from './transaction.ts'
 
-/** Says how the transaction of a message ended, from what the application has stored itself. */
+/**
+ * Says how the transaction of a message ended, from what the application has stored itself. Nothing, an exception, or no answer leave
+ * it open, and it is asked again. Any number of messages may be asked about at the same time, and about one again before it answered
+ * (RocketMQ `TransactionListener#checkLocalTransaction`).
+ */
 export type TransactionChecker = (
   message: MessageView,
   transactionId: string,
 ) => TransactionResolution | Promise<TransactionResolution>
 
-/** Does the local part of a transaction whose message is stored, and says how it ended. */
-export type LocalTransaction = (
+/**
+ * Does the local part of a transaction and says how it ended. It is given the message as it was sent, and the receipt of its half, whose
+ * `messageId` the checker sees too (RocketMQ `TransactionListener#executeLocalTransaction`).
+ */
+export type LocalTransaction<To extends Destination = string> = (
+  message: Message<To>,
   receipt: SendReceipt,
 ) => TransactionResolution | Promise<TransactionResolution>
 
@@ -26,7 +35,10 @@ export interface TransactionReceipt {
   readonly transactionId: string
   /** What the local transaction answered; `UNKNOWN` also when it threw. */
   readonly resolution: TransactionResolution
-  /** What it threw, or why its end could not be stored; the transaction is open then, and the checker is asked. */
+  /**
+   * What it threw, or why its end could not be stored. The transaction is open then, and the checker is asked; but with
+   * `ILLEGAL_OPERATION` a check had ended it in the other way before.
+   */
   readonly error?: unknown
 }
 
@@ -44,17 +56,21 @@ const RESOLUTIONS: ReadonlySet<unknown> = new Set(Object.values(TransactionResol
 export class Transactions {
   readonly #host: TransactionsHost
   readonly #begun = new WeakSet<Transaction>()
-  readonly #stopAnswering: () => void
+  #stopAnswering: () => void = () => undefined
 
+  /** Throws `UNSUPPORTED` for a checker that the engine would never ask. */
   constructor(host: TransactionsHost) {
     this.#host = host
-    const { engine, group, clientId, checker } = host
-    this.#stopAnswering =
-      checker === undefined
-        ? () => undefined
-        : transactionVerbsOf(engine).answerChecks(group, clientId, (message, id) =>
-            this.#check(checker, message, id),
-          )
+    if (host.checker !== undefined) transactionVerbsOf(host.engine)
+  }
+
+  /** Answers the checks of its group from now on, if it can. */
+  startAnswering(): void {
+    const { engine, group, clientId, checker } = this.#host
+    if (checker === undefined) return
+    this.#stopAnswering = transactionVerbsOf(engine).answerChecks(group, clientId, (message, id) =>
+      this.#check(checker, message, id),
+    )
   }
 
   begin(): Transaction {
@@ -81,17 +97,19 @@ export class Transactions {
     return transaction.enlist(() => transactionVerbsOf(this.#host.engine).sendHalfMessage(request))
   }
 
-  /** Runs the local transaction of a stored half message, and ends it as it answers. */
-  async run(
-    transaction: Transaction,
-    receipt: SendReceipt,
-    local: LocalTransaction,
+  /** Stores the half of a transaction, runs the local one, and ends it as that answers. */
+  async run<To extends Destination>(
+    message: Message<To>,
+    local: LocalTransaction<To>,
+    sendHalf: (transaction: Transaction) => Promise<SendReceipt>,
   ): Promise<TransactionReceipt> {
+    const transaction = this.begin()
+    const receipt = await sendHalf(transaction)
     const transactionId = transaction.transactionId ?? receipt.messageId
     // A half that may be lost is not worth a local transaction (semantics section 11.1, step 4).
     const answered =
       receipt.status === 'SEND_OK'
-        ? await this.#runLocal(local, receipt)
+        ? await this.#runLocal(() => local(message, receipt))
         : { resolution: 'ROLLBACK' as const }
     const { resolution } = answered
     try {
@@ -104,16 +122,16 @@ export class Transactions {
     return { receipt, transactionId, ...answered }
   }
 
-  close(): void {
+  /** What was asked before is answered all the same, and what was begun may be ended, as long as the instance is open. */
+  stopAnswering(): void {
     this.#stopAnswering()
   }
 
   async #runLocal(
-    local: LocalTransaction,
-    receipt: SendReceipt,
+    local: () => ReturnType<LocalTransaction>,
   ): Promise<{ readonly resolution: TransactionResolution; readonly error?: unknown }> {
     try {
-      return { resolution: resolutionOf(await local(receipt), 'The local transaction') }
+      return { resolution: resolutionOf(await local(), 'The local transaction') }
     } catch (error) {
       return { resolution: 'UNKNOWN', error }
     }

@@ -1,4 +1,5 @@
 /** The value of an alarm row: what `keyspace.ts` does not already say in its key. */
+import { writeUInt32, writeUInt48 } from './bytes.ts'
 import type { Alarm } from './fact.ts'
 import { alarmKindNumber, alarmKindOf } from './fact-format.ts'
 import { u48FromEnd } from './keyspace.ts'
@@ -9,10 +10,10 @@ const BYTES = 21
 export function encodeAlarm(alarm: Alarm): Buffer {
   const row = Buffer.allocUnsafe(BYTES)
   row[0] = alarmKindNumber(alarm.kind)
-  row.writeUInt32BE(alarm.groupUid, 1)
-  row.writeUIntBE(alarm.queueUid, 5, 6)
-  row.writeUIntBE(alarm.queueOffset, 11, 6)
-  row.writeUInt32BE(alarm.attempt, 17)
+  writeUInt32(row, 1, alarm.groupUid)
+  writeUInt48(row, 5, alarm.queueUid)
+  writeUInt48(row, 11, alarm.queueOffset)
+  writeUInt32(row, 17, alarm.attempt)
   return row
 }
 

@@ -57,15 +57,17 @@ export class AlarmTable {
   /** Alarms that are due at `now`, in order; they stay until a change clears them. */
   due(now: number, maxCount: number): readonly Alarm[] {
     const found: Alarm[] = []
-    for (
-      let top = this.#top();
-      top !== undefined && top.dueTimestamp <= now && found.length < maxCount;
-      top = this.#top()
-    ) {
-      found.push(this.#pending.get(top.id) ?? top)
-      this.#heap.pop()
+    if (this.#top() === undefined) return found
+    // The heap is walked from its top, the earliest place first, and stays as it is.
+    const { data } = this.#heap
+    const places = new TinyQueue<number>([0], (a, b) => byDue(data[a]!, data[b]!))
+    for (let place = places.pop(); place !== undefined && found.length < maxCount; place = places.pop()) {
+      const alarm = data[place]!
+      if (alarm.dueTimestamp > now) break
+      for (const child of [2 * place + 1, 2 * place + 2]) if (child < data.length) places.push(child)
+      const pending = this.#pending.get(alarm.id)
+      if (pending !== undefined) found.push(pending)
     }
-    for (const alarm of found) this.#heap.push(alarm)
     return found
   }
 

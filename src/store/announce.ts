@@ -44,9 +44,11 @@ export function announceFact(views: Views, fact: Fact): void {
       views.alarms.clear(fact.id)
       break
     case 'parked-put':
-      views.unapplied.hold(fact.id, fact.bytes)
+      views.unapplied.hold(fact.alarm.id, fact.bytes)
+      views.alarms.set(fact.alarm)
       break
     case 'parked-clear':
+      views.alarms.clear(fact.id)
       views.unapplied.release(fact.id)
       break
     case 'topic-put':

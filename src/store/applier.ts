@@ -199,7 +199,8 @@ export class Applier {
       this.#appliedSeq = frame.lastSeq
       this.#tailBytes -= frame.bytes
       for (const { log } of frame.appends) log.dropApplied()
-      for (const fact of frame.facts) if (fact.type === 'parked-put') this.#host.onParkedApplied(fact.id)
+      for (const fact of frame.facts)
+        if (fact.type === 'parked-put') this.#host.onParkedApplied(fact.alarm.id)
       // A database in memory keeps the values it was given; one on disk has copied them.
       if (this.#databases.copyValues) frame.release()
     }

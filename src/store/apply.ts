@@ -11,7 +11,7 @@ import type { TopicConfig } from '../model/topic.ts'
 import { encodeAlarm } from './alarm-row.ts'
 import { type AppliedState, summarize } from './applied-state.ts'
 import { applyAppend, applyIdRun, closeRows } from './apply-append.ts'
-import type { Fact, StoredGroupConfig } from './fact.ts'
+import type { Alarm, Fact, StoredGroupConfig } from './fact.ts'
 import * as keys from './keyspace.ts'
 import { encodeGeneration, encodeQueueState, encodeU48 } from './row.ts'
 import { del, put, type Slice } from './slice.ts'
@@ -33,18 +33,17 @@ export function applyFact(state: AppliedState, slice: Slice, fact: Fact, seq: nu
       del(slice, keys.offsetKey(fact.groupUid, fact.queueUid))
       break
     case 'alarm-set':
-      state.alarms.set(fact.alarm.id, fact.alarm)
-      state.nextAlarmId = Math.max(state.nextAlarmId, fact.alarm.id + 1)
-      put(slice, keys.alarmKey(fact.alarm.dueTimestamp, fact.alarm.id), encodeAlarm(fact.alarm))
+      setAlarm(state, slice, fact.alarm)
       break
     case 'alarm-clear':
-      state.alarms.delete(fact.id)
-      del(slice, keys.alarmKey(fact.dueTimestamp, fact.id))
+      clearAlarm(state, slice, fact)
       break
     case 'parked-put':
-      put(slice, keys.parkedKey(fact.dueTimestamp, fact.id), fact.bytes)
+      setAlarm(state, slice, fact.alarm)
+      put(slice, keys.parkedKey(fact.alarm.dueTimestamp, fact.alarm.id), fact.bytes)
       break
     case 'parked-clear':
+      clearAlarm(state, slice, fact)
       del(slice, keys.parkedKey(fact.dueTimestamp, fact.id))
       break
     case 'topic-put':
@@ -132,6 +131,21 @@ function applyTrim(state: AppliedState, slice: Slice, fact: Extract<Fact, { type
     state.queues.set(queueUid, { ...queue, minOffset: Math.max(queue.minOffset, minOffset) })
     slice.touched.add(queueUid)
   }
+}
+
+function setAlarm(state: AppliedState, slice: Slice, alarm: Alarm): void {
+  state.alarms.set(alarm.id, alarm)
+  state.nextAlarmId = Math.max(state.nextAlarmId, alarm.id + 1)
+  put(slice, keys.alarmKey(alarm.dueTimestamp, alarm.id), encodeAlarm(alarm))
+}
+
+function clearAlarm(
+  state: AppliedState,
+  slice: Slice,
+  { id, dueTimestamp }: Pick<Alarm, 'id' | 'dueTimestamp'>,
+): void {
+  state.alarms.delete(id)
+  del(slice, keys.alarmKey(dueTimestamp, id))
 }
 
 function offsetsOf(state: AppliedState, groupUid: number): Map<number, number> {

@@ -39,6 +39,10 @@ export function readInt32(source: Buffer, position: number): number {
   )
 }
 
+export function readUInt48(source: Buffer, position: number): number {
+  return readUInt16(source, position) * 0x1_0000_0000 + readUInt32(source, position + 2)
+}
+
 /** Writes text as UTF-8; answers the bytes taken. Short ASCII text, the common case, never leaves JavaScript. */
 export function writeText(target: Buffer, position: number, text: string): number {
   const length = text.length

@@ -7,7 +7,7 @@ import type { Catalog, GroupEntry, TopicEntry } from './catalog.ts'
 import { type Alarm, type AlarmSpec, type Fact, isParking } from './fact.ts'
 import { topicUidOf } from './keyspace.ts'
 import type { OffsetTable } from './offset-table.ts'
-import { type ParkedChange, planParked } from './parking.ts'
+import type { ParkedChange } from './parking.ts'
 import type { QueueLog } from './queue-log.ts'
 import { checkU48 } from './refusals.ts'
 
@@ -59,10 +59,10 @@ export function planFacts(change: Change, source: PlanSource): Fact[] {
       (alarm): Fact => ({ type: 'alarm-set', alarm: { ...alarm, id: source.alarms.takeId() } }),
     ),
     ...(change.alarmsPut ?? []).map((alarm): Fact => ({ type: 'alarm-set', alarm })),
-    ...(change.parked ?? []).flatMap((parked) =>
-      planParked(parked, parked.alarm.id ?? source.alarms.takeId()),
-    ),
-    ...(change.alarmsCleared ?? []).flatMap(clearAlarm),
+    ...(change.parked ?? []).map(({ alarm, bytes }): Fact => {
+      return { type: 'parked-put', alarm: { ...alarm, id: alarm.id ?? source.alarms.takeId() }, bytes }
+    }),
+    ...(change.alarmsCleared ?? []).map(clearAlarm),
   ]
 }
 
@@ -85,7 +85,7 @@ function planGroups(change: Change, { catalog, offsets, alarms }: PlanSource): F
     const cleared = [...offsets.known()].filter(([groupUid]) => groupUid === uid)
     return [
       ...cleared.map(clearOffset),
-      ...[...alarms.pending(uid)].flatMap(clearAlarm),
+      ...[...alarms.pending(uid)].map(clearAlarm),
       { type: 'group-delete', uid },
     ]
   })
@@ -118,8 +118,7 @@ function clearOffset([groupUid, queueUid]: readonly [groupUid: number, queueUid:
 }
 
 /** What lies with an alarm goes with it. */
-function clearAlarm(alarm: Alarm): Fact[] {
+function clearAlarm(alarm: Alarm): Fact {
   const { id, dueTimestamp } = alarm
-  const cleared: Fact = { type: 'alarm-clear', id, dueTimestamp }
-  return isParking(alarm) ? [cleared, { type: 'parked-clear', id, dueTimestamp }] : [cleared]
+  return { type: isParking(alarm) ? 'parked-clear' : 'alarm-clear', id, dueTimestamp }
 }

@@ -12,15 +12,15 @@
  *                              10 id-run        16 B first id, 16 B last id
  *                              11 generation    u32 generation, u48 first sequence, u48 timestamp, u48 log bytes
  *                              12 trim          u32 generation, u48 sequence, u32 count, count x (u48 queue uid, u48 offset)
- *                              13 parked-put    u48 id, u48 due, a record batch
+ *                              13 parked-put    an alarm as in alarm-set, a record batch
  *                              14 parked-clear  u48 id, u48 due
  *
  * Types and kinds never change their number; a retired one keeps its place.
  */
 import { MQError } from '../model/errors.ts'
 import { MESSAGE_ID_BYTES, type MessageId, writeMessageId } from '../model/message-id.ts'
-import { writeUInt32 } from './bytes.ts'
-import type { AlarmKind, Fact, QueueMinimum } from './fact.ts'
+import { readUInt32, readUInt48, writeUInt32, writeUInt48 } from './bytes.ts'
+import type { Alarm, AlarmKind, Fact, QueueMinimum } from './fact.ts'
 import { Batch } from './record-format.ts'
 
 export const FACT_HEADER_BYTES = 8
@@ -42,13 +42,17 @@ const FactType = {
   'parked-clear': 14,
 } as const satisfies Record<Fact['type'], number>
 
+const ALARM_BYTES = 33
+/** What names an alarm: its id and due time. */
+const ALARM_NAME_BYTES = 12
+
 /** Payload bytes of the types that always have as many. */
 const FIXED_BYTES: Readonly<Record<number, number>> = {
   [FactType.offset]: 16,
   [FactType['offset-clear']]: 10,
-  [FactType['alarm-set']]: 33,
-  [FactType['alarm-clear']]: 12,
-  [FactType['parked-clear']]: 12,
+  [FactType['alarm-set']]: ALARM_BYTES,
+  [FactType['alarm-clear']]: ALARM_NAME_BYTES,
+  [FactType['parked-clear']]: ALARM_NAME_BYTES,
   [FactType['topic-delete']]: 4,
   [FactType['group-delete']]: 4,
   [FactType['id-run']]: 2 * MESSAGE_ID_BYTES,
@@ -56,8 +60,11 @@ const FIXED_BYTES: Readonly<Record<number, number>> = {
 }
 
 const ALARM_KINDS: readonly AlarmKind[] = ['retry', 'delay', 'transaction', 'pop', 'pop-orderly', 'attempts']
+const ALARM_KIND_NUMBERS = Object.fromEntries(ALARM_KINDS.map((kind, number) => [kind, number])) as Record<
+  AlarmKind,
+  number
+>
 const TRIM_HEADER_BYTES = 14
-const PARKED_HEADER_BYTES = 12
 const QUEUE_MINIMUM_BYTES = 12
 
 /** Writes the header of an append into the bytes kept free in front of its record batch. */
@@ -77,11 +84,22 @@ export function writeIdRun(target: Buffer, position: number, first: MessageId, l
 
 /** A fact with its header. */
 export function encodeFact(fact: Fact): Buffer {
-  const payload = encodePayload(fact)
-  const bytes = Buffer.alloc(FACT_HEADER_BYTES + payload.length)
-  writeHeader(bytes, 0, FactType[fact.type], payload.length)
-  payload.copy(bytes, FACT_HEADER_BYTES)
+  const bytes = Buffer.allocUnsafe(encodedBytes(fact))
+  writeFact(fact, bytes, 0)
   return bytes
+}
+
+/** Bytes of a fact, its header included. */
+export function encodedBytes(fact: Fact): number {
+  return FACT_HEADER_BYTES + payloadBytes(fact)
+}
+
+/** Writes a fact with its header; answers where it ends. */
+export function writeFact(fact: Fact, target: Buffer, position: number): number {
+  const start = position + FACT_HEADER_BYTES
+  const end = writePayload(fact, target, start)
+  writeHeader(target, position, FactType[fact.type], end - start)
+  return end
 }
 
 /** Reads all facts of a frame whose checksum holds; throws `STORE_CORRUPTED` on what no release ever wrote. */
@@ -90,7 +108,7 @@ export function decodeFacts(bytes: Buffer): Fact[] {
   let position = 0
   while (position < bytes.length) {
     if (position + FACT_HEADER_BYTES > bytes.length) throw malformed('a fact header is cut off')
-    const end = position + FACT_HEADER_BYTES + bytes.readUInt32BE(position + 4)
+    const end = position + FACT_HEADER_BYTES + readUInt32(bytes, position + 4)
     if (end > bytes.length) throw malformed('a fact ends behind its frame')
     facts.push(decodePayload(bytes[position] ?? 0, bytes.subarray(position + FACT_HEADER_BYTES, end)))
     position = end
@@ -99,7 +117,7 @@ export function decodeFacts(bytes: Buffer): Fact[] {
 }
 
 export function alarmKindNumber(kind: AlarmKind): number {
-  return ALARM_KINDS.indexOf(kind)
+  return ALARM_KIND_NUMBERS[kind]
 }
 
 export function alarmKindOf(number: number): AlarmKind {
@@ -116,7 +134,56 @@ function writeHeader(target: Buffer, position: number, type: number, payloadByte
   writeUInt32(target, position + 4, payloadBytes)
 }
 
-function encodePayload(fact: Fact): Buffer {
+function payloadBytes(fact: Fact): number {
+  switch (fact.type) {
+    case 'alarm-set':
+      return ALARM_BYTES
+    case 'alarm-clear':
+    case 'parked-clear':
+      return ALARM_NAME_BYTES
+    case 'parked-put':
+      return ALARM_BYTES + fact.bytes.length
+    default:
+      return FIXED_BYTES[FactType[fact.type]] ?? encodeRare(fact).length
+  }
+}
+
+/** What comes with single messages is written in place; answers where it ends. */
+function writePayload(fact: Fact, target: Buffer, position: number): number {
+  switch (fact.type) {
+    case 'alarm-set':
+      return writeAlarm(target, position, fact.alarm)
+    case 'alarm-clear':
+    case 'parked-clear':
+      writeUInt48(target, position, fact.id)
+      writeUInt48(target, position + 6, fact.dueTimestamp)
+      return position + ALARM_NAME_BYTES
+    case 'parked-put':
+      writeAlarm(target, position, fact.alarm)
+      target.set(fact.bytes, position + ALARM_BYTES)
+      return position + ALARM_BYTES + fact.bytes.length
+    default: {
+      const bytes = encodeRare(fact)
+      target.set(bytes, position)
+      return position + bytes.length
+    }
+  }
+}
+
+function writeAlarm(target: Buffer, position: number, alarm: Alarm): number {
+  writeUInt48(target, position, alarm.id)
+  writeUInt48(target, position + 6, alarm.dueTimestamp)
+  target[position + 12] = alarmKindNumber(alarm.kind)
+  writeUInt32(target, position + 13, alarm.groupUid)
+  writeUInt48(target, position + 17, alarm.queueUid)
+  writeUInt48(target, position + 23, alarm.queueOffset)
+  writeUInt32(target, position + 29, alarm.attempt)
+  return position + ALARM_BYTES
+}
+
+type FactInPlace = 'alarm-set' | 'alarm-clear' | 'parked-clear' | 'parked-put'
+
+function encodeRare(fact: Exclude<Fact, { readonly type: FactInPlace }>): Buffer {
   switch (fact.type) {
     case 'append':
       return fact.bytes
@@ -124,23 +191,6 @@ function encodePayload(fact: Fact): Buffer {
       return pack([4, fact.groupUid], [6, fact.queueUid], [6, fact.offset])
     case 'offset-clear':
       return pack([4, fact.groupUid], [6, fact.queueUid])
-    case 'alarm-set': {
-      const { id, dueTimestamp, kind, groupUid, queueUid, queueOffset, attempt } = fact.alarm
-      return pack(
-        [6, id],
-        [6, dueTimestamp],
-        [1, alarmKindNumber(kind)],
-        [4, groupUid],
-        [6, queueUid],
-        [6, queueOffset],
-        [4, attempt],
-      )
-    }
-    case 'alarm-clear':
-    case 'parked-clear':
-      return pack([6, fact.id], [6, fact.dueTimestamp])
-    case 'parked-put':
-      return Buffer.concat([pack([6, fact.id], [6, fact.dueTimestamp]), fact.bytes])
     case 'topic-put':
     case 'group-put':
       return Buffer.from(JSON.stringify({ uid: fact.uid, config: fact.config }))
@@ -167,49 +217,48 @@ function decodePayload(type: number, bytes: Buffer): Fact {
       if (bytes.length < Batch.HEADER_BYTES) throw malformed('a record batch is cut off')
       return { type: 'append', bytes }
     case FactType.offset:
-      return { type: 'offset', groupUid: u32(bytes, 0), queueUid: u48(bytes, 4), offset: u48(bytes, 10) }
+      return {
+        type: 'offset',
+        groupUid: readUInt32(bytes, 0),
+        queueUid: readUInt48(bytes, 4),
+        offset: readUInt48(bytes, 10),
+      }
     case FactType['offset-clear']:
-      return { type: 'offset-clear', groupUid: u32(bytes, 0), queueUid: u48(bytes, 4) }
+      return { type: 'offset-clear', groupUid: readUInt32(bytes, 0), queueUid: readUInt48(bytes, 4) }
     case FactType['alarm-set']:
       return { type: 'alarm-set', alarm: decodeAlarm(bytes) }
     case FactType['alarm-clear']:
-      return { type: 'alarm-clear', id: u48(bytes, 0), dueTimestamp: u48(bytes, 6) }
+      return { type: 'alarm-clear', id: readUInt48(bytes, 0), dueTimestamp: readUInt48(bytes, 6) }
     case FactType['parked-put']:
-      if (bytes.length < PARKED_HEADER_BYTES + Batch.HEADER_BYTES)
-        throw malformed('a parked message is cut off')
-      return {
-        type: 'parked-put',
-        id: u48(bytes, 0),
-        dueTimestamp: u48(bytes, 6),
-        bytes: bytes.subarray(PARKED_HEADER_BYTES),
-      }
+      if (bytes.length < ALARM_BYTES + Batch.HEADER_BYTES) throw malformed('a parked message is cut off')
+      return { type: 'parked-put', alarm: decodeAlarm(bytes), bytes: bytes.subarray(ALARM_BYTES) }
     case FactType['parked-clear']:
-      return { type: 'parked-clear', id: u48(bytes, 0), dueTimestamp: u48(bytes, 6) }
+      return { type: 'parked-clear', id: readUInt48(bytes, 0), dueTimestamp: readUInt48(bytes, 6) }
     case FactType['topic-put']:
       return { type: 'topic-put', ...parseConfig(bytes) }
     case FactType['group-put']:
       return { type: 'group-put', ...parseConfig(bytes) }
     case FactType['topic-delete']:
-      return { type: 'topic-delete', uid: u32(bytes, 0) }
+      return { type: 'topic-delete', uid: readUInt32(bytes, 0) }
     case FactType['group-delete']:
-      return { type: 'group-delete', uid: u32(bytes, 0) }
+      return { type: 'group-delete', uid: readUInt32(bytes, 0) }
     case FactType['id-run']:
       return { type: 'id-run', first: bytes.subarray(0, 16), last: bytes.subarray(16, 32) }
     case FactType.generation:
       return {
         type: 'generation',
-        generation: u32(bytes, 0),
-        firstSeq: u48(bytes, 4),
-        timestamp: u48(bytes, 10),
-        logBytes: u48(bytes, 16),
+        generation: readUInt32(bytes, 0),
+        firstSeq: readUInt48(bytes, 4),
+        timestamp: readUInt48(bytes, 10),
+        logBytes: readUInt48(bytes, 16),
       }
     case FactType.trim:
       if (bytes.length < TRIM_HEADER_BYTES) throw malformed('a trim is cut off')
       return {
         type: 'trim',
-        generation: u32(bytes, 0),
-        beforeSeq: u48(bytes, 4),
-        minimums: decodeMinimums(bytes.subarray(TRIM_HEADER_BYTES), u32(bytes, 10)),
+        generation: readUInt32(bytes, 0),
+        beforeSeq: readUInt48(bytes, 4),
+        minimums: decodeMinimums(bytes.subarray(TRIM_HEADER_BYTES), readUInt32(bytes, 10)),
       }
     default:
       throw malformed(`fact type ${type} is unknown`)
@@ -218,13 +267,13 @@ function decodePayload(type: number, bytes: Buffer): Fact {
 
 function decodeAlarm(bytes: Buffer) {
   return {
-    id: u48(bytes, 0),
-    dueTimestamp: u48(bytes, 6),
+    id: readUInt48(bytes, 0),
+    dueTimestamp: readUInt48(bytes, 6),
     kind: alarmKindOf(bytes[12] ?? 255),
-    groupUid: u32(bytes, 13),
-    queueUid: u48(bytes, 17),
-    queueOffset: u48(bytes, 23),
-    attempt: u32(bytes, 29),
+    groupUid: readUInt32(bytes, 13),
+    queueUid: readUInt48(bytes, 17),
+    queueOffset: readUInt48(bytes, 23),
+    attempt: readUInt32(bytes, 29),
   }
 }
 
@@ -241,7 +290,7 @@ function decodeMinimums(bytes: Buffer, count: number): QueueMinimum[] {
   if (bytes.length !== count * QUEUE_MINIMUM_BYTES) throw malformed('a trim has another length than it says')
   return Array.from({ length: count }, (_, i) => {
     const position = i * QUEUE_MINIMUM_BYTES
-    return { queueUid: u48(bytes, position), minOffset: u48(bytes, position + 6) }
+    return { queueUid: readUInt48(bytes, position), minOffset: readUInt48(bytes, position + 6) }
   })
 }
 
@@ -251,14 +300,6 @@ function pack(...numbers: readonly (readonly [bytes: number, value: number])[]):
   let position = 0
   for (const [bytes, value] of numbers) position = target.writeUIntBE(value, position, bytes)
   return target
-}
-
-function u32(bytes: Buffer, position: number): number {
-  return bytes.readUInt32BE(position)
-}
-
-function u48(bytes: Buffer, position: number): number {
-  return bytes.readUIntBE(position, 6)
 }
 
 function malformed(what: string): MQError {

@@ -49,13 +49,9 @@ export type Fact =
   | { readonly type: 'offset-clear'; readonly groupUid: number; readonly queueUid: number }
   | { readonly type: 'alarm-set'; readonly alarm: Alarm }
   | { readonly type: 'alarm-clear'; readonly id: number; readonly dueTimestamp: number }
-  /** The message that an alarm keeps: a record batch of one record, which belongs to no queue. Set in the same group as its alarm. */
-  | {
-      readonly type: 'parked-put'
-      readonly id: number
-      readonly dueTimestamp: number
-      readonly bytes: Buffer
-    }
+  /** An alarm, and the message that lies with it: a record batch of one record, which belongs to no queue. */
+  | { readonly type: 'parked-put'; readonly alarm: Alarm; readonly bytes: Buffer }
+  /** Both go together. */
   | { readonly type: 'parked-clear'; readonly id: number; readonly dueTimestamp: number }
   | { readonly type: 'topic-put'; readonly uid: number; readonly config: TopicConfig }
   | { readonly type: 'topic-delete'; readonly uid: number }

@@ -10,7 +10,7 @@ import type { Clock } from '../model/clock.ts'
 import type { Block, BlockPool } from './block-pool.ts'
 import type { CommitGroup, PendingSend, StagedAppend } from './commit-group.ts'
 import type { Fact } from './fact.ts'
-import { encodeFact, FACT_HEADER_BYTES, ID_RUN_BYTES, writeIdRun } from './fact-format.ts'
+import { encodedBytes, FACT_HEADER_BYTES, ID_RUN_BYTES, writeFact, writeIdRun } from './fact-format.ts'
 import { FRAME_HEADER_BYTES, writeFrameHeader } from './journal-format.ts'
 import type { QueueLog } from './queue-log.ts'
 import { StoredBatch } from './record-reader.ts'
@@ -164,10 +164,9 @@ export class FrameBuilder {
     // Store times never fall, also when the clock does: searching by time relies on it.
     this.#timestamp = Math.max(this.#timestamp, this.#clock.now())
     const facts = this.#factsOf(group)
-    const encoded = facts.map(encodeFact)
     const appends: FramedAppend[] = []
-    const start = this.#reserve(group, encoded)
-    const end = this.#frameSmallParts(group, encoded, start, appends)
+    const start = this.#reserve(group, facts)
+    const end = this.#frameSmallParts(group, facts, start, appends)
     const large = this.#frameLargeParts(group, appends)
     this.#slab.retain()
     this.#slabPosition = end
@@ -200,10 +199,10 @@ export class FrameBuilder {
   }
 
   /** Makes room in the slab for the header and all small parts; answers where they begin. */
-  #reserve(group: CommitGroup, encoded: readonly Buffer[]): number {
+  #reserve(group: CommitGroup, facts: readonly Fact[]): number {
     let bytes = FRAME_HEADER_BYTES + ID_RUN_BYTES
     for (const { log } of group.appends) if (isSmall(log)) bytes += log.records.factBytes
-    for (const fact of encoded) bytes += fact.length
+    for (const fact of facts) bytes += encodedBytes(fact)
     if (this.#slabPosition + bytes > this.#slab.buffer.length) {
       this.#slab.release()
       this.#slab = this.#pool.take(Math.max(SLAB_BYTES, bytes))
@@ -214,13 +213,13 @@ export class FrameBuilder {
 
   #frameSmallParts(
     group: CommitGroup,
-    encoded: readonly Buffer[],
+    facts: readonly Fact[],
     start: number,
     appends: FramedAppend[],
   ): number {
     const { buffer } = this.#slab
     let position = start + FRAME_HEADER_BYTES
-    for (const bytes of encoded) position += bytes.copy(buffer, position)
+    for (const fact of facts) position = writeFact(fact, buffer, position)
     for (const staged of group.appends)
       if (isSmall(staged.log)) position = this.#frameSmall(staged, position, appends)
     if (group.idRun === undefined) return position

@@ -22,6 +22,7 @@
  * clears them as one range. A queue uid is topic uid x 65536 + queue id, and uids are never used again.
  */
 import { TOPIC_MAX_QUEUES } from '../model/limits.ts'
+import { writeUInt48 } from './bytes.ts'
 
 const U32 = 4
 const U48 = 6
@@ -89,12 +90,20 @@ export function rangeOfLog(firstSeq: number, lastSeq: number): KeyRange {
 export const summaryKey = Buffer.from([Prefix.summary])
 
 export function alarmKey(dueTimestamp: number, id: number): Buffer {
-  return join(Prefix.alarm, number(dueTimestamp, U48), number(id, U48))
+  return dueKey(Prefix.alarm, dueTimestamp, id)
 }
 
 /** Beside its alarm, and in the same order: what falls due together is read together. */
 export function parkedKey(dueTimestamp: number, id: number): Buffer {
-  return join(Prefix.parked, number(dueTimestamp, U48), number(id, U48))
+  return dueKey(Prefix.parked, dueTimestamp, id)
+}
+
+function dueKey(prefix: number, dueTimestamp: number, id: number): Buffer {
+  const key = Buffer.allocUnsafe(1 + U48 + U48)
+  key[0] = prefix
+  writeUInt48(key, 1, dueTimestamp)
+  writeUInt48(key, 1 + U48, id)
+  return key
 }
 
 export function topicKey(uid: number): Buffer {

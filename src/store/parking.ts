@@ -14,8 +14,7 @@ import type { Durability, SendStatus } from '../model/results.ts'
 import type { Views } from './announce.ts'
 import type { BlockPool } from './block-pool.ts'
 import type { Databases } from './databases.ts'
-import type { Alarm, AlarmSpec, Fact } from './fact.ts'
-import { FACT_HEADER_BYTES } from './fact-format.ts'
+import type { Alarm, AlarmSpec } from './fact.ts'
 import { ParkedReader } from './parked-reader.ts'
 import type { QueueLog } from './queue-log.ts'
 import { readStoredBatch } from './record-reader.ts'
@@ -28,7 +27,7 @@ import type { Writer } from './writer.ts'
 export interface ParkedChange {
   /** With an id when that was taken beforehand. */
   readonly alarm: AlarmSpec & { readonly id?: number }
-  /** What `encode` answers, or what was parked before. */
+  /** What was parked before. */
   readonly bytes: Buffer
 }
 
@@ -59,6 +58,8 @@ export interface ParkingHost {
   read<T>(work: () => Promise<T>): Promise<T>
 }
 
+const NO_APPENDS: readonly never[] = Object.freeze([])
+
 export class Parking {
   readonly #host: ParkingHost
   readonly #reader: ParkedReader
@@ -76,19 +77,23 @@ export class Parking {
    */
   park(log: QueueLog, spec: AlarmSpec, message: OutgoingMessage, wait: Wait): Promise<ParkedAlarm> {
     const { gate, refusalOf } = this.#host
-    return new Promise((resolve, reject) => {
+    try {
       checkU48('due timestamp', spec.dueTimestamp)
       const refusal = refusalOf(log, wait.signal)
-      if (refusal !== undefined) return reject(refusal)
+      if (refusal !== undefined) throw refusal
       const bytes = this.encode(message, log)
-      const enter = (): void => {
-        const late = refusalOf(log, undefined)
-        if (late === undefined) this.#commit({ alarm: spec, bytes }).then(resolve, reject)
-        else reject(late)
-      }
-      if (gate.isOpen) enter()
-      else gate.wait(message.sizeBytes, wait.timeoutMs, wait.signal, enter, reject)
-    })
+      if (gate.isOpen) return this.#commit(spec, bytes)
+      return new Promise((resolve, reject) => {
+        const enter = (): void => {
+          const late = refusalOf(log, undefined)
+          if (late === undefined) this.#commit(spec, bytes).then(resolve, reject)
+          else reject(late)
+        }
+        gate.wait(message.sizeBytes, wait.timeoutMs, wait.signal, enter, reject)
+      })
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** The message that lies with an alarm; `undefined` when it is gone, or the topic that it is for. */
@@ -104,22 +109,27 @@ export class Parking {
     return this.#host.read(async () => this.#host.views.unapplied.bytes(alarm.id) ?? this.#reader.read(alarm))
   }
 
-  /** A message as it is parked, for a change of which it is a part. The body is copied here. */
+  /** A message as it is parked. The body is copied here, into memory that small messages share. */
   encode(message: OutgoingMessage, log: QueueLog): Buffer {
     const records = this.#records
     records.append(message)
     records.finish(log.uid, 0, this.#host.clock.now())
-    const fact = Buffer.allocUnsafeSlow(records.factBytes)
-    records.copyTo(fact, 0)
+    const bytes = Buffer.allocUnsafe(records.batchBytes)
+    records.copyBatchTo(bytes, 0)
     records.reset()
-    return fact.subarray(FACT_HEADER_BYTES)
+    return bytes
   }
 
-  async #commit(parked: ParkedChange): Promise<ParkedAlarm> {
+  #commit(spec: AlarmSpec, bytes: Buffer): Promise<ParkedAlarm> {
     const { views, writer } = this.#host
-    const alarm = { ...parked.alarm, id: views.alarms.takeId() }
-    const status = await writer.commit({ facts: planParked(parked, alarm.id), appends: [] })
-    return { alarm, status, durability: writer.durability }
+    const { dueTimestamp, kind, groupUid, queueUid, queueOffset, attempt } = spec
+    const id = views.alarms.takeId()
+    // Laid out as those that are read: there may be a million of them.
+    const alarm: Alarm = { id, dueTimestamp, kind, groupUid, queueUid, queueOffset, attempt }
+    const { durability } = writer
+    return writer
+      .commit({ facts: [{ type: 'parked-put', alarm, bytes }], appends: NO_APPENDS })
+      .then((status) => ({ alarm, status, durability }))
   }
 }
 
@@ -139,13 +149,4 @@ export class UnappliedMessages {
   bytes(id: number): Buffer | undefined {
     return this.#bytes.get(id)
   }
-}
-
-/** The message comes before its alarm: whoever sees the alarm finds it. */
-export function planParked({ alarm, bytes }: ParkedChange, id: number): Fact[] {
-  const { dueTimestamp } = alarm
-  return [
-    { type: 'parked-put', id, dueTimestamp, bytes },
-    { type: 'alarm-set', alarm: { ...alarm, id } },
-  ]
 }

@@ -105,6 +105,11 @@ export class RecordWriter {
     this.#buffer.copy(target, position, 0, this.#position)
   }
 
+  /** Copies the finished batch without the header of a fact. */
+  copyBatchTo(target: Buffer, position: number): void {
+    this.#buffer.copy(target, position, FACT_HEADER_BYTES, this.#position)
+  }
+
   /** The memory of the finished fact. */
   get block(): Block {
     this.#block ??= this.#pool.take(SMALLEST_CAPACITY_BYTES)

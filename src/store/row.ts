@@ -3,6 +3,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { MQError } from '../model/errors.ts'
+import { writeUInt32 } from './bytes.ts'
 
 const CRC_BYTES = 4
 const U48 = 6
@@ -26,8 +27,8 @@ export interface QueueState {
 /** A value with its checksum. */
 export function sealRow(key: Buffer, content: Buffer = EMPTY): Buffer {
   const value = Buffer.allocUnsafe(content.length + CRC_BYTES)
-  content.copy(value)
-  value.writeUInt32BE(crc32(content, crc32(key)), content.length)
+  value.set(content)
+  writeUInt32(value, content.length, crc32(content, crc32(key)))
   return value
 }
 

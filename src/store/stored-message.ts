@@ -5,6 +5,7 @@ import { formatStoredMessageId } from '../model/message-id.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { formatOffsetMessageId } from '../model/offset-message-id.ts'
 import { isFieldProperty, PropertyName } from '../model/properties.ts'
+import { notReplyable, type ReplyReceipt } from '../model/reply.ts'
 import { isRetryTopic } from '../model/topic.ts'
 import { findProperty } from './find-property.ts'
 import { Rec } from './record-format.ts'
@@ -12,6 +13,7 @@ import { Rec } from './record-format.ts'
 const NO_KEYS: readonly string[] = Object.freeze([])
 const MESSAGE_GROUP_NAME = Buffer.from(PropertyName.MESSAGE_GROUP)
 const DELAY_TIME_LEVEL_NAME = Buffer.from(PropertyName.DELAY_TIME_LEVEL)
+const REPLY_TO_CLIENT_NAME = Buffer.from(PropertyName.REPLY_TO_CLIENT)
 const TIMER_DELIVER_MS_NAME = Buffer.from(PropertyName.TIMER_DELIVER_MS)
 
 /** The offset of a message that is in no queue yet: a delayed one, or the half of a transaction. */
@@ -113,12 +115,21 @@ export class StoredMessage implements MessageView {
     return this.#home.bytes.readUInt32BE(this.#position + Rec.BYTES)
   }
 
+  get isRequest(): boolean {
+    return findProperty(this.#home.bytes, this.#position, REPLY_TO_CLIENT_NAME) !== undefined
+  }
+
   text(): string {
     return this.body.toString('utf8')
   }
 
   json<T = unknown>(): T {
     return JSON.parse(this.text())
+  }
+
+  /** What a consumer gives is wrapped where it is a request; nobody waits for the reply to anything else. */
+  async reply(): Promise<ReplyReceipt> {
+    throw notReplyable(this)
   }
 
   /** What `JSON.stringify` writes; the fields are getters, which it would not follow. The body is left out. */

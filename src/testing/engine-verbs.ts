@@ -1,5 +1,6 @@
 /** The verbs of an engine and of its optional parts as a list, so that layers can treat them alike. */
 import type { DelayVerbs, Engine, PopVerbs, TransactionVerbs } from '../model/engine.ts'
+import type { RequestVerbs } from '../model/request-verbs.ts'
 import { overlay } from './layer.ts'
 
 type NoVerb =
@@ -12,7 +13,12 @@ type NoVerb =
   | 'pop'
   | 'transactions'
   | 'delay'
-type AllVerbs = Omit<Engine, NoVerb> & PopVerbs & Omit<TransactionVerbs, 'answerChecks'> & DelayVerbs
+  | 'requests'
+type AllVerbs = Omit<Engine, NoVerb> &
+  PopVerbs &
+  Omit<TransactionVerbs, 'answerChecks'> &
+  DelayVerbs &
+  Omit<RequestVerbs, 'takeReplies'>
 
 /** The name of something that clients ask of an engine, such as `pullMessage` or `lockQueues`. */
 export type EngineVerb = keyof AllVerbs
@@ -99,6 +105,7 @@ const subjects: Subjects = {
   queryDelayedMessages: ({ topic }) => ({ topic }),
   rescheduleMessage: ofTopic,
   deliverMessageNow: ofTopic,
+  sendReply: ({ group, request }) => ({ topic: request.topic, group }),
 }
 
 /** All of them. */
@@ -108,7 +115,7 @@ export const SEND_VERBS: readonly EngineVerb[] = ['sendMessage', 'sendHalfMessag
 /** Those by which consumers say that they are done with messages. */
 export const ACKNOWLEDGE_VERBS: readonly EngineVerb[] = ['updateConsumerOffset', 'ackMessage', 'ackMessages']
 
-const PARTS = ['pop', 'transactions', 'delay'] as const
+const PARTS = ['pop', 'transactions', 'delay', 'requests'] as const
 
 export function subjectOf({ verb, parameters }: VerbCall): VerbSubject {
   return (subjects[verb] as (...parameters: readonly unknown[]) => VerbSubject)(...parameters)

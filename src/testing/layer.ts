@@ -6,6 +6,9 @@ import type { ConsumeContext } from '../consumer/consume-context.ts'
 import type { ConsumeResult } from '../consumer/message-listener.ts'
 import type { Engine } from '../model/engine.ts'
 import type { MessageView } from '../model/message.ts'
+import { overlay } from '../model/overlay.ts'
+
+export { overlay }
 
 /** One call of a listener. */
 export interface ListenerCall {
@@ -41,18 +44,4 @@ export function layeredEngine(engine: Engine, layers: readonly TestLayer[]): Eng
 /** The call of a listener as seen through the layers. */
 export function layeredCall(call: CallListener, layers: readonly TestLayer[]): CallListener {
   return layers.reduce((next, layer) => layer.listener?.(next) ?? next, call)
-}
-
-/** An engine, or one of its parts, of which some verbs are replaced. */
-export function overlay<Target extends object>(target: Target, verbs: object): Target {
-  const bound = new Map<string | symbol, unknown>(Object.entries(verbs))
-  return new Proxy(target, {
-    get: (_, name) => {
-      if (!bound.has(name)) {
-        const found = Reflect.get(target, name, target)
-        bound.set(name, typeof found === 'function' ? found.bind(target) : found)
-      }
-      return bound.get(name)
-    },
-  })
 }

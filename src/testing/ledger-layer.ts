@@ -1,15 +1,17 @@
 /** Writes down what passes: sends and their outcome, calls of listeners and theirs. */
 import { reasonOfAnswer, reasonOfError } from '../consumer/failure-reason.ts'
-import type { DelayVerbs, Engine, PopVerbs, SendRequest, TransactionVerbs } from '../model/engine.ts'
+import type { DelayVerbs, Engine, HalfSendRequest, PopVerbs, SendRequest } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
 import { formatMessageId } from '../model/message-id.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
-import { PropertyName } from '../model/properties.ts'
+import { isFieldProperty, PropertyName } from '../model/properties.ts'
 import type { SendReceipt } from '../model/results.ts'
 import type { PocketMQ } from '../pocketmq.ts'
 import { deliveredContent, type HandedOut } from './handed-out.ts'
 import { type CallListener, type ListenerCall, overlay, type TestLayer } from './layer.ts'
 import type { Ledger, SentContent } from './ledger.ts'
+import { recordedReplies } from './reply-layer.ts'
+import { recordedTransactions } from './transaction-layer.ts'
 
 const BEHIND_ACK_INDEX = 'It lay behind the ackIndex of its batch.'
 const NACKED = 'nack'
@@ -25,10 +27,20 @@ export function receiptLayer(receipts: Receipts): TestLayer {
     return receipt
   }
   return {
-    engine: ({ delay, ...next }) => ({
-      sendMessage: (request) => witness(next.sendMessage(request)),
-      ...(delay && { delay: overlay(delay, witnessed(delay)) }),
-    }),
+    engine: (next) => {
+      const { delay, transactions } = next
+      const delayed: Partial<DelayVerbs> = {
+        sendDelayedMessage: (request, when) => witness(delay!.sendDelayedMessage(request, when)),
+      }
+      const half = {
+        sendHalfMessage: (request: HalfSendRequest) => witness(transactions!.sendHalfMessage(request)),
+      }
+      return {
+        sendMessage: (request) => witness(next.sendMessage(request)),
+        ...(delay && { delay: overlay(delay, delayed) }),
+        ...(transactions && { transactions: overlay(transactions, half) }),
+      }
+    },
   }
 }
 
@@ -51,11 +63,16 @@ export function recordEvents(ledger: Ledger, mq: PocketMQ): void {
 }
 
 function ledgerVerbs(ledger: Ledger, receipts: Receipts, next: Engine): Partial<Engine> {
-  const { delay, transactions } = next
+  const { delay, transactions, requests } = next
   return {
     sendMessage: (request) => recordSend({ ledger, receipts }, request, next.sendMessage(request)),
-    ...(delay && { delay: delayVerbs(ledger, delay) }),
-    ...(transactions && { transactions: transactionVerbs(ledger, transactions) }),
+    ...(delay && { delay: delayVerbs({ ledger, receipts }, delay) }),
+    ...(transactions && {
+      transactions: recordedTransactions(ledger, transactions, (request) =>
+        recordSend({ ledger, receipts }, request, transactions.sendHalfMessage(request)),
+      ),
+    }),
+    ...(requests && { requests: recordedReplies(ledger, requests) }),
   }
 }
 
@@ -110,37 +127,17 @@ function popVerbs(handedOut: HandedOut, next: PopVerbs): Partial<PopVerbs> {
   }
 }
 
-function delayVerbs(ledger: Ledger, next: DelayVerbs): DelayVerbs {
+function delayVerbs(book: SendBook, next: DelayVerbs): DelayVerbs {
   const verbs: Partial<DelayVerbs> = {
     sendDelayedMessage: (request, delay) =>
-      recordSend({ ledger }, request, next.sendDelayedMessage(request, delay)),
+      recordSend(book, request, next.sendDelayedMessage(request, delay)),
     recallMessage: async (topic, recallHandle) => {
       const messageId = await next.recallMessage(topic, recallHandle)
-      ledger.record({ type: 'recalled', topic, messageId })
+      book.ledger.record({ type: 'recalled', topic, messageId })
       return messageId
     },
   }
   return overlay(next, verbs)
-}
-
-function transactionVerbs(ledger: Ledger, next: TransactionVerbs): TransactionVerbs {
-  /** Half messages of this run, by transaction. */
-  const halves = new Map<string, { readonly topic: string; readonly messageId: string }>()
-  return {
-    answerChecks: (...parameters) => next.answerChecks(...parameters),
-    sendHalfMessage: async (request) => {
-      const receipt = await recordSend({ ledger }, request, next.sendHalfMessage(request))
-      halves.set(receipt.transactionId, { topic: request.queue.topic, messageId: receipt.messageId })
-      return receipt
-    },
-    endTransaction: async (transactionId, producerGroup, resolution) => {
-      await next.endTransaction(transactionId, producerGroup, resolution)
-      const half = halves.get(transactionId)
-      if (half === undefined || resolution === 'UNKNOWN') return
-      const type = resolution === 'COMMIT' ? 'committed' : 'rolled-back'
-      ledger.record({ type, producerGroup, ...half })
-    },
-  }
 }
 
 interface SendBook {
@@ -181,11 +178,11 @@ async function recordSend<Receipt extends SendReceipt>(
 }
 
 function contentOf({ tag, keys, properties, body }: OutgoingMessage): SentContent {
-  const { [PropertyName.MESSAGE_GROUP]: messageGroup, ...own } = Object.fromEntries(properties)
+  const messageGroup = properties.find(([name]) => name === PropertyName.MESSAGE_GROUP)?.[1]
   return {
     tag: tag === '' ? undefined : tag,
     keys: keys === '' ? [] : keys.split(' '),
-    properties: own,
+    properties: Object.fromEntries(properties.filter(([name]) => !isFieldProperty(name))),
     messageGroup,
     body: Buffer.from(body as string),
   }

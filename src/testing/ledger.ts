@@ -4,6 +4,7 @@
  */
 import type { MQError } from '../model/errors.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
+import type { ReplyStatus } from '../model/reply.ts'
 import type { SendStatus } from '../model/results.ts'
 
 /** What every entry says. */
@@ -41,6 +42,7 @@ export interface SentContent {
  *   counts the failures so far.
  * - `dead-lettered`: it failed for good, and lies in `deadLetterTopic`.
  * - `dropped`: a broadcasting member gave it up; a broadcasting group has no dead letters.
+ * - `replied`: a group replied to it, since it is a request; `status` says whether the requester still waited.
  * - `recalled`, `committed`, `rolled-back`: a delayed message was taken back, a half message was decided, where the
  *   engine offers that.
  */
@@ -98,6 +100,7 @@ export type LedgerEntry = EntryBase &
         readonly reconsumeTimes: number
         readonly reason: string
       }
+    | { readonly type: 'replied'; readonly group: string; readonly status: ReplyStatus }
     | { readonly type: 'recalled' }
     | { readonly type: 'committed'; readonly producerGroup: string }
     | { readonly type: 'rolled-back'; readonly producerGroup: string }

@@ -2,8 +2,9 @@
  * One life of an engine, from its opening to its close or its crash. A crash cannot stop code that runs, but it can cut it
  * off: verbs of a crashed life reject, and what its listeners answer reaches nobody.
  */
-import type { Engine } from '../model/engine.ts'
+import type { Engine, TransactionCheck } from '../model/engine.ts'
 import { MQError, type WriteOutcome } from '../model/errors.ts'
+import type { ReplyTaker } from '../model/request-verbs.ts'
 import type { CallListener, ListenerCall } from './layer.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
@@ -15,12 +16,17 @@ export interface RunningCall extends ListenerCall {
   readonly startedMs: number
 }
 
+/** What `pendingCount` calls a check of a transaction that has not been answered. */
+export const TRANSACTION_CHECK = 'transactionCheck'
+
 export class Life {
   /** Calls of listeners that have not settled. */
   readonly calls = new Set<RunningCall>()
   readonly #clock: VirtualClock
   /** Verbs under way: how often each. */
   readonly #pending = new Map<(error: MQError) => void, string>()
+  /** Who waits for replies, which is no verb. */
+  readonly #takers = new Set<ReplyTaker>()
   #isEnded = false
 
   constructor(clock: VirtualClock) {
@@ -72,6 +78,8 @@ export class Life {
     this.#isEnded = true
     for (const reject of this.#pending.keys()) reject(crashed('unknown'))
     this.#pending.clear()
+    for (const taker of this.#takers) taker.end(crashed('unknown'))
+    this.#takers.clear()
     this.calls.clear()
   }
 
@@ -86,6 +94,14 @@ export class Life {
       throw caught
     } finally {
       this.calls.delete(running)
+    }
+  }
+
+  /** A check of a transaction is a call of the application, as that of a listener is. */
+  #check(check: TransactionCheck): TransactionCheck {
+    return async (message, transactionId) => {
+      if (this.#isEnded) return never()
+      return this.#clock.hold(() => this.untilEnd(TRANSACTION_CHECK, check(message, transactionId)))
     }
   }
 
@@ -105,19 +121,26 @@ export class Life {
 
   #guardMember(target: object, name: string | symbol, refusesPending: boolean): unknown {
     const member: unknown = Reflect.get(target, name, target)
-    // The optional parts hold verbs themselves.
-    if (name === 'pop' || name === 'transactions' || name === 'delay')
+    if (PARTS.has(name))
       return member === undefined ? undefined : this.#guard(member as object, refusesPending)
     if (typeof member !== 'function') return member
     return (...parameters: unknown[]) => {
-      // These two answer no promise; there is nothing to hear from the dead.
-      if (this.#isEnded && (name === 'watch' || name === 'answerChecks')) return () => undefined
+      // These answer no promise; there is nothing to hear from the dead.
+      if (this.#isEnded && LISTENING.has(name)) return () => undefined
+      if (name === 'takeReplies' && refusesPending) this.#takers.add(parameters[1] as ReplyTaker)
+      if (name === 'answerChecks' && refusesPending)
+        parameters[2] = this.#check(parameters[2] as TransactionCheck)
       if (this.#isEnded) return Promise.reject(crashed('not-attempted'))
       const result: unknown = Reflect.apply(member, target, parameters)
       return refusesPending && result instanceof Promise ? this.untilEnd(String(name), result) : result
     }
   }
 }
+
+/** The optional parts of an engine, which hold verbs themselves. */
+const PARTS: ReadonlySet<string | symbol> = new Set(['pop', 'transactions', 'delay', 'requests'])
+/** Verbs by which clients are told something until they do not want to be. */
+const LISTENING: ReadonlySet<string | symbol> = new Set(['watch', 'answerChecks', 'takeReplies'])
 
 /** What is promised to somebody who is dead by then. */
 function never(): Promise<never> {

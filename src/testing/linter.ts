@@ -8,6 +8,7 @@ import type { PushConsumerOptions } from '../consumer/push-consumer-options.ts'
 import { parsePushConsumerOptions } from '../consumer/push-consumer-options.ts'
 import type { ConsumerRegistration, SendRequest } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
+import type { ReplyRequest } from '../model/request-verbs.ts'
 import { isRetryTopic } from '../model/topic.ts'
 import type { ProducerOptions } from '../producer/producer-options.ts'
 import type { CallListener, ListenerCall, TestLayer } from './layer.ts'
@@ -165,6 +166,7 @@ export class Linter implements LintReport {
       beforeProducer: (group, clientId) => this.#beforeProducer(group, clientId),
       beforeSend: (send) => this.#ask((watcher) => watcher.sends?.(send)),
       beforeRecall: (topic) => this.#ask((watcher) => watcher.recalls?.(topic)),
+      beforeReply: (reply) => this.#beforeReply(reply),
       afterConsumer: ({ group }) => this.#tellSpread(group),
       afterConsumerLeft: (group, clientId) => this.#afterConsumerLeft(group, clientId),
       afterProducerLeft: (group, clientId) => void this.#producers.delete(keyOf(group, clientId)),
@@ -192,6 +194,11 @@ export class Linter implements LintReport {
     )
     this.#ask((watcher) => watcher.producerJoins?.(producer, others))
     this.#producers.set(key, producer)
+  }
+
+  #beforeReply({ group, request: { topic, messageId } }: ReplyRequest): void {
+    const reply = { group, topic, messageId, members: this.#members(group) }
+    this.#ask((watcher) => watcher.replies?.(reply))
   }
 
   async #tellSpread(group: string): Promise<void> {

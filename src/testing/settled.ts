@@ -13,6 +13,7 @@ import { timeText } from './explain/gate.ts'
 import type { InstanceView } from './explain/instance-view.ts'
 import { isBroadcasting, stillCounts } from './explain/scene.ts'
 import { isPassedBy, whyNotDelivered } from './explain.ts'
+import { TRANSACTION_CHECK } from './life.ts'
 
 export interface SettledOptions {
   /**
@@ -81,7 +82,7 @@ async function isOpenOrDue(view: InstanceView, endTimestamp: number): Promise<bo
 
 async function isOpen(view: InstanceView): Promise<boolean> {
   const { engine, life } = view
-  if (life.calls.size > 0 || isSending(view)) return true
+  if (life.calls.size > 0 || isSending(view) || isChecking(view)) return true
   for (const group of await groupsWithMembers(engine)) {
     for await (const _ of openMessages(view, group)) return true
   }
@@ -126,12 +127,17 @@ async function openItems(view: InstanceView): Promise<OpenItem[]> {
   const items: OpenItem[] = isSending(view) ? unansweredSends(view) : []
   const due = view.clock.nextScheduled()
   if (due !== undefined) items.push({ topic: '', gate: `the next thing is due at ${timeText(due)}` })
+  if (isChecking(view)) items.push({ topic: '', gate: 'a transactionChecker has not answered' })
   for (const group of await groupsWithMembers(view.engine)) items.push(...(await openItemsOf(view, group)))
   return [...items, ...abandonedCalls(view)]
 }
 
 function isSending({ life }: InstanceView): boolean {
   return ['publishRoute', ...SEND_VERBS].some((verb) => life.pendingCount(verb) > 0)
+}
+
+function isChecking({ life }: InstanceView): boolean {
+  return life.pendingCount(TRANSACTION_CHECK) > 0
 }
 
 /** Sends of which the ledger saw the beginning and not the end. */

@@ -192,18 +192,18 @@ export class TestMQ extends PocketMQ {
     return super.createProducer(this.#life.session.linter.noteProducer(options))
   }
 
-  override async createPushConsumer(options: PushConsumerOptions): Promise<PushConsumer> {
+  protected override async startPushConsumer(options: PushConsumerOptions): Promise<PushConsumer> {
     const layered = this.#layered(options)
     this.#life.session.linter.noteConsumer(layered, this.#nextMemberId)
-    const creating = super.createPushConsumer(layered)
+    const creating = super.startPushConsumer(layered)
     this.#nextMemberId = undefined
     const consumer = await creating
     this.#members.add(consumer)
     return consumer
   }
 
-  override createLitePullConsumer(options: LitePullConsumerOptions): Promise<LitePullConsumer> {
-    return super.createLitePullConsumer({ suspendMs: SUSPEND_MS, ...options })
+  protected override startLitePullConsumer(options: LitePullConsumerOptions): Promise<LitePullConsumer> {
+    return super.startLitePullConsumer({ suspendMs: SUSPEND_MS, ...options })
   }
 
   /**

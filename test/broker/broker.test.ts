@@ -5,11 +5,12 @@ import { silentLogger } from '../../src/model/logger.ts'
 import { openBroker, openShop } from './set-up.ts'
 
 describe('The embedded broker', () => {
-  test('says which optional parts it offers, and offers no others', async () => {
+  test('says which optional parts it offers, and offers them', async () => {
     const { broker } = await openBroker()
-    const absent = { transactions: false, delay: false, severalBrokers: false }
-    expect(broker.supports).toEqual({ ...absent, durable: false, pop: true })
-    expect(['pop', 'transactions', 'delay'].filter((part) => part in broker)).toEqual(['pop'])
+    const parts = ['pop', 'transactions', 'delay', 'requests']
+    const offered = Object.fromEntries(parts.map((part) => [part, true]))
+    expect(broker.supports).toEqual({ ...offered, durable: false, severalBrokers: false })
+    expect(parts.filter((part) => part in broker)).toEqual(parts)
   })
 
   test('hands out the clock, the randomness and the logger that it was given', async () => {

@@ -9,8 +9,11 @@ import { conformanceChapters } from '../../src/testing/conformance/chapters.ts'
 import { runConformance } from '../../src/testing/conformance/conformance.ts'
 import { embeddedEngine } from '../../src/testing/conformance/embedded-engine.ts'
 import { overlay } from '../../src/testing/layer.ts'
+import { BROKEN_DELAYS } from './broken-delays.ts'
 import { BROKEN_MEMBERS } from './broken-members.ts'
 import { BROKEN_RECEIVERS } from './broken-receivers.ts'
+import { BROKEN_REQUESTS } from './broken-requests.ts'
+import { BROKEN_TRANSACTIONS } from './broken-transactions.ts'
 
 /** An engine of which verbs do something else. */
 type Breakage = (next: Engine) => Partial<Engine>
@@ -222,17 +225,21 @@ const BROKEN: readonly (readonly [what: string, chapter: string, rule: string, b
 ]
 
 describe('The conformance suite catches an engine that', () => {
-  test.each([...BROKEN, ...BROKEN_MEMBERS, ...BROKEN_RECEIVERS])(
-    '%s',
-    async (_what, title, rule, breakage) => {
-      const chapters = conformanceChapters.filter((chapter) => chapter.title === title)
-      const openEngine = embeddedEngine({
-        store: 'memory-disk',
-        wrap: (engine) => overlay(engine, breakage(engine)),
-      })
-      const report = await runConformance(openEngine, { chapters, patienceMs: 20, ruleTimeoutMs: 2000 })
-      const failed = report.chapters.flatMap(({ failures }) => failures.map((failure) => failure.rule.title))
-      expect(failed).toContain(rule)
-    },
-  )
+  test.each([
+    ...BROKEN,
+    ...BROKEN_MEMBERS,
+    ...BROKEN_RECEIVERS,
+    ...BROKEN_DELAYS,
+    ...BROKEN_REQUESTS,
+    ...BROKEN_TRANSACTIONS,
+  ])('%s', async (_what, title, rule, breakage) => {
+    const chapters = conformanceChapters.filter((chapter) => chapter.title === title)
+    const openEngine = embeddedEngine({
+      store: 'memory-disk',
+      wrap: (engine) => overlay(engine, breakage(engine)),
+    })
+    const report = await runConformance(openEngine, { chapters, patienceMs: 20, ruleTimeoutMs: 2000 })
+    const failed = report.chapters.flatMap(({ failures }) => failures.map((failure) => failure.rule.title))
+    expect(failed).toContain(rule)
+  })
 })

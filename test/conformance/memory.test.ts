@@ -12,6 +12,7 @@ const IN_REAL_TIME = [
   'Offsets of groups',
   'Pull consumers',
   'Simple consumers: what is received',
+  'Requests and replies',
 ]
 
 await defineSuite(memoryStore())

@@ -36,8 +36,10 @@ test('A message that failed looks as it is stored, but for its attempts', async 
 test('A message that failed has every field that a stored one has', async () => {
   const { stored } = await storedMessage()
   const names = (message: object): string[] => {
-    const own = Object.getOwnPropertyNames(message)
-    return [...own, ...Object.getOwnPropertyNames(Object.getPrototypeOf(message))].sort()
+    const found = new Set<string>()
+    for (let each = message; each !== Object.prototype; each = Object.getPrototypeOf(each))
+      for (const name of Object.getOwnPropertyNames(each)) found.add(name)
+    return [...found].sort()
   }
   expect(names(AttemptedMessage.failed(stored))).toEqual(names(stored))
 })

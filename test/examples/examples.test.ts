@@ -11,15 +11,19 @@ const LONGEST_MS = 60_000
 const LAST_LINES: Readonly<Record<string, string>> = {
   'batch.ts': 'received 50003 messages, up to 32 at a time',
   'broadcasting.ts': 'the display got 17, 18',
+  'delayed-reminder.ts': 'reminded: o-1, o-3',
   'flights.ts': 'every count is right',
   'hello.ts': 'received hello',
   'lite-pull.ts': 'the loop ended after 6 messages',
   'message-groups.ts': 'every group went through its steps in order',
+  'order-payment.ts': 'every payment has its one message',
   'orderly.ts': 'every order went through its steps in order',
   'pull.ts': 'waited for: the last one',
   'query.ts': 'orders holds 2 messages in 4 queues',
+  'request-reply.ts': '1 answer came too late',
   'retry-and-dead-letter.ts': 'in the dead-letter queue: broken order with key o-2',
   'simple.ts': '5 orders are done, 0 are left',
+  'typed-topics.ts': 'dead letter: SCHEMA: amount: Invalid input: expected number, received undefined',
 }
 
 /** Runs an example as a user does and answers how it ended. */

@@ -352,10 +352,10 @@ describe('Sending one way', () => {
     producer.sendOneway(order)
     producer.sendOneway([order, order])
     producer.sendOneway(order, { queue: host.queue() })
-    expect(producer.stats).toEqual({ onewayOutstandingCount: 3, onewayFailedCount: 0 })
+    expect(producer.stats).toMatchObject({ onewayOutstandingCount: 3, onewayFailedCount: 0 })
     await producer.close()
     expect(await host.broker.maxOffset(host.queue())).toBe(4)
-    expect(producer.stats).toEqual({ onewayOutstandingCount: 0, onewayFailedCount: 0 })
+    expect(producer.stats).toMatchObject({ onewayOutstandingCount: 0, onewayFailedCount: 0 })
   })
 
   test('throws at once what is wrong with the arguments', async () => {
@@ -374,7 +374,7 @@ describe('Sending one way', () => {
     const producer = await host.producer()
     producer.sendOneway(order)
     await producer.close()
-    expect(producer.stats).toEqual({ onewayOutstandingCount: 0, onewayFailedCount: 1 })
+    expect(producer.stats).toMatchObject({ onewayOutstandingCount: 0, onewayFailedCount: 1 })
     expect(host.events('error')).toEqual([mqError('TOPIC_NOT_EXIST')])
   })
 

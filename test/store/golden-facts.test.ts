@@ -53,12 +53,21 @@ const FACTS: readonly (readonly [fact: Fact, drawing: string])[] = [
   [
     {
       type: 'parked-put',
-      id: 5,
-      dueTimestamp: 0x01a2ce8bd400,
+      alarm: {
+        id: 5,
+        dueTimestamp: 0x01a2ce8bd400,
+        kind: 'delay',
+        groupUid: 0,
+        queueUid: 0x10002,
+        queueOffset: 0,
+        attempt: 0,
+      },
       bytes: batchBytes({ queueUid: 0x10002, storeTimestamp: 0x01a2ce8bd405 }),
     },
-    `0d 000000 0000005a // parked-put, 90 bytes
-     000000000005 01a2ce8bd400 // id, due timestamp
+    `0d 000000 0000006f // parked-put, 111 bytes
+     000000000005 01a2ce8bd400 01 // id, due timestamp, kind
+     00000000 000000010002 000000000000 // group uid, queue uid, queue offset
+     00000000 // attempt
      ${batchBytes({ queueUid: 0x10002, storeTimestamp: 0x01a2ce8bd405 }).toString('hex')} // a record batch`,
   ],
   [

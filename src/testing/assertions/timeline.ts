@@ -24,6 +24,7 @@ const WORDS: Words = {
     `dead-lettered by '${group}' after ${reconsumeTimes} failures: ${reason}`,
   dropped: ({ group, clientId, reconsumeTimes, reason }) =>
     `dropped by '${group}' (${clientId}) after ${reconsumeTimes} failures: ${reason}`,
+  replied: ({ group, status }) => `replied to by '${group}', ${status}`,
   recalled: () => 'recalled',
   committed: ({ producerGroup }) => `committed by '${producerGroup}'`,
   'rolled-back': ({ producerGroup }) => `rolled back by '${producerGroup}'`,

@@ -9,6 +9,7 @@ import { broadcastingModel } from './chapters/broadcasting.ts'
 import { consumeHooks } from './chapters/consume-hooks.ts'
 import { consuming } from './chapters/consuming.ts'
 import { deadLetters } from './chapters/dead-letters.ts'
+import { delayedMessages } from './chapters/delayed-messages.ts'
 import { durability } from './chapters/durability.ts'
 import { errors } from './chapters/errors.ts'
 import { events } from './chapters/events.ts'
@@ -33,8 +34,10 @@ import { pushOptions } from './chapters/push-options.ts'
 import { queries } from './chapters/queries.ts'
 import { queueChoice } from './chapters/queue-choice.ts'
 import { rebalancing } from './chapters/rebalancing.ts'
+import { recalling } from './chapters/recall.ts'
 import { receiveWaits } from './chapters/receive-waits.ts'
 import { receiving } from './chapters/receiving.ts'
+import { requests } from './chapters/requests.ts'
 import { resets } from './chapters/resets.ts'
 import { retention } from './chapters/retention.ts'
 import { retries } from './chapters/retries.ts'
@@ -46,6 +49,8 @@ import { store } from './chapters/store.ts'
 import { strategies } from './chapters/strategies.ts'
 import { subscribing } from './chapters/subscribing.ts'
 import { topics } from './chapters/topics.ts'
+import { transactionChecks } from './chapters/transaction-checks.ts'
+import { transactions } from './chapters/transactions.ts'
 import type { ConformanceChapter } from './rule.ts'
 
 /** Every chapter of the conformance suite. */
@@ -91,6 +96,11 @@ export const conformanceChapters: readonly ConformanceChapter[] = Object.freeze(
   fifoReceiving,
   retries,
   deadLetters,
+  delayedMessages,
+  recalling,
+  transactions,
+  transactionChecks,
+  requests,
   offsets,
   resets,
   offsetOperations,

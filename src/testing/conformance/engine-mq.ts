@@ -75,10 +75,10 @@ export class EngineMQ extends PocketMQ {
     return this.#producer
   }
 
-  override createPushConsumer(options: PushConsumerOptions): Promise<PushConsumer> {
+  protected override startPushConsumer(options: PushConsumerOptions): Promise<PushConsumer> {
     if (this.#opened.advance === undefined || options?.suspendMs !== undefined)
-      return super.createPushConsumer(options)
-    return super.createPushConsumer({ ...options, suspendMs: SUSPEND_MS })
+      return super.startPushConsumer(options)
+    return super.startPushConsumer({ ...options, suspendMs: SUSPEND_MS })
   }
 
   override close(): Promise<CloseReport> {

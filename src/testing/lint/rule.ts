@@ -58,6 +58,8 @@ export interface LintWatcher {
   sent?(send: SeenSend): void
   /** Before a delayed message is taken back. */
   recalls?(topic: string): void
+  /** Before a reply. */
+  replies?(reply: SeenReply): void
   /** A call of a listener settled, or its time was over. */
   listenerEnded?(run: ListenerRun, end: ListenerEnd): void
 }
@@ -95,6 +97,15 @@ export interface SeenSend {
   readonly delayMs: number
   /** The call of a listener that sends it, if it is one. */
   readonly during: ListenerRun | undefined
+}
+
+export interface SeenReply {
+  readonly group: string
+  /** Of the request. */
+  readonly topic: string
+  readonly messageId: string
+  /** The members of the group that replies. */
+  readonly members: readonly SeenConsumer[]
 }
 
 /** One call of a listener. */

@@ -9,6 +9,7 @@ import { delayTooLong } from './delay-too-long.ts'
 import { messageTypeMismatch } from './message-type-mismatch.ts'
 import { propertiesNotPortable } from './properties-not-portable.ts'
 import { repeatedEffect } from './repeated-effect.ts'
+import { replyBySimpleConsumer } from './reply-by-simple-consumer.ts'
 import { slowListener } from './slow-listener.ts'
 import { subscribedTopicMissing } from './subscribed-topic-missing.ts'
 import { subscriptionMismatch } from './subscription-mismatch.ts'
@@ -23,6 +24,7 @@ export const LINT_RULES = [
   transactionCheckerMismatch,
   messageTypeMismatch,
   propertiesNotPortable,
+  replyBySimpleConsumer,
   delayTooLong,
   bodyNearLimit,
   batchTooLarge,

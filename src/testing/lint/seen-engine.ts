@@ -7,16 +7,18 @@ import type {
   TransactionVerbs,
 } from '../../model/engine.ts'
 import { MQError } from '../../model/errors.ts'
+import type { ReplyRequest, RequestVerbs } from '../../model/request-verbs.ts'
 import type { TopicRoute } from '../../model/results.ts'
 import { overlay } from '../layer.ts'
 import type { SeenSend } from './rule.ts'
 
-/** Who wants to know. The first four may throw, and then nothing happens. */
+/** Who wants to know. The first five may throw, and then nothing happens. */
 export interface EngineAudience {
   beforeConsumer(registration: ConsumerRegistration): void
   beforeProducer(group: string, clientId: string): void
   beforeSend(send: SeenSend): void
   beforeRecall(topic: string): void
+  beforeReply(request: ReplyRequest): void
   afterConsumer(registration: ConsumerRegistration): Promise<void>
   afterConsumerLeft(group: string, clientId: string): Promise<void>
   afterProducerLeft(group: string, clientId: string): void
@@ -29,7 +31,7 @@ export interface EngineAudience {
 }
 
 export function seenEngine(next: Engine, audience: EngineAudience): Partial<Engine> {
-  const { delay, transactions } = next
+  const { delay, transactions, requests } = next
   return {
     ...clientVerbs(next, audience),
     publishRoute: (topic) => publishRoute(next, audience, topic),
@@ -37,6 +39,7 @@ export function seenEngine(next: Engine, audience: EngineAudience): Partial<Engi
       passOn(audience, audience.see(request, 'NORMAL', 0), () => next.sendMessage(request)),
     ...(delay && { delay: delayVerbs(next, delay, audience) }),
     ...(transactions && { transactions: transactionVerbs(transactions, audience) }),
+    ...(requests && { requests: requestVerbs(requests, audience) }),
   }
 }
 
@@ -84,6 +87,16 @@ function transactionVerbs(transactions: TransactionVerbs, audience: EngineAudien
       passOn(audience, audience.see(request, 'TRANSACTION', 0), () => transactions.sendHalfMessage(request)),
   }
   return overlay(transactions, verbs)
+}
+
+function requestVerbs(requests: RequestVerbs, audience: EngineAudience): RequestVerbs {
+  const verbs: Partial<RequestVerbs> = {
+    sendReply: async (reply) => {
+      audience.beforeReply(reply)
+      return requests.sendReply(reply)
+    },
+  }
+  return overlay(requests, verbs)
 }
 
 /** Asks before the send, and tells afterwards, also when nobody knows whether it is stored. */

@@ -10,6 +10,7 @@ const LATE_VERBS: readonly EngineVerb[] = [
   'sendDelayedMessage',
   'endTransaction',
   'recallMessage',
+  'sendReply',
   'pullMessage',
   'popMessage',
   'ackMessage',

@@ -1,0 +1,13 @@
+/** An engine, or one of its parts, of which some verbs are replaced. */
+export function overlay<Target extends object>(target: Target, verbs: object): Target {
+  const bound = new Map<string | symbol, unknown>(Object.entries(verbs))
+  return new Proxy(target, {
+    get: (_, name) => {
+      if (!bound.has(name)) {
+        const found = Reflect.get(target, name, target)
+        bound.set(name, typeof found === 'function' ? found.bind(target) : found)
+      }
+      return bound.get(name)
+    },
+  })
+}
