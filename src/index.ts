@@ -36,7 +36,11 @@ export type { PushConsumerOptions } from './consumer/push-consumer-options.ts'
 export type { RateLimit } from './consumer/rate-limiter.ts'
 export type { ReceivedMessage } from './consumer/received-message.ts'
 export type { SimpleConsumer } from './consumer/simple-consumer.ts'
-export type { ReceiveOptions, SimpleConsumerOptions } from './consumer/simple-consumer-options.ts'
+export type {
+  NackOptions,
+  ReceiveOptions,
+  SimpleConsumerOptions,
+} from './consumer/simple-consumer-options.ts'
 export type { ConsumeFromWhere } from './consumer/start-offset.ts'
 export type { QueuesChangedListener } from './consumer/topic-watch.ts'
 export type { Clock, RandomSource, Timer } from './model/clock.ts'

@@ -72,7 +72,7 @@ export class PocketMQ extends EventEmitter<MQEvents> {
       engine,
       ids,
       emit: (name, event) => this.#announce(name, event),
-      nextClientId: () => this.nextClientId(),
+      nextClientId: (group?: string) => this.nextClientId(group),
       onPolled: (polled) => this.onPolled(polled),
       onClosed: (client) => this.#forget(client),
     }
@@ -175,8 +175,8 @@ export class PocketMQ extends EventEmitter<MQEvents> {
     await this.close()
   }
 
-  /** A name for a client that has none of its own. */
-  protected nextClientId(): string {
+  /** A name for a client that has none of its own: a consumer of this group, or a producer. */
+  protected nextClientId(_group?: string): string {
     return this.#clientIds()
   }
 
@@ -205,8 +205,10 @@ export class PocketMQ extends EventEmitter<MQEvents> {
     options: { readonly group: string; readonly clientId?: string | undefined },
     start: () => Promise<Consumer>,
   ): Promise<Consumer> {
-    const { group, clientId } = options ?? {}
-    if (clientId === undefined) return start()
+    const { group, clientId: given } = options ?? {}
+    // What is no name at all is refused when the options are parsed, which also trims it.
+    if (typeof group !== 'string' || typeof given !== 'string') return start()
+    const clientId = given.trim()
     const name = `${group}@${clientId}`
     const consumers = [...this.#consumers, ...this.#pullers]
     const isTaken = consumers.some((each) => each.group === group && each.clientId === clientId)

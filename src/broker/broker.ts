@@ -123,6 +123,7 @@ export class Broker implements Engine {
       clock,
       delayLevels,
       isResetting,
+      doDue: () => this.#timekeeper.doDue(),
     })
     this.#retry = new Retry({ store, topics, groups, deadLetters, announcer, clock, random, delayLevels })
     this.#timekeeper = new Timekeeper(store, clock, announcer)
@@ -208,7 +209,7 @@ export class Broker implements Engine {
   updateAttempts(
     group: string,
     queue: MessageQueue,
-    attempts: FailedAttempts,
+    attempts: readonly FailedAttempts[],
     clientId?: string,
   ): Promise<void> {
     return this.#attempts.update(group, queue, attempts, clientId)

@@ -8,23 +8,28 @@ const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 export class AttemptedMessage implements MessageView {
   readonly reconsumeTimes: number
   readonly #stored: MessageView
+  readonly #recalledMs: number | undefined
 
-  protected constructor(stored: MessageView, reconsumeTimes: number) {
+  protected constructor(stored: MessageView, reconsumeTimes: number, recalledMs?: number) {
     this.#stored = stored
     this.reconsumeTimes = reconsumeTimes
+    this.#recalledMs = recalledMs
   }
 
-  /** The message with this many failed attempts. */
-  static of(message: MessageView, reconsumeTimes: number): AttemptedMessage {
-    return new AttemptedMessage(
-      message instanceof AttemptedMessage ? message.#stored : message,
-      reconsumeTimes,
-    )
+  /** The message with this many failed attempts; `recalledMs`: when the store was asked for them, in monotonic time. */
+  static of(message: MessageView, reconsumeTimes: number, recalledMs?: number): AttemptedMessage {
+    const stored = message instanceof AttemptedMessage ? message.#stored : message
+    return new AttemptedMessage(stored, reconsumeTimes, recalledMs)
   }
 
   /** The message with one more failed attempt. */
   static failed(message: MessageView): AttemptedMessage {
     return AttemptedMessage.of(message, message.reconsumeTimes + 1)
+  }
+
+  /** When its attempts were learnt from the store; `undefined` when it has not failed, or has failed here since. */
+  static recalledMs(message: MessageView): number | undefined {
+    return message instanceof AttemptedMessage ? message.#recalledMs : undefined
   }
 
   get deliveryAttempt(): number {

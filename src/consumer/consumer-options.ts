@@ -25,7 +25,8 @@ const isStrategy = (value: unknown): boolean =>
   value !== null &&
   'allocate' in value &&
   isFunction(value.allocate) &&
-  'name' in value
+  'name' in value &&
+  typeof value.name === 'string'
 
 /** Fields of every consumer's schema. */
 export const memberShape = {
@@ -62,6 +63,12 @@ export function parseSubscriptions(
   if (filters.size === 0)
     throw invalidParameter("subscriptions: name at least one topic, such as { orders: '*' }.")
   return filters
+}
+
+/** Refuses a time that would not be looked at. */
+export function checkStart({ consumeFromWhere, consumeTimestamp }: StartOptions): void {
+  if (consumeTimestamp !== undefined && consumeFromWhere !== 'TIMESTAMP')
+    throw invalidParameter("consumeTimestamp needs consumeFromWhere 'TIMESTAMP'.")
 }
 
 /** Where to begin without an offset, with the default time filled in. */

@@ -26,12 +26,18 @@ export function reasonOfAnswer(answer: unknown): string | undefined {
   )
 }
 
+/** The text of an object or a function would be the application's code, which may throw. */
 function inWords(value: unknown): string {
-  return typeof value === 'object' && value !== null
-    ? 'an object'
-    : typeof value === 'string'
-      ? `'${value}'`
-      : String(value)
+  switch (typeof value) {
+    case 'object':
+      return value === null ? 'null' : 'an object'
+    case 'function':
+      return 'a function'
+    case 'string':
+      return `'${value}'`
+    default:
+      return String(value)
+  }
 }
 
 function clean(text: string): string {

@@ -5,7 +5,13 @@ import { invalidParameter } from '../model/errors.ts'
 import { PULL_MAX_COUNT, SAFE_INTEGER_MAX } from '../model/limits.ts'
 import { parseOptions } from '../model/parse-options.ts'
 import type { MessageFilter, SubscriptionExpression } from '../model/subscription.ts'
-import { checkConsumerGroup, memberShape, parseSubscriptions, startShape } from './consumer-options.ts'
+import {
+  checkConsumerGroup,
+  checkStart,
+  memberShape,
+  parseSubscriptions,
+  startShape,
+} from './consumer-options.ts'
 import type { ConsumeFromWhere } from './start-offset.ts'
 
 /** What `createLitePullConsumer` takes. */
@@ -56,7 +62,7 @@ export interface LitePullConsumerOptions {
    * that come into being while it is there. Default `'LAST_OFFSET'` (RocketMQ `consumeFromWhere`).
    */
   readonly consumeFromWhere?: ConsumeFromWhere | undefined
-  /** For `'TIMESTAMP'`: the first store time to consume, in milliseconds since 1970. Default: 30 minutes ago. */
+  /** Only for `'TIMESTAMP'`: the first store time to consume, in milliseconds since 1970. Default: 30 minutes ago. */
   readonly consumeTimestamp?: number | undefined
   /**
    * How long a queue that goes to another member waits for this one to be done with the messages that it took, in
@@ -122,6 +128,7 @@ export function parseLitePullConsumerOptions(
     options,
   )
   checkConsumerGroup(rest.group)
+  checkStart(rest)
   if (subscriptions !== undefined && subExpressionForAssign !== undefined)
     throw invalidParameter('subscriptions and subExpressionForAssign are mutually exclusive.')
   if (rest.messageModel === 'broadcasting' && subExpressionForAssign !== undefined)

@@ -9,7 +9,7 @@ import { compareQueues, type MessageQueue, queueKey } from '../model/message-que
 import { parseExpression, type SubscriptionExpression } from '../model/subscription.ts'
 import { checkTopicName } from '../model/topic.ts'
 import { Confirmations, finishAll } from './confirmations.ts'
-import { aborted, checkNaturalNumber, checkQueue, checkQueues } from './consumer-arguments.ts'
+import { aborted, checkNaturalNumber, checkOffsets, checkQueue, checkQueues } from './consumer-arguments.ts'
 import type { ConsumerHost } from './consumer-host.ts'
 import { startWishOf } from './consumer-options.ts'
 import { LiteAssignment } from './lite-assignment.ts'
@@ -28,6 +28,7 @@ import {
   parseMessagesOptions,
   parsePollOptions,
 } from './poll-options.ts'
+import { listen, unlisten } from './signal-listeners.ts'
 import { findStart, type StartWish } from './start-offset.ts'
 import { type QueuesChangedListener, TopicWatch } from './topic-watch.ts'
 
@@ -73,7 +74,7 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
   private constructor(host: ConsumerHost, options: CompleteLitePullConsumerOptions) {
     const { engine } = host
     this.group = options.group
-    this.clientId = options.clientId ?? host.nextClientId()
+    this.clientId = options.clientId ?? host.nextClientId(options.group)
     this.#host = host
     this.#options = options
     const offsetOwner = options.messageModel === 'broadcasting' ? this.clientId : undefined
@@ -84,7 +85,7 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
     const queueHost = this.#queueHost(onError)
     this.#assignment = new LiteAssignment({
       ...options,
-      engine,
+      ...host,
       clientId: this.clientId,
       isNamed: options.clientId !== undefined,
       createQueue: (queue, filter, isNewQueue) => new LiteQueue(queueHost, queue, filter, isNewQueue),
@@ -113,7 +114,7 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
       consumer.#unwatch()
       throw error
     }
-    signal?.addEventListener('abort', consumer.#onAbort, { once: true })
+    listen(signal, consumer.#onAbort)
     if (signal?.aborted) void consumer.close()
     return consumer
   }
@@ -244,7 +245,9 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
     const commits =
       offsets === undefined
         ? [...this.#assignment.live].map((queue) => queue.commit())
-        : this.#checkOffsets(offsets).map(([queue, offset]) => queue.commit(offset))
+        : checkOffsets(offsets)
+            .map(([queue, offset]) => [this.#ownQueue(queue), offset] as const)
+            .map(([queue, offset]) => queue.commit(offset))
     const failed = (await Promise.allSettled(commits)).find(({ status }) => status === 'rejected')
     if (failed?.status === 'rejected') throw failed.reason
   }
@@ -327,7 +330,7 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
 
   async #close(): Promise<void> {
     this.#isClosing = true
-    this.#options.signal?.removeEventListener('abort', this.#onAbort)
+    unlisten(this.#options.signal, this.#onAbort)
     this.#line.end()
     this.#topicWatch.close()
     await this.#assignment.close()
@@ -354,17 +357,6 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
     })
   }
 
-  #checkOffsets(
-    offsets: Iterable<readonly [MessageQueue, number]>,
-  ): readonly (readonly [LiteQueue, number])[] {
-    if (typeof offsets !== 'object' || offsets === null || !(Symbol.iterator in offsets))
-      throw invalidParameter('commit: give the offsets as a Map from queue to offset, or as pairs of both.')
-    return [...offsets].map(([queue, offset]) => {
-      checkNaturalNumber('offset', offset)
-      return [this.#ownQueue(queue), offset] as const
-    })
-  }
-
   #ownQueues(queues: readonly MessageQueue[]): LiteQueue[] {
     return checkQueues(queues).map((queue) => this.#ownQueue(queue))
   }
@@ -378,11 +370,10 @@ export class LitePullConsumer implements AsyncIterable<MessageView, undefined> {
     throw invalidParameter(`The message queue is not in the assigned list: ${queueKey(queue)}${reason}.`)
   }
 
-  readonly #onAbort = (): void => {
-    void this.close()
-  }
+  readonly #onAbort = (): void => void this.close()
 
   #onEngineEvent(event: EngineEvent): void {
+    if (event.type === 'closed') this.#line.end(event.error)
     this.#assignment.onEngineEvent(event)
     if (event.type === 'route-changed') this.#topicWatch.onRouteChanged(event.topic)
   }

@@ -7,7 +7,13 @@ import { parseOptions } from '../model/parse-options.ts'
 import { type MessageFilter, matchAll, type SubscriptionExpression } from '../model/subscription.ts'
 import { retryTopicOf } from '../model/topic.ts'
 import type { ConsumeHook } from './consume-hooks.ts'
-import { checkConsumerGroup, memberShape, parseSubscriptions, startShape } from './consumer-options.ts'
+import {
+  checkConsumerGroup,
+  checkStart,
+  memberShape,
+  parseSubscriptions,
+  startShape,
+} from './consumer-options.ts'
 import type { Listener } from './dispatcher.ts'
 import type { BatchMessageListener, MessageListener } from './message-listener.ts'
 import type { RateLimit } from './rate-limiter.ts'
@@ -42,7 +48,7 @@ interface CommonOptions {
    * that come into being while it runs. Default `'LAST_OFFSET'` (RocketMQ `consumeFromWhere`).
    */
   readonly consumeFromWhere?: ConsumeFromWhere | undefined
-  /** For `'TIMESTAMP'`: the first store time to consume, in milliseconds since 1970. Default: 30 minutes ago. */
+  /** Only for `'TIMESTAMP'`: the first store time to consume, in milliseconds since 1970. Default: 30 minutes ago. */
   readonly consumeTimestamp?: number | undefined
   /**
    * Calls of the listener that may run at a time, over all queues. Default 20. More helps listeners that wait for
@@ -55,7 +61,7 @@ interface CommonOptions {
    */
   readonly maxReconsumeTimes?: number | undefined
   /**
-   * In orderly mode: how long a queue rests when a message failed, 10 to 30,000 milliseconds. Default 1000 (RocketMQ
+   * Only in orderly mode: how long a queue rests when a message failed, 10 to 30,000 milliseconds. Default 1000 (RocketMQ
    * `suspendCurrentQueueTimeMillis`).
    */
   readonly suspendCurrentQueueTimeMs?: number | undefined
@@ -141,6 +147,8 @@ interface BatchListenerOptions extends CommonOptions {
 export type PushConsumerOptions = SingleListenerOptions | BatchListenerOptions
 
 const MiB = 1024 ** 2
+/** RocketMQ `suspendCurrentQueueTimeMillis`. */
+const DEFAULT_SUSPEND_MS = 1000
 /** A rate limiter remembers as many times as it lets messages pass. */
 const RATE_MAX_COUNT = 100_000
 
@@ -163,7 +171,7 @@ const schema = z.strictObject({
   messageModel: z.enum(['clustering', 'broadcasting']).default('clustering'),
   concurrency: z.int().min(1).max(65_535).default(20),
   maxReconsumeTimes: z.int().min(0).max(65_535).optional(),
-  suspendCurrentQueueTimeMs: z.int().min(SUSPEND_MIN_MS).max(SUSPEND_MAX_MS).default(1000),
+  suspendCurrentQueueTimeMs: z.int().min(SUSPEND_MIN_MS).max(SUSPEND_MAX_MS).optional(),
   enableFifoConsumeAccelerator: z.boolean().default(false),
   broadcastFailure: z.enum(['drop', 'retry']).optional(),
   consumeTimeoutMs: z
@@ -204,12 +212,18 @@ export interface CompletePushConsumerOptions
   extends Readonly<
     Omit<
       ParsedOptions,
-      'listener' | 'subscriptions' | 'consumeMessageBatchMaxSize' | 'maxReconsumeTimes' | 'broadcastFailure'
+      | 'listener'
+      | 'subscriptions'
+      | 'consumeMessageBatchMaxSize'
+      | 'maxReconsumeTimes'
+      | 'broadcastFailure'
+      | 'suspendCurrentQueueTimeMs'
     >
   > {
   readonly listener: Listener
   /** Retries before a message is given up; 0 when it is dropped at once. */
   readonly maxReconsumeTimes: number
+  readonly suspendCurrentQueueTimeMs: number
   /** When clustering, the group's retry topic included. */
   readonly subscriptions: ReadonlyMap<string, MessageFilter>
 }
@@ -219,9 +233,15 @@ export function parsePushConsumerOptions(options: PushConsumerOptions): Complete
   const parsed = parseOptions('PushConsumerOptions', schema, options)
   const { listener, subscriptions, consumeMessageBatchMaxSize, broadcastFailure, ...rest } = parsed
   checkConsumerGroup(rest.group)
+  checkStart(rest)
   if (rest.enableFifoConsumeAccelerator && rest.mode !== 'orderly') {
     throw invalidParameter(
       "enableFifoConsumeAccelerator needs mode 'orderly'; concurrent consumers keep no order.",
+    )
+  }
+  if (rest.suspendCurrentQueueTimeMs !== undefined && rest.mode !== 'orderly') {
+    throw invalidParameter(
+      "suspendCurrentQueueTimeMs needs mode 'orderly'; a concurrent consumer sends back what fails, and goes on.",
     )
   }
   if (broadcastFailure !== undefined && rest.messageModel !== 'broadcasting') {
@@ -229,6 +249,7 @@ export function parsePushConsumerOptions(options: PushConsumerOptions): Complete
   }
   return Object.freeze({
     ...rest,
+    suspendCurrentQueueTimeMs: rest.suspendCurrentQueueTimeMs ?? DEFAULT_SUSPEND_MS,
     maxReconsumeTimes: maxReconsumeTimesOf(parsed),
     listener: toListener(listener, consumeMessageBatchMaxSize),
     subscriptions: withRetries(rest, parseSubscriptions(subscriptions)),

@@ -2,7 +2,7 @@
  * One life of an engine, from its opening to its close or its crash. A crash cannot stop code that runs, but it can cut it
  * off: verbs of a crashed life reject, and what its listeners answer reaches nobody.
  */
-import type { Engine } from '../model/engine.ts'
+import type { Engine, EngineEvent } from '../model/engine.ts'
 import { MQError, type WriteOutcome } from '../model/errors.ts'
 import type { CallListener, ListenerCall } from './layer.ts'
 import type { VirtualClock } from './virtual-clock.ts'
@@ -21,6 +21,8 @@ export class Life {
   readonly #clock: VirtualClock
   /** Verbs under way: how often each. */
   readonly #pending = new Map<(error: MQError) => void, string>()
+  /** Clients that want to hear what happens. */
+  readonly #watches = new Set<{ readonly listener: (event: EngineEvent) => void }>()
   #isEnded = false
 
   constructor(clock: VirtualClock) {
@@ -73,6 +75,9 @@ export class Life {
     for (const reject of this.#pending.keys()) reject(crashed('unknown'))
     this.#pending.clear()
     this.calls.clear()
+    // Who waits for no verb would wait for ever: for a queue of its own, for example.
+    for (const { listener } of this.#watches) listener({ type: 'closed', error: crashed('not-attempted') })
+    this.#watches.clear()
   }
 
   async #call(next: CallListener, call: ListenerCall) {
@@ -91,6 +96,16 @@ export class Life {
 
   #unlessEnded<T>(value: T): T | Promise<never> {
     return this.#isEnded ? never() : value
+  }
+
+  /** Tells a listener of this life's end too, until it listens no more. */
+  #watched(listener: unknown, unwatch: unknown): () => void {
+    const watch = { listener: listener as (event: EngineEvent) => void }
+    this.#watches.add(watch)
+    return () => {
+      this.#watches.delete(watch)
+      Reflect.apply(unwatch as () => void, undefined, [])
+    }
   }
 
   #guard<Target extends object>(target: Target, refusesPending: boolean): Target {
@@ -114,6 +129,7 @@ export class Life {
       if (this.#isEnded && (name === 'watch' || name === 'answerChecks')) return () => undefined
       if (this.#isEnded) return Promise.reject(crashed('not-attempted'))
       const result: unknown = Reflect.apply(member, target, parameters)
+      if (refusesPending && name === 'watch') return this.#watched(parameters[0], result)
       return refusesPending && result instanceof Promise ? this.untilEnd(String(name), result) : result
     }
   }

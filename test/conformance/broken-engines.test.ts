@@ -9,6 +9,7 @@ import { conformanceChapters } from '../../src/testing/conformance/chapters.ts'
 import { runConformance } from '../../src/testing/conformance/conformance.ts'
 import { embeddedEngine } from '../../src/testing/conformance/embedded-engine.ts'
 import { overlay } from '../../src/testing/layer.ts'
+import { BROKEN_GROUPS } from './broken-groups.ts'
 import { BROKEN_MEMBERS } from './broken-members.ts'
 import { BROKEN_RECEIVERS } from './broken-receivers.ts'
 
@@ -222,7 +223,7 @@ const BROKEN: readonly (readonly [what: string, chapter: string, rule: string, b
 ]
 
 describe('The conformance suite catches an engine that', () => {
-  test.each([...BROKEN, ...BROKEN_MEMBERS, ...BROKEN_RECEIVERS])(
+  test.each([...BROKEN, ...BROKEN_GROUPS, ...BROKEN_MEMBERS, ...BROKEN_RECEIVERS])(
     '%s',
     async (_what, title, rule, breakage) => {
       const chapters = conformanceChapters.filter((chapter) => chapter.title === title)
