@@ -157,10 +157,10 @@ export class PopReceipts {
   #claim(group: GroupEntry, receipt: Receipt, now: number): Alarm | undefined {
     const { alarms } = this.#parts.store
     if (receipt.groupUid !== group.uid) throw invalidReceipt('It is of another group.')
-    if (this.#parts.store.catalog.log(receipt.queueUid) === undefined)
-      throw new MQError('TOPIC_NOT_EXIST', 'The topic of the message was deleted, and the message with it.')
     if (receipt.dueTimestamp <= now)
       throw invalidReceipt('Its time is over, and the message is delivered again.')
+    if (this.#parts.store.catalog.log(receipt.queueUid) === undefined)
+      throw new MQError('TOPIC_NOT_EXIST', 'The topic of the message was deleted, and the message with it.')
     const settlements = [this.#underWay, this.#open]
     if (this.#void.has(receipt) || settlements.some((settlement) => settlement?.isChanged(receipt)))
       throw invalidReceipt(

@@ -123,7 +123,7 @@ export class PushConsumer {
    * What it does with a queue right now, down to single messages. For tests and diagnosis: what it answers may change with
    * every release, `stats` stays.
    */
-  inspect(queue: MessageQueue): ConsumerInspection {
+  inspectQueue(queue: MessageQueue): ConsumerInspection {
     checkQueue(queue)
     const { concurrency, maxReconsumeTimes, allocateStrategy, mode } = this.#options
     const orderOf = this.#options.enableFifoConsumeAccelerator ? 'message group' : 'queue'

@@ -218,6 +218,8 @@ describe('A receipt handle', () => {
     await shop.send(['new'])
     await expect(shop.ack(third!)).rejects.toEqual(gone)
     expect(await shop.bodies()).toEqual(['new'])
+    await shop.clock.advance(INVISIBLE_MS)
+    await expect(shop.ack(third!)).rejects.toEqual(STALE)
   })
 
   test('is refused when the broker is closed', async () => {

@@ -196,7 +196,7 @@ describe('An accelerated orderly consumer', () => {
     await send(host, 'a1 b1 b2 b3 b4 b5')
     await host.clock.settle()
     expect(desk.done).toEqual(['b1', 'b2', 'b3'])
-    expect(consumer.inspect(host.queue()).queue).toMatchObject({ span: 4, committableOffset: 0 })
+    expect(consumer.inspectQueue(host.queue()).queue).toMatchObject({ span: 4, committableOffset: 0 })
     desk.settle('a1')
     await host.clock.settle()
     expect(desk.done).toEqual(['b1', 'b2', 'b3', 'a1', 'b4', 'b5'])

@@ -23,7 +23,7 @@ describe('A push consumer', () => {
     async (queue) => {
       const host = await openShop()
       const consumer = await host.consumer({ listener: () => undefined })
-      expect(() => consumer.inspect(queue as never)).toThrow(mqError('INVALID_PARAMETER') as Error)
+      expect(() => consumer.inspectQueue(queue as never)).toThrow(mqError('INVALID_PARAMETER') as Error)
     },
   )
 

@@ -65,7 +65,7 @@ export function sceneOf(
   const inspections = new Map(
     [...consumers]
       .filter((consumer) => consumer.group === name && ids.has(consumer.clientId))
-      .map((consumer) => [consumer.clientId, consumer.inspect(queue)]),
+      .map((consumer) => [consumer.clientId, consumer.inspectQueue(queue)]),
   )
   const owner = findOwner(members, inspections)
   const nowMs = clock.monotonicMs()
