@@ -3,6 +3,9 @@ import { defineConfig } from 'vitest/config'
 
 const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
+/** Each file in a process of its own: what one leaves open, locked or exhausted cannot disturb the next. */
+const APART = ['bench', 'conformance', 'crash', 'examples', 'simulation', 'store', 'types']
+
 export default defineConfig({
   resolve: {
     // Tests and examples may import the package by its names; it is the source that they get.
@@ -14,9 +17,30 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['test/**/*.test.ts', 'examples/testing/**/*.test.ts'],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'apart',
+          include: [
+            ...APART.map((folder) => `test/${folder}/**/*.test.ts`),
+            'test/*.test.ts',
+            'examples/testing/**/*.test.ts',
+          ],
+        },
+      },
+      // Loading the source anew for each file would take as long as these tests themselves.
+      {
+        extends: true,
+        test: {
+          name: 'together',
+          include: ['test/*/**/*.test.ts'],
+          exclude: APART.map((folder) => `test/${folder}/**`),
+          isolate: false,
+        },
+      },
+    ],
     globals: false,
-    // Each file in a process of its own: a store that stays open or locked cannot disturb the next file.
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 20_000,

@@ -1,4 +1,4 @@
-/** A message is sent and received. Prints `received hello`. */
+/** A message is sent and received. `npx tsx examples/hello.ts` prints `received hello`; the other examples are run alike. */
 import { PocketMQ } from 'pocketmq'
 
 const mq = await PocketMQ.open({ storage: 'memory' })

@@ -119,6 +119,7 @@ function pack(project) {
     'dist/index.d.ts',
     'dist/bin.js',
     'docs/errors.md',
+    'examples/hello.ts',
     'README.md',
     'LICENSE',
     'CHANGELOG.md',
@@ -127,7 +128,9 @@ function pack(project) {
   }
   const stray = paths.filter(
     (path) =>
-      !/^(dist\/|docs\/|ARCHITECTURE\.md$|README\.md$|LICENSE$|CHANGELOG\.md$|package\.json$)/.test(path),
+      !/^(dist\/|docs\/|examples\/|ARCHITECTURE\.md$|README\.md$|LICENSE$|CHANGELOG\.md$|package\.json$)/.test(
+        path,
+      ),
   )
   if (stray.length > 0) throw new Error(`the tarball has files it should not have: ${stray.join(', ')}`)
   return join(project, filename)

@@ -42,6 +42,7 @@ export type { RateLimit } from './consumer/rate-limiter.ts'
 export type { ReceivedMessage } from './consumer/received-message.ts'
 export type { SimpleConsumer } from './consumer/simple-consumer.ts'
 export type {
+  NackOptions,
   ReceiveOptions,
   SimpleConsumerOptions,
   TypedSimpleConsumerOptions,

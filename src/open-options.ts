@@ -5,7 +5,7 @@ import { type BrokerOptions, brokerOptionsShape } from './broker/broker-options.
 import type { Clock, RandomSource } from './model/clock.ts'
 import { invalidParameter } from './model/errors.ts'
 import { SAFE_INTEGER_MAX } from './model/limits.ts'
-import { type Logger, silentLogger } from './model/logger.ts'
+import { guardLogger, type Logger, silentLogger } from './model/logger.ts'
 import { parseOptions } from './model/parse-options.ts'
 import { systemClock, systemRandom } from './model/system-clock.ts'
 import { Permission, type TopicConfig } from './model/topic.ts'
@@ -185,7 +185,8 @@ export function parseOpenOptions(options: OpenOptions): CompleteOpenOptions {
 
 function storeOptionsOf(parsed: ParsedOptions, storage: 'disk' | 'memory'): StoreOptions {
   const { path, flushDiskType, flushIntervalMs, syncFlushTimeoutMs, retention, limits } = parsed
-  const { brokerName, clock, random, logger } = parsed
+  const { brokerName, clock, random } = parsed
+  const logger = guardLogger(parsed.logger)
   const durability = { path, storage, flushDiskType, flushIntervalMs, syncFlushTimeoutMs }
   return { ...durability, retention, limits, brokerName, clock, random, logger }
 }

@@ -81,7 +81,7 @@ export class PocketMQ extends EventEmitter<MQEvents> {
       ids,
       emit: (name, event) => this.#announce(name, event),
       keepAlive: this.#keepAlive,
-      nextClientId: () => this.nextClientId(),
+      nextClientId: (group?: string) => this.nextClientId(group),
       onClosed: (client) => this.#forget(client),
     }
     this.#consumerHost = {
@@ -221,8 +221,8 @@ export class PocketMQ extends EventEmitter<MQEvents> {
     )
   }
 
-  /** A name for a client that has none of its own. */
-  protected nextClientId(): string {
+  /** A name for a client that has none of its own: a consumer of this group, or a producer. */
+  protected nextClientId(_group?: string): string {
     return this.#clientIds()
   }
 
@@ -251,8 +251,10 @@ export class PocketMQ extends EventEmitter<MQEvents> {
     options: { readonly group: string; readonly clientId?: string | undefined },
     start: () => Promise<Consumer>,
   ): Promise<Consumer> {
-    const { group, clientId } = options ?? {}
-    if (clientId === undefined) return start()
+    const { group, clientId: given } = options ?? {}
+    // What is no name at all is refused when the options are parsed, which also trims it.
+    if (typeof group !== 'string' || typeof given !== 'string') return start()
+    const clientId = given.trim()
     const name = `${group}@${clientId}`
     const consumers = [...this.#consumers, ...this.#pullers]
     const isTaken = consumers.some((each) => each.group === group && each.clientId === clientId)

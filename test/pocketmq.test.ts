@@ -192,6 +192,28 @@ describe('Events of an instance', () => {
     expect(error).toHaveBeenCalledTimes(1)
   })
 
+  test('may meet a logger that throws: members join and leave as ever', async () => {
+    const fail = (): never => {
+      throw new Error('no disk for the log')
+    }
+    const clock = new ManualClock()
+    const mq = await openInMemory({ clock, logger: { debug: fail, info: fail, warn: fail, error: fail } })
+    await (await mq.createProducer({ group: 'shop' })).send(order)
+    const told: unknown[] = []
+    mq.on('error', (event) => told.push(event))
+    const memberCounts: number[] = []
+    mq.on('group-changed', ({ clientIds }) => memberCounts.push(clientIds.length))
+    const consumer = await mq.createPushConsumer({
+      group: 'billing',
+      subscriptions: { orders: '*' },
+      allocateStrategy: { name: 'MINE', allocate: fail },
+      listener: () => undefined,
+    })
+    expect(told).toEqual([mqError('SYSTEM_ERROR', 'no disk for the log')])
+    await consumer.close()
+    expect(memberCounts).toEqual([1, 0])
+  })
+
   test('may meet an error listener that throws', async () => {
     const mq = await openInMemory()
     const fail = (): never => {

@@ -246,9 +246,10 @@ export function parseResetOffset(options: ResetOffsetOptions): Readonly<z.output
   const parsed = parseOptions('ResetOffsetOptions', resetSchema, options)
   checkGroupName(parsed.group)
   checkTopicName(parsed.topic)
-  if ((parsed.timestamp === undefined) === (parsed.offset === undefined)) {
-    throw invalidParameter('resetOffset needs either a timestamp or an offset, not both.')
-  }
+  if (parsed.timestamp !== undefined && parsed.offset !== undefined)
+    throw invalidParameter('resetOffset takes a timestamp or an offset, not both.')
+  if (parsed.timestamp === undefined && parsed.offset === undefined)
+    throw invalidParameter('resetOffset needs a timestamp or an offset: where is the group to go on?')
   if (typeof parsed.offset === 'number' && parsed.queueId === undefined) {
     throw invalidParameter("resetOffset to a number needs a queueId; 'min' and 'max' work for all queues.")
   }

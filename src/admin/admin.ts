@@ -212,6 +212,8 @@ export class Admin {
   /**
    * Makes a group go on where another one is, for one topic or for all that the other consumes, and answers where. Its
    * consumers notice at once. A group that does not exist yet is made, so that it begins there (RocketMQ `cloneGroupOffset`).
+   * Where the other group has no offset nothing changes, and the answer is empty if it has none at all; offsets of broadcasting
+   * members are their own, and are not copied.
    *
    * @example
    * ```ts
@@ -245,7 +247,10 @@ export class Admin {
 
   // ---- dead letters ----
 
-  /** The dead letters of a group, oldest first, whatever the permission of their topic. */
+  /**
+   * The dead letters of a group, oldest first, whatever the permission of their topic. Their `topic` is the dead-letter topic, as in
+   * RocketMQ; the property `RETRY_TOPIC` names the one that the message was sent to, and `DLQ_REASON` why it failed.
+   */
   async deadLetters(group: string, range: OffsetRange = {}): Promise<readonly MessageView[]> {
     checkGroupName(group)
     return readDeadLetters(this.#engine, group, parseOffsetRange(range))

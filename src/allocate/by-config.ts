@@ -20,7 +20,8 @@ import { allocateAveragely } from './averagely.ts'
  * ```
  */
 export function allocateByConfig(queues: readonly MessageQueue[]): AllocateStrategy {
-  if (!Array.isArray(queues)) throw invalidParameter('allocateByConfig: give the queues as an array.')
+  if (!Array.isArray(queues) || queues.some((queue) => typeof queue?.topic !== 'string'))
+    throw invalidParameter('allocateByConfig: give the queues as an array of { topic, brokerName, queueId }.')
   const configured: readonly MessageQueue[] = Object.freeze([...queues])
   return Object.freeze({
     name: 'CONFIG',

@@ -1,5 +1,6 @@
 /** Only the queues of some machine rooms. */
 import { invalidParameter } from '../model/errors.ts'
+import { listOf } from '../model/foreign-answers.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { type AllocateStrategy, checkAllocateArguments } from './allocate.ts'
 
@@ -45,10 +46,12 @@ function roomOf({ brokerName }: MessageQueue): string {
   return broker === undefined || more.length > 0 ? '' : room
 }
 
-function checkRooms(rooms: Iterable<string>): string[] {
-  const names = typeof rooms === 'object' && rooms !== null ? [...rooms] : []
-  if (names.length === 0 || !names.every((name) => typeof name === 'string' && name !== '')) {
-    throw invalidParameter("allocateByMachineRoom: give the names of machine rooms, such as ['room1'].")
-  }
-  return names
+function checkRooms(rooms: unknown): readonly string[] {
+  const names = listOf(rooms) ?? []
+  if (names.length > 0 && names.every(isRoomName)) return names
+  throw invalidParameter("allocateByMachineRoom: give the names of machine rooms, such as ['room1'].")
+}
+
+function isRoomName(name: unknown): name is string {
+  return typeof name === 'string' && name !== ''
 }

@@ -1,6 +1,7 @@
 /** Members stand on a ring; a queue belongs to the next one. */
 import { createHash } from 'node:crypto'
 import { invalidParameter } from '../model/errors.ts'
+import { ignoreRejection } from '../model/foreign-answers.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { type AllocateStrategy, checkAllocateArguments } from './allocate.ts'
 
@@ -33,10 +34,12 @@ const DEFAULT_VIRTUAL_NODES = 10
  * ```
  */
 export function allocateConsistentHash(options: ConsistentHashOptions = {}): AllocateStrategy {
+  if (typeof options !== 'object' || options === null)
+    throw invalidParameter('allocateConsistentHash: give the options as { virtualNodeCount, hash }.')
   const { virtualNodeCount = DEFAULT_VIRTUAL_NODES, hash = md5Hash } = options
   if (!Number.isSafeInteger(virtualNodeCount) || virtualNodeCount < 0)
     throw invalidParameter(
-      `allocateConsistentHash: virtualNodeCount must be a whole number from 0, not ${virtualNodeCount}.`,
+      `allocateConsistentHash: virtualNodeCount must be a whole number from 0, not ${String(virtualNodeCount)}.`,
     )
   if (typeof hash !== 'function') throw invalidParameter('allocateConsistentHash: hash must be a function.')
   return Object.freeze({
@@ -44,7 +47,7 @@ export function allocateConsistentHash(options: ConsistentHashOptions = {}): All
     allocate(_group, currentId, queues, ids) {
       if (!checkAllocateArguments(currentId, queues, ids)) return []
       const ring = ringOf(ids, virtualNodeCount, hash)
-      return queues.filter((queue) => ownerOf(ring, hash(ringKeyOf(queue))) === currentId)
+      return queues.filter((queue) => ownerOf(ring, placeOf(hash, ringKeyOf(queue))) === currentId)
     },
   } satisfies AllocateStrategy)
 }
@@ -56,7 +59,7 @@ function ringOf(ids: readonly string[], count: number, hash: (key: string) => nu
   for (const clientId of ids) {
     const first = replicas.get(clientId) ?? 0
     for (let replica = first; replica < first + count; replica++) {
-      const place = hash(`${clientId}-${replica}`)
+      const place = placeOf(hash, `${clientId}-${replica}`)
       nodes.set(place, { hash: place, clientId })
     }
     replicas.set(clientId, first + count)
@@ -64,8 +67,23 @@ function ringOf(ids: readonly string[], count: number, hash: (key: string) => nu
   return [...nodes.values()].sort((a, b) => a.hash - b.hash)
 }
 
+/** The first node at the place or behind it; behind the last one the ring begins again. */
+function placeOf(hash: (key: string) => number, key: string): number {
+  const place: unknown = hash(key)
+  if (typeof place === 'number') return place
+  ignoreRejection(place)
+  throw invalidParameter(`The hash gave no number for '${key}'.`)
+}
+
 function ownerOf(ring: readonly VirtualNode[], place: number): string | undefined {
-  return (ring.find(({ hash }) => hash >= place) ?? ring[0])?.clientId
+  let low = 0
+  let high = ring.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (ring[middle]!.hash < place) low = middle + 1
+    else high = middle
+  }
+  return (ring[low] ?? ring[0])?.clientId
 }
 
 /** As RocketMQ's `MessageQueue#toString` writes it. */

@@ -1,5 +1,6 @@
 /** Queues go to members in their own machine room first. */
 import { invalidParameter } from '../model/errors.ts'
+import { ignoreRejection } from '../model/foreign-answers.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { type AllocateStrategy, checkAllocateArguments } from './allocate.ts'
 
@@ -31,7 +32,7 @@ export function allocateMachineRoomNearby(
   inner: AllocateStrategy,
   resolver: MachineRoomResolver,
 ): AllocateStrategy {
-  if (typeof inner?.allocate !== 'function')
+  if (typeof inner?.allocate !== 'function' || typeof inner.name !== 'string')
     throw invalidParameter('allocateMachineRoomNearby: give the strategy within a machine room.')
   if (typeof resolver?.brokerDeployIn !== 'function' || typeof resolver.consumerDeployIn !== 'function')
     throw invalidParameter(
@@ -46,7 +47,11 @@ export function allocateMachineRoomNearby(
       const own = consumerRoom(resolver, currentId)
       const share = (room: string, members: readonly string[]): readonly MessageQueue[] => {
         const offered = queuesByRoom.get(room) ?? []
-        return offered.length === 0 ? [] : inner.allocate(group, currentId, offered, members)
+        if (offered.length === 0) return []
+        const given: unknown = inner.allocate(group, currentId, offered, members)
+        ignoreRejection(given)
+        if (Array.isArray(given)) return given
+        throw invalidParameter(`The strategy '${inner.name}' gave no list of queues of the room '${room}'.`)
       }
       const deserted = [...queuesByRoom.keys()].filter((room) => !idsByRoom.has(room)).sort()
       return [...share(own, idsByRoom.get(own) ?? []), ...deserted.flatMap((room) => share(room, ids))]
@@ -66,13 +71,15 @@ function byRoom<Item>(items: readonly Item[], roomOf: (item: Item) => string): M
 }
 
 function brokerRoom(resolver: MachineRoomResolver, queue: MessageQueue): string {
-  const room = resolver.brokerDeployIn(queue)
+  const room: unknown = resolver.brokerDeployIn(queue)
   if (typeof room === 'string' && room !== '') return room
+  ignoreRejection(room)
   throw invalidParameter(`The resolver knows no machine room for the broker '${queue.brokerName}'.`)
 }
 
 function consumerRoom(resolver: MachineRoomResolver, clientId: string): string {
-  const room = resolver.consumerDeployIn(clientId)
+  const room: unknown = resolver.consumerDeployIn(clientId)
   if (typeof room === 'string' && room !== '') return room
+  ignoreRejection(room)
   throw invalidParameter(`The resolver knows no machine room for the member '${clientId}'.`)
 }

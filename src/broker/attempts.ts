@@ -11,7 +11,8 @@
 import type { FailedAttempts } from '../model/engine.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import type { GroupEntry } from '../store/catalog.ts'
-import type { Alarm, AlarmSpec } from '../store/fact.ts'
+import type { Alarm } from '../store/fact.ts'
+import { groupQueueKey } from '../store/group-queue-key.ts'
 import { NEVER } from '../store/invisible-run.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
@@ -31,6 +32,12 @@ export interface AttemptsParts {
   isResetting(owner: GroupEntry, log: QueueLog): boolean
 }
 
+interface AlarmId {
+  readonly id: number
+  /** How many commits under way put it. */
+  commitCount: number
+}
+
 export class Attempts {
   readonly #store: Store
   readonly #groups: Groups
@@ -39,6 +46,8 @@ export class Attempts {
   readonly #isResetting: (owner: GroupEntry, log: QueueLog) => boolean
   /** Commits that have not been answered. */
   readonly #underWay = new Set<Promise<void>>()
+  /** The alarms that these put, by queue and offset. */
+  readonly #ids = new Map<string, Map<number, AlarmId>>()
 
   constructor({ store, groups, topics, broadcast, isResetting }: AttemptsParts) {
     this.#store = store
@@ -62,33 +71,57 @@ export class Attempts {
       .sort((a, b) => a.queueOffset - b.queueOffset)
   }
 
-  /** Remembers the number of one message; one that was passed meanwhile needs none. */
+  /** Remembers the numbers of some messages, in one commit; those that were passed meanwhile need none. */
   async update(
     group: string,
     queue: MessageQueue,
-    { queueOffset, reconsumeTimes }: FailedAttempts,
+    attempts: readonly FailedAttempts[],
     clientId?: string,
   ): Promise<void> {
     const owner = this.#owner(group, clientId)
     const log = this.#topics.log(queue)
-    if (owner === undefined || queueOffset < (this.#store.offsets.get(owner, log) ?? 0)) return
-    if (this.#isResetting(owner, log)) return
-    const before = this.#store.alarms.attempts(owner.uid, log.uid).get(queueOffset)
-    // A new alarm each time: a clear that is on its way means the one that it saw.
-    const alarm: AlarmSpec = {
-      kind: 'attempts',
-      dueTimestamp: NEVER,
-      groupUid: owner.uid,
-      queueUid: log.uid,
-      queueOffset,
-      attempt: Math.min(reconsumeTimes, MOST_ATTEMPTS),
-    }
-    const commit = this.#store.commit({
-      alarmsSet: [alarm],
-      alarmsCleared: before === undefined ? [] : [before],
+    if (owner === undefined || this.#isResetting(owner, log)) return
+    const passed = this.#store.offsets.get(owner, log) ?? 0
+    // Of what is said twice the last counts.
+    const wanted = new Map(
+      attempts
+        .filter(({ queueOffset }) => queueOffset >= passed)
+        .map(({ queueOffset, reconsumeTimes }) => [queueOffset, reconsumeTimes]),
+    )
+    if (wanted.size > 0) await this.#commit(owner, log, wanted)
+  }
+
+  async #commit(owner: GroupEntry, log: QueueLog, wanted: ReadonlyMap<number, number>): Promise<void> {
+    const key = groupQueueKey(owner.uid, log.uid)
+    const ids = this.#ids.get(key) ?? new Map<number, AlarmId>()
+    this.#ids.set(key, ids)
+    const stored = this.#store.alarms.attempts(owner.uid, log.uid)
+    const alarmsPut = [...wanted].map(([queueOffset, reconsumeTimes]): Alarm => {
+      const id = this.#takeId(ids, queueOffset, stored.get(queueOffset))
+      const place = { groupUid: owner.uid, queueUid: log.uid, queueOffset }
+      const attempt = Math.min(reconsumeTimes, MOST_ATTEMPTS)
+      return { id, kind: 'attempts', dueTimestamp: NEVER, ...place, attempt }
     })
+    const commit = this.#store.commit({ alarmsPut })
     this.#underWay.add(commit)
-    await commit.finally(() => this.#underWay.delete(commit))
+    try {
+      await commit
+    } finally {
+      this.#underWay.delete(commit)
+      for (const queueOffset of wanted.keys()) giveBackId(ids, queueOffset)
+      if (ids.size === 0) this.#ids.delete(key)
+    }
+  }
+
+  /**
+   * Each message keeps the alarm that it got first, so that there is never more than one for it: also when two numbers are on
+   * their way at once, of which neither sees the other.
+   */
+  #takeId(ids: Map<number, AlarmId>, queueOffset: number, stored: Alarm | undefined): number {
+    const id = ids.get(queueOffset) ?? { id: stored?.id ?? this.#store.alarms.takeId(), commitCount: 0 }
+    id.commitCount += 1
+    ids.set(queueOffset, id)
+    return id.id
   }
 
   /** Under whose name they are stored; `undefined` for a member that does not come back. */
@@ -98,17 +131,22 @@ export class Attempts {
   }
 }
 
-/** What a new offset makes obsolete; `force`: it was set from outside, so that whatever was counted is over. */
+function giveBackId(ids: Map<number, AlarmId>, queueOffset: number): void {
+  const id = ids.get(queueOffset)
+  if (id !== undefined && --id.commitCount === 0) ids.delete(queueOffset)
+}
+
+/** What a new offset makes obsolete; `mayGoBack`: it was set from outside, so that whatever was counted is over. */
 export function passedAttempts(
   { alarms }: Store,
   owner: GroupEntry,
   log: QueueLog,
   offset: number,
-  force: boolean,
+  mayGoBack: boolean,
 ): readonly Alarm[] {
   const attempts = alarms.attempts(owner.uid, log.uid)
   if (attempts.size === 0) return NONE
-  return [...attempts.values()].filter(({ queueOffset }) => force || queueOffset < offset)
+  return [...attempts.values()].filter(({ queueOffset }) => mayGoBack || queueOffset < offset)
 }
 
 const NONE: readonly Alarm[] = Object.freeze([])

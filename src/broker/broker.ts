@@ -120,6 +120,7 @@ export class Broker implements Engine {
       clock,
       delayLevels,
       isResetting,
+      doDue: () => this.#timekeeper.doDue(),
     })
     this.#retry = new Retry({ store, topics, groups, deadLetters, announcer, clock, random, delayLevels })
     const claims = new AlarmClaims()
@@ -229,7 +230,7 @@ export class Broker implements Engine {
   updateAttempts(
     group: string,
     queue: MessageQueue,
-    attempts: FailedAttempts,
+    attempts: readonly FailedAttempts[],
     clientId?: string,
   ): Promise<void> {
     return this.#attempts.update(group, queue, attempts, clientId)

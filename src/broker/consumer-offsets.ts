@@ -8,6 +8,7 @@ import type { MessageQueue } from '../model/message-queue.ts'
 import type { GroupEntry } from '../store/catalog.ts'
 import type { OffsetChange } from '../store/change.ts'
 import type { Alarm } from '../store/fact.ts'
+import { groupQueueKey } from '../store/group-queue-key.ts'
 import { searchOffset } from '../store/queries.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
@@ -17,6 +18,16 @@ import type { BroadcastOffsets } from './broadcast-offsets.ts'
 import type { Groups } from './groups.ts'
 import type { Serial } from './serial.ts'
 import type { Topics } from './topics.ts'
+
+/** What a reset makes void. */
+export interface PreparedReset {
+  /** Alarms that have no meaning any more. */
+  readonly alarms: readonly Alarm[]
+  /** The reset could not be stored: nothing is void. */
+  undo(): void
+}
+
+const NOTHING_TO_END: PreparedReset = Object.freeze({ alarms: [], undo: () => undefined })
 
 export class ConsumerOffsets {
   readonly #store: Store
@@ -29,8 +40,9 @@ export class ConsumerOffsets {
   /** Queues and groups of the reset that is being committed. */
   readonly #resetting = new Set<string>()
 
-  /** Called before offsets of a group are reset, while nothing more is taken; answers the alarms that have no meaning any more. */
-  beforeReset: (group: GroupEntry, logs: readonly QueueLog[]) => Promise<readonly Alarm[]> = async () => []
+  /** Called before offsets of a group are reset, while nothing more is taken. */
+  beforeReset: (group: GroupEntry, logs: readonly QueueLog[]) => Promise<PreparedReset> = async () =>
+    NOTHING_TO_END
 
   constructor(
     store: Store,
@@ -74,9 +86,9 @@ export class ConsumerOffsets {
   }
 
   async #update(entry: GroupEntry, log: QueueLog, offset: number, mayGoBack: boolean): Promise<void> {
-    if (this.#resetting.has(resetKey(entry, log))) return
+    if (this.isResetting(entry, log)) return
     await this.#store.commit({
-      offsets: [{ group: entry, log, offset, force: mayGoBack }],
+      offsets: [{ group: entry, log, offset, mayGoBack }],
       alarmsCleared: passedAttempts(this.#store, entry, log, offset, mayGoBack),
     })
   }
@@ -87,18 +99,14 @@ export class ConsumerOffsets {
       const places = [...offsets].map(([queueId, offset]) => {
         const log = this.#topics.logOfId(topic, queueId)
         checkOffset(log, offset, log.minOffset)
-        return { log, offset, force: true }
+        return { log, offset, mayGoBack: true }
       })
       const owners = this.#ownersToReset(this.#groups.entry(group))
       const changes = owners.flatMap((owner) => places.map((place) => ({ group: owner, ...place })))
 
-      for (const { group: owner, log } of changes) this.#resetting.add(resetKey(owner, log))
+      for (const { group: owner, log } of changes) this.#resetting.add(groupQueueKey(owner.uid, log.uid))
       try {
-        const received = await this.#endReceives(changes)
-        const passed = changes.flatMap(({ group: owner, log, offset }) =>
-          passedAttempts(this.#store, owner, log, offset, true),
-        )
-        await this.#store.commit({ offsets: changes, alarmsCleared: [...received, ...passed] })
+        await this.#commitReset(changes)
         for (const passing of this.#broadcast.allPassing(group)) {
           for (const { log, offset } of places) passing.set(log.uid, offset)
         }
@@ -111,12 +119,22 @@ export class ConsumerOffsets {
 
   /** Whether what is committed for this queue by anybody else is ignored now. */
   readonly isResetting = (group: GroupEntry, log: QueueLog): boolean =>
-    this.#resetting.has(resetKey(group, log))
+    this.#resetting.size > 0 && this.#resetting.has(groupQueueKey(group.uid, log.uid))
 
-  async #endReceives(changes: readonly OffsetChange[]): Promise<readonly Alarm[]> {
+  async #commitReset(changes: readonly OffsetChange[]): Promise<void> {
     const logs = new Map<GroupEntry, QueueLog[]>()
     for (const { group, log } of changes) logs.set(group, [...(logs.get(group) ?? []), log])
-    return (await Promise.all([...logs].map((each) => this.beforeReset(...each)))).flat()
+    const prepared = await Promise.all([...logs].map((each) => this.beforeReset(...each)))
+    const passed = changes.flatMap(({ group, log, offset }) =>
+      passedAttempts(this.#store, group, log, offset, true),
+    )
+    try {
+      const received = prepared.flatMap(({ alarms }) => alarms)
+      await this.#store.commit({ offsets: changes, alarmsCleared: [...received, ...passed] })
+    } catch (error) {
+      for (const each of prepared) each.undo()
+      throw error
+    }
   }
 
   /** A group whose members are all broadcasting has no offsets of its own, and is not given any. */
@@ -148,8 +166,4 @@ function checkOffset({ queue, maxOffset }: QueueLog, offset: number, lowest: num
   throw invalidParameter(
     `The offset of queue ${queueId} of '${topic}' must be from ${lowest} to ${maxOffset}, not ${offset}.`,
   )
-}
-
-function resetKey(group: GroupEntry, log: QueueLog): string {
-  return `${group.uid}@${log.uid}`
 }

@@ -6,6 +6,7 @@ import type { MessageView } from '../model/message.ts'
 import { PropertyName } from '../model/properties.ts'
 import { deadLetterTopicOf, type Permission } from '../model/topic.ts'
 import type { Change } from '../store/change.ts'
+import { RECONSUME_TIMES_MAX } from '../store/record-format.ts'
 import type { Store } from '../store/store.ts'
 import type { Announcer } from './announcer.ts'
 import { copyMessage } from './copy-message.ts'
@@ -19,6 +20,7 @@ const CONTROL_CHARACTERS = /\p{Cc}+/gu
 /** A dead letter that is not stored yet. */
 export interface DeadLetterPlan {
   readonly append: NonNullable<Change['appends']>[number]
+  readonly reconsumeTimes: number
   readonly announce: () => void
 }
 
@@ -37,10 +39,10 @@ export class DeadLetters {
 
   /** Stores the dead letter of a message; answers how often the group failed to consume it. */
   async add(group: string, message: MessageView, reason: string): Promise<number> {
-    const { append, announce } = await this.plan(group, message, reason)
+    const { append, announce, reconsumeTimes } = await this.plan(group, message, reason)
     await this.#store.commit({ appends: [append] })
     announce()
-    return message.reconsumeTimes + 1
+    return reconsumeTimes
   }
 
   /** Makes sure of the topic; the dead letter is stored by whoever appends it, and announced then. */
@@ -48,8 +50,10 @@ export class DeadLetters {
     group: string,
     message: MessageView,
     reason: string,
-    reconsumeTimes = message.reconsumeTimes + 1,
+    failureCount = message.reconsumeTimes + 1,
   ): Promise<DeadLetterPlan> {
+    // As many as a record can say, so that the event and the dead letter agree.
+    const reconsumeTimes = Math.min(failureCount, RECONSUME_TIMES_MAX)
     const topic = deadLetterTopicOf(group)
     await this.#topics.ensure({ topic, readQueueNums: 1, writeQueueNums: 1, permission: this.#permission })
 
@@ -58,6 +62,7 @@ export class DeadLetters {
     const { topic: origin, messageId } = message
     const event = { group, topic: origin, messageId, deadLetterTopic: topic, reconsumeTimes, reason }
     return {
+      reconsumeTimes,
       append: { log: this.#topics.logOfId(topic, 0), messages: copy },
       announce: () => this.#announcer.emit('dead-letter', event),
     }

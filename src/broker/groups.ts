@@ -102,7 +102,7 @@ export class Groups {
       this.entry(group)
       const owner = this.#broadcast.entry(group, clientId)
       if (owner === undefined) throw unknownMember(group, clientId)
-      if (this.#members.broadcaster(group, clientId) !== undefined) throw stillOnline(group, [clientId])
+      if (this.#members.broadcaster(group, clientId) !== undefined) throw memberOnline(group, clientId)
       await this.#store.commit({ groupsDeleted: [owner] })
     })
   }
@@ -216,6 +216,12 @@ function otherOrder({ group, consumeMessageOrderly }: GroupConfig): MQError {
 function stillReceived(group: string): MQError {
   return invalidParameter(
     `consumeMessageOrderly of the group '${group}' cannot be changed while messages that it received are not acknowledged.`,
+  )
+}
+
+function memberOnline(group: string, clientId: string): MQError {
+  return invalidParameter(
+    `The member '${clientId}' of '${group}' is online; close it before it is forgotten.`,
   )
 }
 

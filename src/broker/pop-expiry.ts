@@ -36,7 +36,6 @@ export interface PopExpiryParts {
 }
 
 const NOTHING: AlarmPlan = Object.freeze({})
-const REASON = 'It was received, and not acknowledged before its time was over.'
 
 export class PopExpiry {
   readonly #parts: PopExpiryParts
@@ -51,7 +50,10 @@ export class PopExpiry {
     const place = this.#placeOf(alarm)
     if (left === undefined || place === undefined) return NOTHING
     const { group, log } = place
-    const plans = await Promise.all(offsetsOf(left).map((offset) => this.#planMessage(group, log, offset)))
+    const reason = this.#parts.receipts.reasonOf(left)
+    const plans = await Promise.all(
+      offsetsOf(left).map((offset) => this.#planMessage(group, log, offset, reason)),
+    )
     return joinPlans(plans)
   }
 
@@ -74,12 +76,12 @@ export class PopExpiry {
     return group === undefined || log === undefined ? undefined : { group, log }
   }
 
-  async #planMessage(group: GroupEntry, log: QueueLog, offset: number): Promise<AlarmPlan> {
+  async #planMessage(group: GroupEntry, log: QueueLog, offset: number, reason: string): Promise<AlarmPlan> {
     const message = await readFailed(this.#parts.store, log.uid, offset)
     if (!isMessage(message)) return this.#planLoss(group, log, offset, message)
     const { retryMaxTimes, retryQueueNums } = group.config
     if (message.reconsumeTimes >= retryMaxTimes || retryQueueNums <= 0)
-      return this.#planDeadLetter(group, message)
+      return this.#planDeadLetter(group, message, reason)
     const topic = popSourceTopicOf(log.queue.topic, group.config.group)
     const retryLog = await this.#parts.retryTopics.log(group, topic)
     if (retryLog === undefined) return NOTHING
@@ -87,30 +89,32 @@ export class PopExpiry {
     const copy = copyMessage(message, { topic: retryLog.queue.topic, reconsumeTimes })
     return {
       appends: [{ log: retryLog, messages: copy }],
-      announce: () => this.#announceRetry(group, message, reconsumeTimes),
+      announce: () => this.#announceRetry(group, message, reconsumeTimes, reason),
     }
   }
 
   async #planOrderlyMessage(group: GroupEntry, log: QueueLog, row: Alarm): Promise<AlarmPlan> {
     const { store } = this.#parts
+    const reason = this.#parts.receipts.reasonOf(row)
     const message = await readFailed(store, log.uid, row.queueOffset)
     if (!isMessage(message)) return this.#planLoss(group, log, row.queueOffset, message)
     if (row.attempt > group.config.retryMaxTimes) {
-      const plan = await this.#planDeadLetter(group, message, row.attempt)
+      const plan = await this.#planDeadLetter(group, message, reason, row.attempt)
       return { ...plan, alarmsPut: [doneRow(store, row)] }
     }
     return {
       alarmsPut: [waitingRow(store, row)],
-      announce: () => this.#announceRetry(group, message, row.attempt),
+      announce: () => this.#announceRetry(group, message, row.attempt, reason),
     }
   }
 
   async #planDeadLetter(
     { config }: GroupEntry,
     message: MessageView,
+    why: string,
     attempt = message.deliveryAttempt,
   ): Promise<AlarmPlan> {
-    const reason = `${REASON} It was attempt ${attempt}, the last one.`
+    const reason = `It was attempt ${attempt}, the last one: ${why}`
     const { append, announce } = await this.#parts.deadLetters.plan(config.group, message, reason, attempt)
     return { appends: [append], announce }
   }
@@ -125,9 +129,9 @@ export class PopExpiry {
     return { announce: () => this.#parts.announcer.emit('message-lost', event) }
   }
 
-  #announceRetry({ config }: GroupEntry, message: MessageView, reconsumeTimes: number): void {
+  #announceRetry({ config }: GroupEntry, message: MessageView, reconsumeTimes: number, reason: string): void {
     const { topic, messageId } = message
-    const event = { group: config.group, topic, messageId, reconsumeTimes, reason: REASON }
+    const event = { group: config.group, topic, messageId, reconsumeTimes, reason }
     this.#parts.announcer.emit('retry', { ...event, dueTimestamp: this.#parts.clock.now() })
   }
 }

@@ -4,6 +4,7 @@
  * one was built on.
  */
 import type { GroupEntry } from '../store/catalog.ts'
+import { groupQueueKey } from '../store/group-queue-key.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 
 export class PopGates {
@@ -12,7 +13,7 @@ export class PopGates {
 
   /** Whether the queue was free; then it is not any more. */
   enter(group: GroupEntry, log: QueueLog): boolean {
-    const key = gateKey(group, log)
+    const key = groupQueueKey(group.uid, log.uid)
     if (this.#inside.has(key)) return false
     this.#inside.set(key, [])
     return true
@@ -20,7 +21,7 @@ export class PopGates {
 
   leave(group: GroupEntry, logs: readonly QueueLog[]): void {
     for (const log of logs) {
-      const key = gateKey(group, log)
+      const key = groupQueueKey(group.uid, log.uid)
       const waiting = this.#inside.get(key) ?? []
       this.#inside.delete(key)
       for (const resolve of waiting) resolve()
@@ -29,15 +30,11 @@ export class PopGates {
 
   /** Resolves when whoever is inside one of the queues has left. */
   async left(group: GroupEntry, logs: readonly QueueLog[]): Promise<void> {
-    await Promise.all(logs.map((log) => this.#leftQueue(gateKey(group, log))))
+    await Promise.all(logs.map((log) => this.#leftQueue(groupQueueKey(group.uid, log.uid))))
   }
 
   #leftQueue(key: string): Promise<void> | undefined {
     const waiting = this.#inside.get(key)
     return waiting === undefined ? undefined : new Promise((resolve) => waiting.push(resolve))
   }
-}
-
-function gateKey(group: GroupEntry, log: QueueLog): string {
-  return `${group.uid}@${log.uid}`
 }

@@ -17,6 +17,7 @@ import type { Alarm } from '../store/fact.ts'
 import { hasBit, offsetsOf } from '../store/invisible-run.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
+import { givenBack, NackReasons, NOT_ACKNOWLEDGED } from './nack-reasons.ts'
 import { bitOf, bitsOf, PopSettlement } from './pop-settlement.ts'
 import {
   invalidReceipt,
@@ -39,6 +40,7 @@ export interface PopReceiptsParts {
 export class PopReceipts {
   readonly #parts: PopReceiptsParts
   readonly #void: VoidReceipts
+  readonly #reasons: NackReasons
   /** Handles with smaller numbers are from an earlier life. */
   readonly #firstId: number
   #open: PopSettlement | undefined
@@ -47,6 +49,7 @@ export class PopReceipts {
   constructor(parts: PopReceiptsParts) {
     this.#parts = parts
     this.#void = new VoidReceipts(parts.clock)
+    this.#reasons = new NackReasons((id) => parts.store.alarms.has(id))
     this.#firstId = parts.store.alarms.nextId
   }
 
@@ -67,8 +70,13 @@ export class PopReceipts {
     return refused
   }
 
-  /** Makes the message visible so long from now. */
-  async change(group: GroupEntry, handle: string, invisibleDurationMs: number): Promise<PopReceipt> {
+  /** Makes the message visible so long from now; `reason`: it was given back. */
+  async change(
+    group: GroupEntry,
+    handle: string,
+    invisibleDurationMs: number,
+    reason?: string,
+  ): Promise<PopReceipt> {
     const receipt = parseReceiptHandle(handle)
     const now = this.#parts.clock.now()
     const alarm = this.#claim(group, receipt, now)
@@ -83,6 +91,8 @@ export class PopReceipts {
       queueOffset,
       attempt: alarm.kind === 'pop' ? 1 : alarm.attempt,
     }
+    // Before the commit: it may be due in the same turn.
+    if (reason !== undefined) this.#reasons.add(id, reason)
     await this.#join().change(alarm, receipt, changed).done
     this.#void.add(receipt)
     return {
@@ -92,12 +102,17 @@ export class PopReceipts {
   }
 
   /** Makes the message visible when the retry policy of the group says; after the last attempt at once, to become a dead letter. */
-  async nack(group: GroupEntry, handle: string): Promise<PopReceipt> {
+  async nack(group: GroupEntry, handle: string, reason?: string): Promise<PopReceipt> {
     const { attempt } = parseReceiptHandle(handle)
     const { retryMaxTimes, groupRetryPolicy } = group.config
     const delayMs =
       attempt > retryMaxTimes ? 0 : retryDelayMs(groupRetryPolicy, this.#parts.delayLevels, attempt)
-    return this.change(group, handle, delayMs)
+    return this.change(group, handle, delayMs, givenBack(reason))
+  }
+
+  /** Why the message of this alarm failed, as far as this life knows. */
+  reasonOf({ id }: Alarm): string {
+    return this.#reasons.get(id) ?? NOT_ACKNOWLEDGED
   }
 
   /** Resolves when what is being settled now is, or has failed. */
@@ -116,11 +131,16 @@ export class PopReceipts {
     return left
   }
 
-  /** These deliveries count no more. */
-  revoke(alarms: readonly Alarm[]): void {
-    for (const alarm of alarms) {
+  /** These deliveries count no more. The answer takes that back, for when what made them void could not be stored. */
+  revoke(alarms: readonly Alarm[]): () => void {
+    const revoked = alarms.flatMap((alarm) => {
       const { id: alarmId, dueTimestamp } = alarm
-      for (const queueOffset of offsetsOf(alarm)) this.#void.add({ alarmId, queueOffset, dueTimestamp })
+      return [...offsetsOf(alarm)].map((queueOffset) => ({ alarmId, queueOffset, dueTimestamp }))
+    })
+    const added = revoked.filter((delivery) => !this.#void.has(delivery))
+    for (const delivery of added) this.#void.add(delivery)
+    return () => {
+      for (const delivery of added) this.#void.delete(delivery)
     }
   }
 
@@ -139,9 +159,13 @@ export class PopReceipts {
     if (receipt.groupUid !== group.uid) throw invalidReceipt('It is of another group.')
     if (receipt.dueTimestamp <= now)
       throw invalidReceipt('Its time is over, and the message is delivered again.')
+    if (this.#parts.store.catalog.log(receipt.queueUid) === undefined)
+      throw new MQError('TOPIC_NOT_EXIST', 'The topic of the message was deleted, and the message with it.')
     const settlements = [this.#underWay, this.#open]
     if (this.#void.has(receipt) || settlements.some((settlement) => settlement?.isChanged(receipt)))
-      throw invalidReceipt('It was replaced by a newer one, its time was over, or its offset was reset.')
+      throw invalidReceipt(
+        'It was given back or replaced by a newer one, its time was over, or its offset was reset.',
+      )
     if (settlements.some((settlement) => settlement?.isAcked(receipt))) return undefined
     const alarm = alarms.get(receipt.alarmId)
     if (alarm !== undefined && !isOf(alarm, receipt)) throw invalidReceipt('It is of another delivery.')

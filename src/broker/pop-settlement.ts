@@ -2,6 +2,7 @@
 import type { GroupEntry } from '../store/catalog.ts'
 import type { Change } from '../store/change.ts'
 import type { Alarm } from '../store/fact.ts'
+import { groupQueueKey } from '../store/group-queue-key.ts'
 import { hasBit, joinBits, runBit, withoutBits } from '../store/invisible-run.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
@@ -131,7 +132,7 @@ export class PopSettlement {
       const group = this.#store.catalog.groupByUid(alarm.groupUid)
       const log = this.#store.catalog.log(alarm.queueUid)
       if (group === undefined || log === undefined) continue
-      const key = `${alarm.groupUid}@${alarm.queueUid}`
+      const key = groupQueueKey(alarm.groupUid, alarm.queueUid)
       const queue = byQueue.get(key) ?? { group, log, acked: new Set<number>() }
       byQueue.set(key, queue)
       if (acked !== 0) queue.acked.add(alarm.queueOffset)

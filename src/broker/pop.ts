@@ -12,10 +12,10 @@ import type { PoppedMessage, PopReceipt, PopRequest, PopVerbs, RefusedReceipt } 
 import { MQError } from '../model/errors.ts'
 import type { MessageFilter } from '../model/subscription.ts'
 import type { GroupEntry } from '../store/catalog.ts'
-import type { Alarm } from '../store/fact.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
 import type { Announcer } from './announcer.ts'
+import type { PreparedReset } from './consumer-offsets.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Groups } from './groups.ts'
 import { isDone, isHeld, settleOrderly } from './orderly-rows.ts'
@@ -38,6 +38,8 @@ export interface PopParts {
   readonly delayLevels: DelayLevels
   /** Whether the offset of a group is being set from outside. */
   isResetting(group: GroupEntry, log: QueueLog): boolean
+  /** Does what is due now; resolves when it is done. */
+  doDue(): Promise<void>
 }
 
 const NOTHING: readonly PoppedMessage[] = Object.freeze([])
@@ -66,18 +68,22 @@ export class Pop implements PopVerbs {
   async popMessage(request: PopRequest): Promise<readonly PoppedMessage[]> {
     const pop = this.#waiters.begin(request)
     try {
-      for (;;) {
-        const { rings } = pop
+      while (!pop.isAborted) {
+        const { rings, heldUpAt } = pop
         const found = await this.#look(pop)
         if (found.length > 0) return found
+        for (const topic of heldUpAt) if (!pop.heldUpAt.includes(topic)) this.#waiters.passBy(pop, topic)
+        if (pop.isOver) return NOTHING
         // Something happened meanwhile, perhaps where it had looked already.
-        if (pop.rings !== rings) continue
-        if (pop.isOver && !pop.isHeldUp) return NOTHING
+        if (pop.rings !== rings || pop.isAborted) continue
+        if (!pop.mayWait) return NOTHING
         await this.#waiters.sleep(pop)
       }
+      this.#waiters.passOn(pop)
+      return NOTHING
     } catch (error) {
       // It may have been woken for something that others can take.
-      for (const topic of request.subscriptions.keys()) this.#waiters.ringGroup(request.group, topic)
+      this.#waiters.passOn(pop)
       throw error
     } finally {
       this.#waiters.finish(pop)
@@ -98,11 +104,13 @@ export class Pop implements PopVerbs {
     receiptHandle: string,
     invisibleDurationMs: number,
   ): Promise<PopReceipt> {
-    return this.#receipts.change(this.#openGroup(group), receiptHandle, invisibleDurationMs)
+    return this.#untilVisible(
+      await this.#receipts.change(this.#openGroup(group), receiptHandle, invisibleDurationMs),
+    )
   }
 
-  async nackMessage(group: string, receiptHandle: string): Promise<PopReceipt> {
-    return this.#receipts.nack(this.#openGroup(group), receiptHandle)
+  async nackMessage(group: string, receiptHandle: string, reason?: string): Promise<PopReceipt> {
+    return this.#untilVisible(await this.#receipts.nack(this.#openGroup(group), receiptHandle, reason))
   }
 
   /** Messages were appended to a queue of this topic. */
@@ -118,20 +126,29 @@ export class Pop implements PopVerbs {
   /**
    * The offsets of the group for these queues are about to be set from outside: lets what is under way there end, while
    * nobody begins. Answers the alarms that have no meaning any more.
+   *
+   * Their handles are void from here on, not from the commit on: in the turn in which that is stored the alarms are gone,
+   * and a handle without an alarm looks like one that was acknowledged. When the commit fails, `undo` makes them valid
+   * again. *An acknowledgement in between is refused, and stays so: its message comes back in its time.*
    */
-  async prepareReset(group: GroupEntry, logs: readonly QueueLog[]): Promise<readonly Alarm[]> {
+  async prepareReset(group: GroupEntry, logs: readonly QueueLog[]): Promise<PreparedReset> {
     await this.#gates.left(group, logs)
     await this.#receipts.settled()
     const { alarms } = this.#parts.store
     const rows = logs.flatMap((log) => [...alarms.orderly(group.uid, log.uid).values()])
-    this.#receipts.revoke(rows)
-    return rows
+    return { alarms: rows, undo: this.#receipts.revoke(rows) }
   }
 
   /** Refuses what waits and what comes. */
   close(): void {
     this.#isClosed = true
     this.#waiters.close()
+  }
+
+  /** Whose message is visible at once receives it at once. */
+  async #untilVisible(receipt: PopReceipt): Promise<PopReceipt> {
+    if (receipt.nextVisibleTimestamp <= this.#parts.clock.now()) await this.#parts.doDue()
+    return receipt
   }
 
   #openGroup(group: string): GroupEntry {
@@ -164,10 +181,14 @@ export class Pop implements PopVerbs {
         `The group '${request.group}' may not consume: consumeEnable is false.`,
       )
     }
-    pop.isHeldUp = false
+    pop.heldUpAt = []
     for (const [topic, filter] of request.subscriptions) {
+      pop.isHeldUp = false
       const found = await this.#takeFrom(pop, group, topic, filter)
-      if (found.length > 0) return found
+      if (pop.isHeldUp) pop.heldUpAt.push(topic)
+      if (found.length === 0) continue
+      this.#waiters.passOn(pop, topic)
+      return found
     }
     return NOTHING
   }
@@ -183,14 +204,17 @@ export class Pop implements PopVerbs {
     if (attemptId !== undefined && group.config.consumeMessageOrderly) {
       const logs = sources.map(({ log }) => log)
       const again = await this.#orderly.repeat(group, logs, pop.request)
-      if (again.length > 0) return again
+      if (again.length > 0) {
+        this.#waiters.passOn(pop)
+        return again
+      }
     }
     const inside: QueueLog[] = []
     try {
       return await this.#commit(group, await this.#takeEach(pop, group, sources, inside), pop.request)
     } finally {
       this.#gates.leave(group, inside)
-      if (inside.length > 0) this.#waiters.ringGroup(group.config.group, topic)
+      if (inside.length > 0) this.#waiters.ringGroup(group.config.group, topic, inside.length)
     }
   }
 

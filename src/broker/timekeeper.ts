@@ -95,6 +95,18 @@ export class Timekeeper {
     return this.#round !== undefined
   }
 
+  /** Does what is due, without waiting for its timer; resolves when that is done, or has failed and is tried again later. */
+  async doDue(): Promise<void> {
+    // That one may have looked before the alarm was set which the caller has in mind.
+    await this.#round
+    const isPaused = this.#pausedUntilMs > this.#clock.monotonicMs()
+    if (!this.busy && !this.#closed && !isPaused && this.#due().length > 0) {
+      this.#timer?.cancel()
+      this.#wake()
+    }
+    await this.#round
+  }
+
   /** Starts nothing more; resolves when the commit under way, if any, has ended. */
   async close(): Promise<void> {
     this.#closed = true
@@ -133,7 +145,7 @@ export class Timekeeper {
 
   #wake(): void {
     this.#timerDue = undefined
-    this.#round = this.#doDue()
+    this.#round = this.#doPages()
       .then(() => this.#succeed())
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
@@ -142,7 +154,7 @@ export class Timekeeper {
       })
   }
 
-  async #doDue(): Promise<void> {
+  async #doPages(): Promise<void> {
     while (!this.#closed) {
       const due = this.#due()
       if (due.length === 0) return

@@ -26,6 +26,11 @@ export class VoidReceipts {
     if (this.#due.size >= this.#sweepCount) this.#sweep()
   }
 
+  /** It is valid again. */
+  delete(delivery: Delivery): void {
+    this.#due.delete(keyOf(delivery))
+  }
+
   /** Each sweep goes through at most twice as many as were added since the last one. */
   #sweep(): void {
     const now = this.#clock.now()

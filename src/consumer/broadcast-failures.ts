@@ -70,6 +70,18 @@ export class BroadcastFailures implements FailureTaker {
     this.#redeliveries.add(queue, sequence)
   }
 
+  /** A restart is no attempt, and does not end a rest: it begins anew, since nobody knows when it began. */
+  restsFirst(message: MessageView): boolean {
+    const recalledMs = AttemptedMessage.recalledMs(message)
+    return (
+      recalledMs !== undefined && recalledMs + REDELIVERY_DELAY_MS > this.#host.engine.clock.monotonicMs()
+    )
+  }
+
+  rest(queue: ProcessQueue, sequence: number): void {
+    this.#redeliveries.add(queue, sequence, AttemptedMessage.recalledMs(queue.messageAt(sequence)))
+  }
+
   redeliveryMs(queue: MessageQueue, offset: number): number | undefined {
     return this.#redeliveries.dueMs(queue, offset)
   }

@@ -19,7 +19,7 @@ export interface ConsumeContext {
    */
   readonly signal: AbortSignal
   /**
-   * When to deliver again after a failure: 0, the default, by the number of earlier retries; 1 to 18 that delay level;
+   * When to deliver again after a failure: 0, the default, by the number of earlier retries; 1 to 18 that delay level, more the last;
    * -1 gives the message up at once: a dead letter, or dropped if the consumer is broadcasting. Orderly and broadcasting
    * consumers deliver again in place, after a time of their own, so that only -1 means something to them.
    */

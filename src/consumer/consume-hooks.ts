@@ -1,6 +1,5 @@
 /** Hooks around the listener (RocketMQ `ConsumeMessageHook`): for tracing and measuring. They watch and cannot change anything. */
 import { MQError } from '../model/errors.ts'
-import type { Logger } from '../model/logger.ts'
 import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 
@@ -31,10 +30,11 @@ export interface ConsumeHookOutcome {
 
 /**
  * Is called around every call of the listener. For each `before` there is one `after`, with the same context object, so
- * that a `WeakMap` can carry something from one to the other. What a hook throws is logged and ignored.
+ * that a `WeakMap` can carry something from one to the other. What a hook throws is
+ * ignored, but for an `error` event.
  */
 export interface ConsumeHook {
-  /** How logs name it. Default `'hook'`. */
+  /** How errors name it. Default `'hook'`. */
   readonly name?: string | undefined
   /** The listener is about to be called. */
   before?(context: ConsumeHookContext): void
@@ -45,7 +45,7 @@ export interface ConsumeHook {
 export interface HookHost {
   readonly group: string
   readonly clientId: string
-  readonly logger: Logger
+  onError(error: MQError): void
 }
 
 export class HookRunner {
@@ -73,13 +73,15 @@ export class HookRunner {
   #run(hook: ConsumeHook, call: () => unknown): void {
     try {
       const result = call()
-      if (result instanceof Promise) result.catch((error: unknown) => this.#log(hook, error))
+      if (result instanceof Promise) result.catch((error: unknown) => this.#tell(hook, error))
     } catch (error) {
-      this.#log(hook, error)
+      this.#tell(hook, error)
     }
   }
 
-  #log({ name = 'hook' }: ConsumeHook, error: unknown): void {
-    this.#host.logger.warn(`The ${name} of '${this.#host.group}' failed and is ignored.`, MQError.from(error))
+  #tell({ name = 'hook' }: ConsumeHook, cause: unknown): void {
+    const { code, message } = MQError.from(cause)
+    const text = `The consume hook '${name}' of '${this.#host.group}' failed, which is ignored: ${message}`
+    this.#host.onError(new MQError(code, text, { cause }))
   }
 }

@@ -1,5 +1,7 @@
 /** Checks of what applications hand to the methods of consumers. By hand, since some are called for every few messages. */
 import { invalidParameter, MQError } from '../model/errors.ts'
+import { listOf } from '../model/foreign-answers.ts'
+import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { checkTopicName } from '../model/topic.ts'
 
@@ -32,21 +34,55 @@ export function checkSeek(offset: number, min: number, max: number): void {
   )
 }
 
-/** Refuses what is no list of queues with an offset each. */
-export function checkOffsets(
-  offsets: Iterable<readonly [MessageQueue, number]>,
-): readonly (readonly [MessageQueue, number])[] {
-  if (typeof offsets !== 'object' || offsets === null || !(Symbol.iterator in offsets))
-    throw invalidParameter('commit: give the offsets as a Map from queue to offset, or as pairs of both.')
-  const pairs = [...offsets]
-  for (const [, offset] of pairs) checkNaturalNumber('offset', offset)
-  return pairs
+function isNaturalNumber(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
 /** Refuses what is no offset, count or time. */
 export function checkNaturalNumber(what: string, value: unknown): asserts value is number {
-  if (Number.isSafeInteger(value) && (value as number) >= 0) return
+  if (isNaturalNumber(value)) return
   throw invalidParameter(`The ${what} must be a whole number from 0 on, not ${String(value)}.`)
+}
+
+/** Refuses what gives no pairs of a queue and an offset. */
+export function checkOffsets(offsets: unknown): readonly (readonly [queue: MessageQueue, offset: number])[] {
+  const pairs = listOf(offsets)
+  if (pairs === undefined || !pairs.every(Array.isArray))
+    throw invalidParameter('commit: give the offsets as a Map from queue to offset, or as pairs of both.')
+  return pairs.map(([queue, offset]) => {
+    checkQueue(queue)
+    checkNaturalNumber('offset', offset)
+    return [queue, offset]
+  })
+}
+
+/** Refuses what lacks something of a message: a copy made by spreading has none of the fields that are decoded when they are read. */
+export function checkPulledMessage(message: unknown): asserts message is MessageView {
+  if (typeof message === 'object' && message !== null && isWhole(message)) return
+  throw invalidParameter('sendMessageBack: give a message that was pulled, and no copy of it.')
+}
+
+function isWhole(message: object): boolean {
+  try {
+    return hasEverything(message)
+  } catch {
+    // Fields of a message work on the message itself only.
+    return false
+  }
+}
+
+function hasEverything(message: Partial<MessageView>): boolean {
+  const { messageId, offsetMessageId, topic, body, keys, properties, tag, messageGroup } = message
+  const texts = [messageId, offsetMessageId, topic, tag ?? '', messageGroup ?? '']
+  const isText = (value: unknown): boolean => typeof value === 'string'
+  return (
+    Buffer.isBuffer(body) &&
+    Array.isArray(keys) &&
+    typeof properties === 'object' &&
+    properties !== null &&
+    [...texts, ...keys, ...Object.values(properties)].every(isText) &&
+    [message.reconsumeTimes, message.bornTimestamp].every(isNaturalNumber)
+  )
 }
 
 /** Milliseconds to wait, also without end. */

@@ -15,8 +15,8 @@ export interface PolledMessages {
 export interface ConsumerHost {
   readonly engine: Engine
   readonly emit: EmitEvent
-  /** A name that no other client has. */
-  nextClientId(): string
+  /** A name that no other client has, for a consumer of this group. */
+  nextClientId(group: string): string
   /** A lite pull consumer handed messages out. Absent where nobody looks. */
   onPolled?(polled: PolledMessages): void
   /** The consumer has closed. */

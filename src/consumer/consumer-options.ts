@@ -51,7 +51,8 @@ const isStrategy = (value: unknown): boolean =>
   value !== null &&
   'allocate' in value &&
   isFunction(value.allocate) &&
-  'name' in value
+  'name' in value &&
+  typeof value.name === 'string'
 
 /** Fields of every consumer's schema. */
 export const memberShape = {
@@ -100,6 +101,12 @@ export function parseConsumed(
   const filters =
     subscriptions === undefined && topics.length > 0 ? everything() : parseSubscriptions(subscriptions ?? {})
   return { filters, values: TopicValues.of(topics, filters.keys()) }
+}
+
+/** Refuses a time that would not be looked at. */
+export function checkStart({ consumeFromWhere, consumeTimestamp }: StartOptions): void {
+  if (consumeTimestamp !== undefined && consumeFromWhere !== 'TIMESTAMP')
+    throw invalidParameter("consumeTimestamp needs consumeFromWhere 'TIMESTAMP'.")
 }
 
 /** Where to begin without an offset, with the default time filled in. */

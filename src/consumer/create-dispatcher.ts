@@ -50,8 +50,8 @@ export function createDispatcher(options: CompletePushConsumerOptions, owner: Di
 
 function hooksOf(
   { group, consumeHooks }: CompletePushConsumerOptions,
-  { engine, clientId }: DispatcherOwner,
+  { clientId, onError }: DispatcherOwner,
 ): HookRunner | undefined {
   if (consumeHooks.length === 0) return undefined
-  return new HookRunner(consumeHooks, { group, clientId, logger: engine.logger })
+  return new HookRunner(consumeHooks, { group, clientId, onError })
 }

@@ -5,11 +5,17 @@
  * Listeners that answer at once are called in a loop, never recursively, and the loop leaves turns to others.
  */
 import type { MQError } from '../model/errors.ts'
-import type { MessageQueue } from '../model/message-queue.ts'
+import { type MessageQueue, queueKey } from '../model/message-queue.ts'
 import type { Delivery } from './delivery.ts'
 import type { Dispatcher, DispatcherHost } from './dispatcher.ts'
 import type { FailureTaker } from './failure-taker.ts'
-import { acknowledgedCount, type DeliveryOwner, ListenerRunner, type Refusal } from './listener-runner.ts'
+import {
+  acknowledgedCount,
+  type DeliveryOwner,
+  ListenerRunner,
+  type Refusal,
+  wishedDelayLevel,
+} from './listener-runner.ts'
 import type { ProcessQueue } from './process-queue.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import type { Redelivery } from './redeliveries.ts'
@@ -61,7 +67,13 @@ export class ConcurrentDispatcher implements Dispatcher, DeliveryOwner {
   }
 
   redeliveryMs(queue: MessageQueue, offset: number): number | undefined {
-    return this.#host.failures.redeliveryMs(queue, offset)
+    const restsMs = this.#host.failures.redeliveryMs(queue, offset)
+    if (restsMs !== undefined) return restsMs
+    const key = queueKey(queue)
+    const waits = this.#again.some(
+      (each) => each.queue.key === key && each.queue.messageAt(each.sequence)?.queueOffset === offset,
+    )
+    return waits ? this.heldUntilMs : undefined
   }
 
   /** Nothing waits for anything here. */
@@ -155,10 +167,23 @@ export class ConcurrentDispatcher implements Dispatcher, DeliveryOwner {
 
   #startNext(): void {
     const queue = this.#ready.shift()!
+    const { failures } = this.#host
     const firstSequence = queue.nextSequence
-    const count = queue.take(this.#limiter?.permits(this.#maxCount) ?? this.#maxCount)
+    const maxCount = this.#limiter?.permits(this.#maxCount) ?? this.#maxCount
+    const count = queue.take(failures.restsFirst === undefined ? maxCount : this.#awakeCount(queue, maxCount))
+    if (count === 0 && queue.take(1) === 1) failures.rest?.(queue, firstSequence)
     if (queue.waitingCount > 0) this.#ready.push(queue)
     if (count > 0) this.#start(queue, firstSequence, count)
+  }
+
+  /** How many of the next messages may be started now, before one that rests first. */
+  #awakeCount(queue: ProcessQueue, maxCount: number): number {
+    const { failures } = this.#host
+    const waitingCount = Math.min(maxCount, queue.waitingCount)
+    for (let i = 0; i < waitingCount; i++) {
+      if (failures.restsFirst?.(queue.messageAt(queue.nextSequence + i))) return i
+    }
+    return waitingCount
   }
 
   #startAgain(): void {
@@ -182,8 +207,7 @@ export class ConcurrentDispatcher implements Dispatcher, DeliveryOwner {
   /** Gives up the messages from index `from` on. */
   #fail(delivery: Delivery, from: number, reason: string): void {
     const { queue, count, context } = delivery
-    const level = context.delayLevelWhenNextConsume
-    const delayLevel = Number.isInteger(level) ? level : 0
+    const delayLevel = wishedDelayLevel(context)
     const { counts, failures } = this.#host
     counts.failedCount += count - from
     for (let i = from; i < count; i++) failures.fail(queue, delivery.sequenceAt(i), delayLevel, reason)

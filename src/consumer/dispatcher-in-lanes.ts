@@ -14,7 +14,13 @@ import type { Delivery } from './delivery.ts'
 import type { Dispatcher, DispatcherHost } from './dispatcher.ts'
 import type { InPlaceFailures } from './in-place-failures.ts'
 import type { Lane } from './lane.ts'
-import { acknowledgedCount, type DeliveryOwner, ListenerRunner, type Refusal } from './listener-runner.ts'
+import {
+  acknowledgedCount,
+  type DeliveryOwner,
+  ListenerRunner,
+  type Refusal,
+  wishedDelayLevel,
+} from './listener-runner.ts'
 import type { ProcessQueue } from './process-queue.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import { suspendMsOf } from './suspension.ts'
@@ -222,7 +228,7 @@ export abstract class LaneDispatcher implements Dispatcher, DeliveryOwner {
   async #giveUp({ queue, context, reason }: Failed, sequence: number): Promise<boolean> {
     const message = queue.messageAt(sequence)
     const { failures } = this.#host
-    const isWished = context.delayLevelWhenNextConsume < 0
+    const isWished = wishedDelayLevel(context) < 0
     if (queue.isDiscarded || !(isWished || failures.isSpent(message))) return false
     try {
       await failures.giveUp(message, reason)

@@ -35,12 +35,18 @@ export function reasonOfRefusal({ issues, message }: MQError): string {
   return clean(issues === undefined ? message : `SCHEMA: ${formatIssues(issues)}`, LONGEST_REFUSAL)
 }
 
+/** The text of an object or a function would be the application's code, which may throw. */
 function inWords(value: unknown): string {
-  return typeof value === 'object' && value !== null
-    ? 'an object'
-    : typeof value === 'string'
-      ? `'${value}'`
-      : String(value)
+  switch (typeof value) {
+    case 'object':
+      return value === null ? 'null' : 'an object'
+    case 'function':
+      return 'a function'
+    case 'string':
+      return `'${value}'`
+    default:
+      return String(value)
+  }
 }
 
 function clean(text: string, longest = LONGEST): string {

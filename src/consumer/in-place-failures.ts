@@ -87,7 +87,7 @@ export function storeAttempts(
   { queue, queueOffset, reconsumeTimes }: MessageView,
   clientId?: string,
 ): Promise<void> {
-  return engine.updateAttempts(group, queue, { queueOffset, reconsumeTimes }, clientId)
+  return engine.updateAttempts(group, queue, [{ queueOffset, reconsumeTimes }], clientId)
 }
 
 function tellOfRetries(

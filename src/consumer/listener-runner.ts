@@ -1,7 +1,8 @@
 /**
  * Calls the listener and learns, once for each call, how it ended: what dispatchers of all modes share.
  *
- * Every call costs one context and, if the listener is asynchronous, one `then`; nothing else is made for it.
+ * Every call costs one context and, if the listener is asynchronous, one `then`. One of a lane has its turn besides, and one
+ * of a listener for arrays its array; what else a call needs is used again.
  */
 import { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
@@ -15,6 +16,8 @@ import { ListenerWatchdog } from './listener-watchdog.ts'
 import type { ProcessQueue } from './process-queue.ts'
 import type { Readout, TopicValues } from './topic-values.ts'
 import type { TurnBudget } from './turn-budget.ts'
+
+const plainThen = Promise.prototype.then
 
 /** A message that the listener must not be called for. */
 export interface Refusal {
@@ -85,8 +88,8 @@ export class ListenerRunner implements DeliveryEnd {
     if (this.#host.hooks !== undefined) this.#callHooksBefore(delivery, messages)
     try {
       const answer = this.#call(delivery, messages)
-      if (answer instanceof Promise) answer.then(delivery.onAnswer, delivery.onError)
-      else if (isThenable(answer)) Promise.resolve(answer).then(delivery.onAnswer, delivery.onError)
+      if (isPlainPromise(answer)) answer.then(delivery.onAnswer, delivery.onError)
+      else if (isThenable(answer)) settledOnce(answer).then(delivery.onAnswer, delivery.onError)
       else this.answered(delivery, answer)
     } catch (error) {
       this.threw(delivery, error)
@@ -187,6 +190,7 @@ export class ListenerRunner implements DeliveryEnd {
 
 /** How many of a batch its listener acknowledged; none when the index is nonsense. */
 export function acknowledgedCount({ context: { ackIndex }, count }: Delivery): number {
+  if (typeof ackIndex !== 'number') return 0
   return ackIndex >= count - 1 ? count : Math.max(0, Math.trunc(ackIndex) + 1 || 0)
 }
 
@@ -195,9 +199,23 @@ function toRefusal({ refusal }: Readout, index: number): readonly Refusal[] {
   return [{ index, reason: reasonOfRefusal(refusal), isFinal: refusal.issues !== undefined }]
 }
 
+/** The delay level that a listener wishes for; 0 when it says nothing, or nonsense. */
+export function wishedDelayLevel({ delayLevelWhenNextConsume: level }: DeliveryContext): number {
+  return Number.isInteger(level) ? level : 0
+}
+
 function messagesOf(delivery: Delivery): readonly MessageView[] {
   const { queue, count } = delivery
   return Object.freeze(Array.from({ length: count }, (_, i) => queue.messageAt(delivery.sequenceAt(i))))
+}
+
+/** One whose `then` is the application's own may call its handlers twice, when the delivery is another one already. */
+function isPlainPromise(answer: unknown): answer is Promise<unknown> {
+  return answer instanceof Promise && answer.then === plainThen
+}
+
+function settledOnce(answer: PromiseLike<unknown>): Promise<unknown> {
+  return new Promise((resolve) => resolve(answer))
 }
 
 function isThenable(answer: unknown): answer is PromiseLike<unknown> {

@@ -6,6 +6,7 @@
 import type { AllocateStrategy } from '../allocate/allocate.ts'
 import type { Engine, EngineEvent } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
+import type { EmitEvent } from '../model/events.ts'
 import { type MessageQueue, queueKey } from '../model/message-queue.ts'
 import { type MessageFilter, matchAll } from '../model/subscription.ts'
 import type { LiteQueue } from './lite-queue.ts'
@@ -20,6 +21,7 @@ export interface LiteAssignmentHost {
   readonly isNamed: boolean
   readonly messageModel: 'clustering' | 'broadcasting'
   readonly allocateStrategy: AllocateStrategy
+  readonly emit: EmitEvent
   /** Absent when the application has not said yet whether it subscribes or assigns. */
   readonly subscriptions: ReadonlyMap<string, MessageFilter> | undefined
   /** For the application's own choice: filters of the topics of which not everything is wanted. */
@@ -80,7 +82,7 @@ export class LiteAssignment {
 
   /** Subscribes to one more topic, or to a topic by another expression. */
   async subscribe(topic: string, filter: MessageFilter): Promise<void> {
-    if (this.#way === 'assigns') throw exclusive('it assigns its queues')
+    if (this.#way === 'assigns') throw exclusive('assigns its queues')
     const before = this.#way
     this.#way = 'subscribes'
     try {
@@ -97,7 +99,7 @@ export class LiteAssignment {
 
   /** Takes these queues instead of those assigned before. */
   async assign(queues: readonly MessageQueue[]): Promise<void> {
-    if (this.#way === 'subscribes') throw exclusive('it subscribes to topics')
+    if (this.#way === 'subscribes') throw exclusive('subscribes to topics')
     if (this.#host.messageModel === 'broadcasting')
       throw invalidParameter(
         "A consumer with messageModel 'broadcasting' subscribes to topics; assigned queues are shared with nobody anyway.",
@@ -111,8 +113,8 @@ export class LiteAssignment {
 
   /** The held queue; `undefined` when it is not this member's. */
   find(queue: MessageQueue): LiteQueue | undefined {
-    const key = queueKey(queue)
-    return [...this.held].find((held) => queueKey(held.queue) === key)
+    const found = this.#rebalancer.find(queue)
+    return found?.isLeaving === false ? found.loop : undefined
   }
 
   onEngineEvent(event: EngineEvent): void {
@@ -122,7 +124,7 @@ export class LiteAssignment {
       if (this.#topics.has(event.topic)) void this.#rebalancer.trigger()
       return
     }
-    if (event.group !== this.#host.group) return
+    if (event.type === 'closed' || event.group !== this.#host.group) return
     if (event.type === 'offset-reset') this.#rebalancer.restart(event.topic)
     else if (!this.isShared) return
     else if (event.type === 'consumer-ids-changed') void this.#rebalancer.trigger()
@@ -165,7 +167,7 @@ export class LiteAssignment {
   }
 
   async #register(): Promise<void> {
-    const { engine, group, clientId, messageModel, isNamed } = this.#host
+    const { engine, group, clientId, messageModel, isNamed, allocateStrategy } = this.#host
     const subscriptions = this.#subscriptions.current
     await engine.registerConsumer({
       group,
@@ -174,6 +176,7 @@ export class LiteAssignment {
       messageModel,
       isNamed,
       consumeType: 'pull',
+      allocateStrategy: allocateStrategy.name,
     })
     this.#isMember = true
   }
@@ -184,7 +187,7 @@ export class LiteAssignment {
   }
 
   #createRebalancer(): Rebalancer<LiteQueue> {
-    const { engine, group, clientId, allocateStrategy, onError } = this.#host
+    const { engine, group, clientId, allocateStrategy, emit, onError } = this.#host
     const topics = (): ReadonlyMap<string, MessageFilter> => this.#topics
     const isShared = (): boolean => this.isShared
     return new Rebalancer({
@@ -192,6 +195,7 @@ export class LiteAssignment {
       group,
       clientId,
       onError,
+      emit,
       allocateStrategy,
       get sharesQueues() {
         return isShared()
@@ -211,8 +215,8 @@ export class LiteAssignment {
   }
 }
 
-function exclusive(why: string): MQError {
+function exclusive(what: string): MQError {
   return invalidParameter(
-    `Subscribe and assign are mutually exclusive, and of this consumer ${why}; make another one for the other way.`,
+    `Subscribe and assign are mutually exclusive: this consumer ${what}; make another one for the other way.`,
   )
 }

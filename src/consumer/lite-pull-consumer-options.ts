@@ -8,6 +8,7 @@ import type { MessageFilter, SubscriptionExpression } from '../model/subscriptio
 import type { TopicList } from '../model/typed-message.ts'
 import {
   checkConsumerGroup,
+  checkStart,
   memberShape,
   parseSubscriptions,
   startShape,
@@ -64,7 +65,7 @@ export interface LitePullConsumerOptions<Names extends string = string> {
    * that come into being while it is there. Default `'LAST_OFFSET'` (RocketMQ `consumeFromWhere`).
    */
   readonly consumeFromWhere?: ConsumeFromWhere | undefined
-  /** For `'TIMESTAMP'`: the first store time to consume, in milliseconds since 1970. Default: 30 minutes ago. */
+  /** Only for `'TIMESTAMP'`: the first store time to consume, in milliseconds since 1970. Default: 30 minutes ago. */
   readonly consumeTimestamp?: number | undefined
   /**
    * How long a queue that goes to another member waits for this one to be done with the messages that it took, in
@@ -137,6 +138,7 @@ export function parseLitePullConsumerOptions(
     options,
   )
   checkConsumerGroup(rest.group)
+  checkStart(rest)
   if (subscriptions !== undefined && subExpressionForAssign !== undefined)
     throw invalidParameter('subscriptions and subExpressionForAssign are mutually exclusive.')
   if (rest.messageModel === 'broadcasting' && subExpressionForAssign !== undefined)

@@ -35,6 +35,7 @@ import {
   parseMessagesOptions,
   parsePollOptions,
 } from './poll-options.ts'
+import { listen, unlisten } from './signal-listeners.ts'
 import { findStart, type StartWish } from './start-offset.ts'
 import { giveMessages } from './topic-values.ts'
 import { type QueuesChangedListener, TopicWatch } from './topic-watch.ts'
@@ -80,7 +81,7 @@ export class LitePullConsumer<Received extends MessageView = MessageView>
   private constructor(host: ConsumerHost, options: CompleteLitePullConsumerOptions) {
     const { engine } = host
     this.group = options.group
-    this.clientId = options.clientId ?? host.nextClientId()
+    this.clientId = options.clientId ?? host.nextClientId(options.group)
     this.#host = host
     this.#options = options
     const offsetOwner = options.messageModel === 'broadcasting' ? this.clientId : undefined
@@ -91,7 +92,7 @@ export class LitePullConsumer<Received extends MessageView = MessageView>
     const queueHost = this.#queueHost(onError)
     this.#assignment = new LiteAssignment({
       ...options,
-      engine,
+      ...host,
       clientId: this.clientId,
       isNamed: options.clientId !== undefined,
       createQueue: (queue, filter, isNewQueue) => new LiteQueue(queueHost, queue, filter, isNewQueue),
@@ -123,7 +124,7 @@ export class LitePullConsumer<Received extends MessageView = MessageView>
       consumer.#unwatch()
       throw error
     }
-    signal?.addEventListener('abort', consumer.#onAbort, { once: true })
+    listen(signal, consumer.#onAbort)
     if (signal?.aborted) void consumer.close()
     return consumer
   }
@@ -338,7 +339,7 @@ export class LitePullConsumer<Received extends MessageView = MessageView>
 
   async #close(): Promise<void> {
     this.#isClosing = true
-    this.#options.signal?.removeEventListener('abort', this.#onAbort)
+    unlisten(this.#options.signal, this.#onAbort)
     this.#line.end()
     this.#topicWatch.close()
     await this.#assignment.close()
@@ -378,11 +379,10 @@ export class LitePullConsumer<Received extends MessageView = MessageView>
     throw invalidParameter(`The message queue is not in the assigned list: ${queueKey(queue)}${reason}.`)
   }
 
-  readonly #onAbort = (): void => {
-    void this.close()
-  }
+  readonly #onAbort = (): void => void this.close()
 
   #onEngineEvent(event: EngineEvent): void {
+    if (event.type === 'closed') this.#line.end(event.error)
     this.#assignment.onEngineEvent(event)
     if (event.type === 'route-changed') this.#topicWatch.onRouteChanged(event.topic)
   }

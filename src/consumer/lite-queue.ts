@@ -112,9 +112,8 @@ export class LiteQueue implements QueueWork, MessageTaker {
     const firstSequence = processQueue.nextSequence
     const count = processQueue.take(maxCount)
     if (count === 0) return undefined
-    const messages = Array.from({ length: count }, (_, index) =>
-      processQueue.messageAt(firstSequence + index),
-    )
+    const messages: MessageView[] = []
+    for (let index = 0; index < count; index++) messages.push(processQueue.messageAt(firstSequence + index))
     const handout = { queue: this, messages: Object.freeze(messages), processQueue, firstSequence }
     this.#taken.add(handout)
     this.#host.onTaken(handout.messages)
@@ -202,11 +201,11 @@ export class LiteQueue implements QueueWork, MessageTaker {
     return this.#position?.processQueue.isDiscarded === false ? this.#position : undefined
   }
 
-  #createKeeper(processQueue: ProcessQueue, committedOffset: number, isChosen: boolean): ProgressKeeper {
+  #createKeeper(processQueue: ProcessQueue, committedOffset: number, mayGoBack: boolean): ProgressKeeper {
     // At the beginning of a queue a group starts without an offset too, so there is nothing to keep yet.
-    const isBeginning = processQueue.nextOffset === 0 && committedOffset === -1 && !isChosen
+    const isBeginning = processQueue.nextOffset === 0 && committedOffset === -1 && !mayGoBack
     const known = isBeginning && this.#host.offsetOwner === undefined ? 0 : committedOffset
-    const keeper = new OffsetKeeper(this.#host, processQueue, known, isChosen)
+    const keeper = new OffsetKeeper(this.#host, processQueue, known, mayGoBack)
     this.#position = { processQueue, keeper }
     return {
       onProgress: () => {

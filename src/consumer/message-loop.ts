@@ -5,6 +5,7 @@
 import type { MessageView } from '../model/message.ts'
 import type { Handout } from './lite-queue.ts'
 import type { PollLine } from './poll-line.ts'
+import { listen, unlisten } from './signal-listeners.ts'
 import { giveMessages, type TopicValues } from './topic-values.ts'
 
 export interface MessageLoopHost<Received extends MessageView> {
@@ -28,6 +29,8 @@ export class MessageLoop<Received extends MessageView = MessageView>
   readonly #signal: AbortSignal | undefined
   /** More than one when `next` is called without waiting for the one before. */
   #given: Handout[] = []
+  /** Ends reads that wait, when the loop is left without them. */
+  readonly #ending = new AbortController()
   #isBegun = false
   #isEnded = false
 
@@ -40,19 +43,41 @@ export class MessageLoop<Received extends MessageView = MessageView>
     return this
   }
 
-  /** Finishes the message before and waits for the next one. */
-  async next(): Promise<IteratorResult<Received, undefined>> {
+  /** Finishes the message before and waits for the next one; what is there already costs no wait. */
+  next(): Promise<IteratorResult<Received, undefined>> {
     if (!this.#isBegun) this.#begin()
-    this.#host.finish(this.#given.splice(0))
-    if (this.#isEnded) return DONE
+    if (this.#given.length > 0) this.#host.finish(this.#given.splice(0))
+    if (this.#isEnded) return Promise.resolve(DONE)
+    const ready = this.#signal?.aborted ? undefined : this.#host.line.readNow(1)
+    return ready === undefined ? this.#wait() : this.#give(ready)
+  }
+
+  /** The loop was left with `break`, `return` or an error: its message counts as one that a poll returned. */
+  async return(): Promise<IteratorReturnResult<undefined>> {
+    return this.#end()
+  }
+
+  async #wait(): Promise<IteratorResult<Received, undefined>> {
+    const end = (): void => this.#ending.abort()
+    listen(this.#signal, end)
+    if (this.#signal?.aborted) end()
     try {
-      const handout = await this.#host.line.read({
-        maxCount: 1,
-        timeoutMs: Number.POSITIVE_INFINITY,
-        signal: this.#signal,
-      })
-      if (handout === undefined) return this.#end()
-      this.#given.push(handout)
+      const { signal } = this.#ending
+      const handout = await this.#host.line.read({ maxCount: 1, timeoutMs: Number.POSITIVE_INFINITY, signal })
+      return handout === undefined ? this.#end() : await this.#give(handout)
+    } catch (error) {
+      this.#end()
+      throw error
+    } finally {
+      unlisten(this.#signal, end)
+    }
+  }
+
+  async #give(handout: Handout): Promise<IteratorYieldResult<Received>> {
+    // Left while the message was on its way: it counts as one that was left, too.
+    if (this.#isEnded) this.#host.onEnded(this, [handout])
+    else this.#given.push(handout)
+    try {
       const giving = giveMessages<Received>(this.#host.values, handout.messages)
       const [value] = giving instanceof Promise ? await giving : giving
       return { done: false, value: value! }
@@ -60,11 +85,6 @@ export class MessageLoop<Received extends MessageView = MessageView>
       this.#end()
       throw error
     }
-  }
-
-  /** The loop was left with `break`, `return` or an error: its message counts as one that a poll returned. */
-  async return(): Promise<IteratorReturnResult<undefined>> {
-    return this.#end()
   }
 
   #begin(): void {
@@ -75,6 +95,7 @@ export class MessageLoop<Received extends MessageView = MessageView>
   #end(): IteratorReturnResult<undefined> {
     if (!this.#isEnded) {
       this.#isEnded = true
+      this.#ending.abort()
       this.#host.onEnded(this, this.#given.splice(0))
     }
     return DONE

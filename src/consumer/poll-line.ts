@@ -5,6 +5,7 @@
 import type { Clock, Timer } from '../model/clock.ts'
 import type { MQError } from '../model/errors.ts'
 import type { Handout, LiteQueue } from './lite-queue.ts'
+import { listen, unlisten } from './signal-listeners.ts'
 import { TurnBudget } from './turn-budget.ts'
 
 /** How long to wait, and for what. */
@@ -52,7 +53,7 @@ export class PollLine {
       const end = (): void => {
         this.#readers.delete(reader)
         timer?.cancel()
-        signal?.removeEventListener('abort', leave)
+        unlisten(signal, leave)
       }
       const reader: Reader = {
         maxCount,
@@ -69,16 +70,24 @@ export class PollLine {
       this.#readers.add(reader)
       this.#serve()
       if (!this.#readers.has(reader)) return
-      signal?.addEventListener('abort', leave)
+      listen(signal, leave)
       if (timeoutMs === 0) this.#endSoon(leave)
       else if (timeoutMs !== Infinity) timer = this.#clock.setTimer(timeoutMs, leave)
     })
   }
 
+  /** Messages of one queue that are there for whoever comes now; `undefined` when it is not as simple as that, so `read`. */
+  readNow(maxCount: number): Handout | undefined {
+    if (this.#isEnded || this.#readers.size > 0) return undefined
+    const queue = this.#nextQueue()
+    return queue !== undefined && this.#budget.take() ? this.#takeFrom(queue, maxCount) : undefined
+  }
+
   /** Lets everybody go who waits or comes, with an error if it is given. */
   end(error?: MQError): void {
+    if (this.#isEnded) return
     this.#isEnded = true
-    this.#endError ??= error
+    this.#endError = error
     for (const reader of this.#readers) {
       if (error === undefined) reader.settle(undefined)
       else reader.refuse(error)
@@ -95,10 +104,14 @@ export class PollLine {
     for (const reader of this.#readers) {
       const queue = this.#nextQueue()
       if (queue === undefined || !this.#budget.take()) return
-      this.#ready.delete(queue)
-      this.#ready.add(queue)
-      reader.settle(queue.take(reader.maxCount))
+      reader.settle(this.#takeFrom(queue, reader.maxCount))
     }
+  }
+
+  #takeFrom(queue: LiteQueue, maxCount: number): Handout | undefined {
+    this.#ready.delete(queue)
+    this.#ready.add(queue)
+    return queue.take(maxCount)
   }
 
   /** The queue whose turn it is; forgets those that have nothing left. */

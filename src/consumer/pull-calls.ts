@@ -2,6 +2,7 @@
 import type { Engine, PullRequest } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
 import type { PullResult } from '../model/results.ts'
+import { listen, unlisten } from './signal-listeners.ts'
 
 export interface PullCallHost {
   readonly engine: Engine
@@ -29,7 +30,7 @@ export class PullCalls {
       const ending = new AbortController()
       const end = (): void => {
         timer.cancel()
-        signal?.removeEventListener('abort', abort)
+        unlisten(signal, abort)
         this.#cuts.delete(cut)
       }
       // The engine's answer comes too late then, and is ignored.
@@ -40,7 +41,7 @@ export class PullCalls {
       }
       const abort = (): void => cut(aborted(signal))
       const timer = engine.clock.setTimer(limitMs, () => cut(timedOut(request, limitMs)))
-      signal?.addEventListener('abort', abort)
+      listen(signal, abort)
       this.#cuts.add(cut)
       engine
         .pullMessage({ ...request, group, signal: ending.signal })

@@ -10,7 +10,13 @@ import { compareQueues, type MessageQueue } from '../model/message-queue.ts'
 import type { PullResult, SendBackResult } from '../model/results.ts'
 import { type MessageFilter, parseExpression, type SubscriptionExpression } from '../model/subscription.ts'
 import { checkTopicName } from '../model/topic.ts'
-import { checkKnown, checkNaturalNumber, checkQueue, checkSignal } from './consumer-arguments.ts'
+import {
+  checkKnown,
+  checkNaturalNumber,
+  checkPulledMessage,
+  checkQueue,
+  checkSignal,
+} from './consumer-arguments.ts'
 import type { ConsumerHost } from './consumer-host.ts'
 import { PullCalls } from './pull-calls.ts'
 import {
@@ -19,6 +25,7 @@ import {
   parsePullConsumerOptions,
 } from './pull-consumer-options.ts'
 import { QueueShare } from './queue-share.ts'
+import { listen, unlisten } from './signal-listeners.ts'
 import { giveMessages } from './topic-values.ts'
 
 /** How one pull waits. */
@@ -35,8 +42,8 @@ export interface PullOptions {
 /** How a message is sent back. */
 export interface SendMessageBackOptions {
   /**
-   * When to deliver it again: 0, the default, by the number of earlier retries; 1 to 18 that delay level; -1 makes it a
-   * dead letter at once.
+   * When to deliver it again: 0, the default, by the number of earlier retries; 1 to 18 that delay level, and a higher one
+   * counts as the last, as in RocketMQ; -1 makes it a dead letter at once.
    */
   readonly delayLevel?: number | undefined
   /** Why, for the events and the dead letter. */
@@ -85,7 +92,7 @@ export class PullConsumer<Received extends MessageView = MessageView> {
   private constructor(host: ConsumerHost, options: CompletePullConsumerOptions) {
     const { engine } = host
     this.group = options.group
-    this.clientId = options.clientId ?? host.nextClientId()
+    this.clientId = options.clientId ?? host.nextClientId(options.group)
     this.#host = host
     this.#engine = engine
     this.#options = options
@@ -95,6 +102,7 @@ export class PullConsumer<Received extends MessageView = MessageView> {
       group: this.group,
       clientId: this.clientId,
       allocateStrategy: options.allocateStrategy,
+      emit: host.emit,
       onError: (error) => this.#onError(error),
     })
     this.#unwatch = engine.watch((event) => this.#share.onEngineEvent(event))
@@ -111,7 +119,7 @@ export class PullConsumer<Received extends MessageView = MessageView> {
       throw new MQError('ABORTED', 'The signal has fired already.', { cause: signal.reason })
     await host.engine.ensureGroup(complete.group)
     const consumer = new PullConsumer<Received>(host, complete)
-    signal?.addEventListener('abort', consumer.#onAbort, { once: true })
+    listen(signal, consumer.#onAbort)
     if (signal?.aborted) void consumer.close()
     return consumer
   }
@@ -157,10 +165,9 @@ export class PullConsumer<Received extends MessageView = MessageView> {
   /** Gives a message that could not be consumed to the retries of the group, as a push consumer does with a failed one. */
   async sendMessageBack(message: MessageView, options: SendMessageBackOptions = {}): Promise<SendBackResult> {
     const { delayLevel = 0, reason = DEFAULT_REASON } = checkKnown(options, 'delayLevel', 'reason')
-    if (typeof message?.offsetMessageId !== 'string')
-      throw invalidParameter('sendMessageBack: give a message that was pulled.')
+    checkPulledMessage(message)
     if (!Number.isInteger(delayLevel) || delayLevel < LOWEST_DELAY_LEVEL)
-      throw invalidParameter(`The delayLevel must be -1, 0 or a delay level, not ${delayLevel}.`)
+      throw invalidParameter(`The delayLevel must be -1, 0 or a delay level, not ${String(delayLevel)}.`)
     if (typeof reason !== 'string') throw invalidParameter('The reason must be a string.')
     this.#checkOpen()
     const { group, maxReconsumeTimes } = this.#options
@@ -252,7 +259,7 @@ export class PullConsumer<Received extends MessageView = MessageView> {
 
   async #close(): Promise<void> {
     this.#isClosing = true
-    this.#options.signal?.removeEventListener('abort', this.#onAbort)
+    unlisten(this.#options.signal, this.#onAbort)
     this.#calls.cutAll(this.#closed())
     await this.#share.close()
     this.#unwatch()
@@ -264,7 +271,7 @@ export class PullConsumer<Received extends MessageView = MessageView> {
     this.#options.values?.checkKnown(queue.topic)
     checkNaturalNumber('offset', offset)
     if (!Number.isSafeInteger(maxCount) || maxCount < 1)
-      throw invalidParameter(`The maxCount must be a whole number from 1 on, not ${maxCount}.`)
+      throw invalidParameter(`The maxCount must be a whole number from 1 on, not ${String(maxCount)}.`)
     this.#checkOpen()
     return { queue, offset, filter: this.#filterOf(expression), maxCount: Math.min(maxCount, PULL_MAX_COUNT) }
   }
@@ -314,5 +321,5 @@ function checkPullOptions(options: PullOptions, shortestMs: number): PullOptions
   const { timeoutMs, signal } = checkKnown(options, 'timeoutMs', 'signal')
   checkSignal(signal)
   if (timeoutMs === undefined || (Number.isSafeInteger(timeoutMs) && timeoutMs >= shortestMs)) return options
-  throw invalidParameter(`timeoutMs must be a whole number from ${shortestMs} on, not ${timeoutMs}.`)
+  throw invalidParameter(`timeoutMs must be a whole number from ${shortestMs} on, not ${String(timeoutMs)}.`)
 }

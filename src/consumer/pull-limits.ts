@@ -36,8 +36,8 @@ function limitsOf(options: CompletePushConsumerOptions, queueCount: number): Pro
       pullThresholdSizeForTopicBytes === undefined
         ? options.pullThresholdSizeForQueueBytes
         : share(pullThresholdSizeForTopicBytes),
-    // Where each message waits for the one before it, nothing finishes out of order.
     share: { queueCount, ofCount: pullThresholdForTopic, ofBytes: pullThresholdSizeForTopicBytes },
+    // Where each message waits for the one before it, nothing finishes out of order.
     maxSpan: isInQueueOrder ? Number.POSITIVE_INFINITY : options.consumeConcurrentlyMaxSpan,
   }
 }

@@ -49,9 +49,9 @@ export interface PullLoopHost {
   readonly dispatcher: MessageTaker
   /**
    * `committedOffset` is what the group has stored, -1 when it has nothing. When the application chose where to go on, that
-   * counts no more.
+   * counts no more, and the next commit may go back.
    */
-  createKeeper(source: ProcessQueue, committedOffset: number, isChosen: boolean): ProgressKeeper
+  createKeeper(source: ProcessQueue, committedOffset: number, mayGoBack: boolean): ProgressKeeper
   /** How often messages failed that stay in their place; absent where they do not, or where nobody remembers. */
   queryAttempts?(queue: MessageQueue): Promise<readonly FailedAttempts[]>
   /**
@@ -74,6 +74,8 @@ interface Position {
   ending: AbortController
   /** What is known of messages that are not fetched yet, by ascending offsets. */
   attempts: readonly FailedAttempts[]
+  /** Monotonic time at which that became known. */
+  recalledMs: number
 }
 
 export class PullLoop {
@@ -193,6 +195,7 @@ export class PullLoop {
     if (this.#isStopped) return
     this.restart()
     this.#enterPosition(offset, -1, true)
+    this.#onPositioned()
   }
 
   #stop(): void {
@@ -253,21 +256,23 @@ export class PullLoop {
     const startOffset = Math.min(offset, this.#highestStart)
     const position = this.#enterPosition(startOffset, isStored ? offset : -1)
     position.attempts = attempts
+    position.recalledMs = engine.clock.monotonicMs()
     // From its first assignment on the group has an offset, so that nothing is missed if it stops and comes back.
     if (!isStored) position.keeper.onProgress()
     this.#onPositioned()
   }
 
-  #enterPosition(startOffset: number, committedOffset: number, isChosen = false): Position {
+  #enterPosition(startOffset: number, committedOffset: number, mayGoBack = false): Position {
     const keepsDone = this.#host.storeDone !== undefined
     const onFinished = (): void => this.#onFinished(position)
     const processQueue = new ProcessQueue(this.queue, startOffset, onFinished, keepsDone)
-    const keeper = this.#host.createKeeper(processQueue, committedOffset, isChosen)
+    const keeper = this.#host.createKeeper(processQueue, committedOffset, mayGoBack)
     const position: Position = {
       processQueue,
       keeper,
       ending: new AbortController(),
       attempts: NO_ATTEMPTS,
+      recalledMs: 0,
     }
     this.#position = position
     this.#highestStart = Number.POSITIVE_INFINITY
@@ -362,7 +367,7 @@ export class PullLoop {
 
 /** Attempts before a hand-over or a restart count too, and what was done before it is not delivered again. */
 function recalled(position: Position, messages: readonly MessageView[]): readonly MessageView[] {
-  const { attempts } = position
+  const { attempts, recalledMs } = position
   if (attempts.length === 0) return messages
   const times = new Map(attempts.map(({ queueOffset, reconsumeTimes }) => [queueOffset, reconsumeTimes]))
   const lastOffset = messages.at(-1)?.queueOffset ?? 0
@@ -370,7 +375,7 @@ function recalled(position: Position, messages: readonly MessageView[]): readonl
   const undone = messages.filter(({ queueOffset }) => times.get(queueOffset) !== DONE)
   return undone.map((message) => {
     const reconsumeTimes = times.get(message.queueOffset)
-    return reconsumeTimes === undefined ? message : AttemptedMessage.of(message, reconsumeTimes)
+    return reconsumeTimes === undefined ? message : AttemptedMessage.of(message, reconsumeTimes, recalledMs)
   })
 }
 

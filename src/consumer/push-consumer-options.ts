@@ -11,6 +11,7 @@ import type { ConsumedMessage, TopicList } from '../model/typed-message.ts'
 import type { ConsumeHook } from './consume-hooks.ts'
 import {
   checkConsumerGroup,
+  checkStart,
   memberShape,
   parseConsumed,
   type Subscribing,
@@ -46,7 +47,7 @@ interface CommonOptions {
    * that come into being while it runs. Default `'LAST_OFFSET'` (RocketMQ `consumeFromWhere`).
    */
   readonly consumeFromWhere?: ConsumeFromWhere | undefined
-  /** For `'TIMESTAMP'`: the first store time to consume, in milliseconds since 1970. Default: 30 minutes ago. */
+  /** Only for `'TIMESTAMP'`: the first store time to consume, in milliseconds since 1970. Default: 30 minutes ago. */
   readonly consumeTimestamp?: number | undefined
   /**
    * Calls of the listener that may run at a time, over all queues. Default 20. More helps listeners that wait for
@@ -59,7 +60,7 @@ interface CommonOptions {
    */
   readonly maxReconsumeTimes?: number | undefined
   /**
-   * In orderly mode: how long a queue rests when a message failed, 10 to 30,000 milliseconds. Default 1000 (RocketMQ
+   * Only in orderly mode: how long a queue rests when a message failed, 10 to 30,000 milliseconds. Default 1000 (RocketMQ
    * `suspendCurrentQueueTimeMillis`).
    */
   readonly suspendCurrentQueueTimeMs?: number | undefined
@@ -155,6 +156,8 @@ export type TypedPushConsumerOptions<
 > = Typing<Topics> & Partial<Subscribing<Names>> & ListenerOptions<ConsumedMessage<Topics, Names>>
 
 const MiB = 1024 ** 2
+/** RocketMQ `suspendCurrentQueueTimeMillis`. */
+const DEFAULT_SUSPEND_MS = 1000
 /** A rate limiter remembers as many times as it lets messages pass. */
 const RATE_MAX_COUNT = 100_000
 
@@ -177,7 +180,7 @@ const schema = z.strictObject({
   messageModel: z.enum(['clustering', 'broadcasting']).default('clustering'),
   concurrency: z.int().min(1).max(65_535).default(20),
   maxReconsumeTimes: z.int().min(0).max(65_535).optional(),
-  suspendCurrentQueueTimeMs: z.int().min(SUSPEND_MIN_MS).max(SUSPEND_MAX_MS).default(1000),
+  suspendCurrentQueueTimeMs: z.int().min(SUSPEND_MIN_MS).max(SUSPEND_MAX_MS).optional(),
   enableFifoConsumeAccelerator: z.boolean().default(false),
   broadcastFailure: z.enum(['drop', 'retry']).optional(),
   consumeTimeoutMs: z
@@ -224,11 +227,13 @@ export interface CompletePushConsumerOptions
       | 'consumeMessageBatchMaxSize'
       | 'maxReconsumeTimes'
       | 'broadcastFailure'
+      | 'suspendCurrentQueueTimeMs'
     >
   > {
   readonly listener: Listener
   /** Retries before a message is given up; 0 when it is dropped at once. */
   readonly maxReconsumeTimes: number
+  readonly suspendCurrentQueueTimeMs: number
   /** When clustering, the group's retry topic included. */
   readonly subscriptions: ReadonlyMap<string, MessageFilter>
   /** Absent without typed topics. */
@@ -240,9 +245,15 @@ export function parsePushConsumerOptions(options: PushConsumerOptions): Complete
   const parsed = parseOptions('PushConsumerOptions', schema, options)
   const { listener, topics, subscriptions, consumeMessageBatchMaxSize, broadcastFailure, ...rest } = parsed
   checkConsumerGroup(rest.group)
+  checkStart(rest)
   if (rest.enableFifoConsumeAccelerator && rest.mode !== 'orderly') {
     throw invalidParameter(
       "enableFifoConsumeAccelerator needs mode 'orderly'; concurrent consumers keep no order.",
+    )
+  }
+  if (rest.suspendCurrentQueueTimeMs !== undefined && rest.mode !== 'orderly') {
+    throw invalidParameter(
+      "suspendCurrentQueueTimeMs needs mode 'orderly'; a concurrent consumer sends back what fails, and goes on.",
     )
   }
   if (broadcastFailure !== undefined && rest.messageModel !== 'broadcasting') {
@@ -252,6 +263,7 @@ export function parsePushConsumerOptions(options: PushConsumerOptions): Complete
   return Object.freeze({
     ...rest,
     values,
+    suspendCurrentQueueTimeMs: rest.suspendCurrentQueueTimeMs ?? DEFAULT_SUSPEND_MS,
     maxReconsumeTimes: maxReconsumeTimesOf(parsed),
     listener: toListener(listener, consumeMessageBatchMaxSize),
     subscriptions: withRetries(rest, filters),

@@ -8,6 +8,7 @@ import type { MessageQueue } from '../model/message-queue.ts'
 import { type MessageFilter, parseExpression, type SubscriptionExpression } from '../model/subscription.ts'
 import { checkTopicName } from '../model/topic.ts'
 import { ConsumeCounts, type ConsumeCountValues } from './consume-counts.ts'
+import { checkQueue } from './consumer-arguments.ts'
 import type { ConsumerHost } from './consumer-host.ts'
 import { createDispatcher } from './create-dispatcher.ts'
 import type { Dispatcher } from './dispatcher.ts'
@@ -21,6 +22,7 @@ import {
 } from './push-consumer-options.ts'
 import { pushLoopHost } from './push-loop-host.ts'
 import { Rebalancer } from './rebalancer.ts'
+import { listen, unlisten } from './signal-listeners.ts'
 import { SubscriptionChanges } from './subscription-changes.ts'
 
 /** What was left when a consumer, or an instance with all its consumers, closed. */
@@ -80,7 +82,7 @@ export class PushConsumer {
 
   private constructor(host: ConsumerHost, options: CompletePushConsumerOptions) {
     this.group = options.group
-    this.clientId = options.clientId ?? host.nextClientId()
+    this.clientId = options.clientId ?? host.nextClientId(options.group)
     this.#host = host
     this.#engine = host.engine
     this.#options = options
@@ -101,7 +103,7 @@ export class PushConsumer {
       throw new MQError('ABORTED', 'The signal has fired already.', { cause: signal.reason })
     const consumer = new PushConsumer(host, complete)
     await consumer.#start()
-    signal?.addEventListener('abort', consumer.#onAbort, { once: true })
+    listen(signal, consumer.#onAbort)
     if (signal?.aborted) void consumer.close()
     return consumer
   }
@@ -121,7 +123,8 @@ export class PushConsumer {
    * What it does with a queue right now, down to single messages. For tests and diagnosis: what it answers may change with
    * every release, `stats` stays.
    */
-  inspect(queue: MessageQueue): ConsumerInspection {
+  inspectQueue(queue: MessageQueue): ConsumerInspection {
+    checkQueue(queue)
     const { concurrency, maxReconsumeTimes, allocateStrategy, mode } = this.#options
     const orderOf = this.#options.enableFifoConsumeAccelerator ? 'message group' : 'queue'
     const found = this.#rebalancer.find(queue)
@@ -245,7 +248,7 @@ export class PushConsumer {
   }
 
   async #close(): Promise<CloseReport> {
-    this.#options.signal?.removeEventListener('abort', this.#onAbort)
+    unlisten(this.#options.signal, this.#onAbort)
     const timer = this.#engine.clock.setTimer(this.#options.closeTimeoutMs, () => this.#abandon())
     await this.#rebalancer.close()
     // A registration that is under way must not come after the farewell.
@@ -312,6 +315,7 @@ export class PushConsumer {
     })
     return new Rebalancer({
       ...shared,
+      emit: this.#host.emit,
       allocateStrategy,
       sharesQueues: messageModel === 'clustering',
       get subscriptions() {

@@ -64,9 +64,9 @@ function memoryOf(
     engine.queryAttempts(group, queue, offsetOwner)
   // In the order of its queue nothing is done behind what is not.
   if (mode === 'orderly' && !enableFifoConsumeAccelerator) return { queryAttempts }
-  const storeDone: PullLoopHost['storeDone'] = async (queue, offsets) => {
+  const storeDone: PullLoopHost['storeDone'] = (queue, offsets) => {
     const done = offsets.map((queueOffset) => ({ queueOffset, reconsumeTimes: 0 }))
-    await Promise.all(done.map((each) => engine.updateAttempts(group, queue, each, offsetOwner)))
+    return engine.updateAttempts(group, queue, done, offsetOwner)
   }
   return { queryAttempts, storeDone }
 }

@@ -5,6 +5,7 @@
 import type { AllocateStrategy } from '../allocate/allocate.ts'
 import type { Engine, EngineEvent } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
+import type { EmitEvent } from '../model/events.ts'
 import { compareQueues, type MessageQueue } from '../model/message-queue.ts'
 import { type MessageFilter, matchAll } from '../model/subscription.ts'
 import { type QueueWork, Rebalancer } from './rebalancer.ts'
@@ -14,6 +15,7 @@ export interface QueueShareHost {
   readonly group: string
   readonly clientId: string
   readonly allocateStrategy: AllocateStrategy
+  readonly emit: EmitEvent
   onError(error: MQError): void
 }
 
@@ -47,6 +49,7 @@ export class QueueShare {
   }
 
   onEngineEvent(event: EngineEvent): void {
+    if (event.type === 'closed') return
     if (event.type === 'route-changed') {
       if (this.#topics.has(event.topic)) void this.#rebalancer.trigger()
     } else if (!this.#isMember || event.group !== this.#host.group) return
@@ -68,10 +71,15 @@ export class QueueShare {
 
   async #join(topic: string): Promise<void> {
     if (this.#topics.has(topic)) return
-    const { engine, group, clientId } = this.#host
-    const subscriptions = new Map(this.#topics).set(topic, matchAll)
-    const how = { messageModel: 'clustering', consumeType: 'pull' } as const
-    await engine.registerConsumer({ group, clientId, subscriptions, ...how })
+    const { engine, group, clientId, allocateStrategy } = this.#host
+    await engine.registerConsumer({
+      group,
+      clientId,
+      messageModel: 'clustering',
+      consumeType: 'pull',
+      subscriptions: new Map(this.#topics).set(topic, matchAll),
+      allocateStrategy: allocateStrategy.name,
+    })
     this.#topics.set(topic, matchAll)
     this.#isMember = true
   }

@@ -8,14 +8,19 @@ import type { AllocateStrategy } from '../allocate/allocate.ts'
 import type { Timer } from '../model/clock.ts'
 import type { Engine } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
+import type { EmitEvent } from '../model/events.ts'
 import { LEASE_RENEWALS } from '../model/limits.ts'
 import { type MessageQueue, queueKey } from '../model/message-queue.ts'
 import type { MessageFilter } from '../model/subscription.ts'
+import { isRetryTopic } from '../model/topic.ts'
 import { allocatedQueues } from './allocated-queues.ts'
+import { AllocationBook } from './allocation-book.ts'
 import { readQueuesOf } from './read-queues.ts'
 
 /** How long a failed round waits for its next attempt. */
 const RETRY_DELAY_MS = 1000
+/** They are there to leave queues out; retries nobody means to leave out. */
+const SELECTIVE_STRATEGIES: ReadonlySet<string> = new Set(['CONFIG', 'MACHINE_ROOM'])
 const noKeys: ReadonlySet<string> = new Set()
 
 /** What a member does with a queue as long as it holds it. */
@@ -52,6 +57,7 @@ export interface RebalancerHost<Work extends QueueWork> {
   /** The number of queues that this member holds changed. */
   onChanged?(): void
   onError(error: MQError): void
+  readonly emit: EmitEvent
 }
 
 /** A queue that the strategy gives to this member. */
@@ -126,6 +132,8 @@ export class Rebalancer<Work extends QueueWork> {
   /** Takes no more queues and gives all back; resolves when every lease is returned. */
   async close(): Promise<void> {
     this.#isStopped = true
+    const { engine, group, clientId } = this.#host
+    AllocationBook.of(engine).leave(group, clientId)
     this.#retryTimer?.cancel()
     // Before anything is awaited: from here on nothing is started, and `giveUp` knows of everything that runs.
     for (const [key, loop] of this.#held) this.#leave(key, loop)
@@ -215,8 +223,31 @@ export class Rebalancer<Work extends QueueWork> {
   async #queuesOf(topic: string, ids: readonly string[]): Promise<readonly MessageQueue[]> {
     const { engine, sharesQueues } = this.#host
     const queues = await readQueuesOf(engine, topic)
-    if (sharesQueues && queues.length > 0) return allocatedQueues(this.#host, topic, queues, ids)
-    return this.#choose(queues)
+    if (!sharesQueues || queues.length === 0) return this.#choose(queues)
+    const share = allocatedQueues(this.#host, topic, queues, ids)
+    this.#warnOfLeft(topic, queues, ids, share)
+    return share
+  }
+
+  /** What the strategy gives to nobody waits without a sign, retries too. */
+  #warnOfLeft(
+    topic: string,
+    queues: readonly MessageQueue[],
+    ids: readonly string[],
+    share: readonly MessageQueue[],
+  ): void {
+    const { engine, group, clientId, allocateStrategy, emit } = this.#host
+    if (SELECTIVE_STRATEGIES.has(allocateStrategy.name) && !isRetryTopic(topic)) return
+    const left = AllocationBook.of(engine).note(
+      { group, clientId, strategy: allocateStrategy.name, ids },
+      topic,
+      queues,
+      share,
+    )
+    if (left.length === 0) return
+    const which = left.map(({ queueId }) => queueId).join(', ')
+    const message = `The strategy '${allocateStrategy.name}' gives no member of '${group}' these queues of '${topic}': ${which}. Messages in them wait.`
+    emit('warning', { code: 'QUEUES_NOT_ALLOCATED', message, group, topic })
   }
 
   #choose(queues: readonly MessageQueue[]): readonly MessageQueue[] {

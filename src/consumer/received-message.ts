@@ -27,6 +27,11 @@ export class ReceivedMessage extends AttemptedMessage {
     message.#receipt = receipt
   }
 
+  /** The delivery is over for whoever has the message: the handle that it keeps is void. */
+  static release(message: ReceivedMessage, { nextVisibleTimestamp }: PopReceipt): void {
+    message.#receipt = { ...message.#receipt, nextVisibleTimestamp }
+  }
+
   /** Until when nobody else gets it, in milliseconds since 1970. It changes with the invisible duration. */
   get nextVisibleTimestamp(): number {
     return this.#receipt.nextVisibleTimestamp

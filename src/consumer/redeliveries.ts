@@ -17,7 +17,7 @@ export interface Redelivery {
 export class Redeliveries {
   readonly #clock: Clock
   readonly #redeliver: (due: readonly Redelivery[]) => void
-  /** In the order of their due times, since all rest equally long. */
+  /** In the order of their due times. */
   readonly #resting: Redelivery[] = []
   #timer: Timer | undefined
 
@@ -26,12 +26,14 @@ export class Redeliveries {
     this.#redeliver = redeliver
   }
 
-  /** Sets a running message aside. Of a queue that is on its way out it is left to others. */
-  add(queue: ProcessQueue, sequence: number): void {
+  /** Sets a running message aside, since now or an earlier time. Of a queue that is on its way out it is left to others. */
+  add(queue: ProcessQueue, sequence: number, sinceMs = this.#clock.monotonicMs()): void {
     queue.setAside()
     if (queue.isDropped) return
-    this.#resting.push({ queue, sequence, dueMs: this.#clock.monotonicMs() + REDELIVERY_DELAY_MS })
-    this.#timer ??= this.#clock.setTimer(REDELIVERY_DELAY_MS, this.#onTimer)
+    const dueMs = sinceMs + REDELIVERY_DELAY_MS
+    const index = this.#resting.findLastIndex((resting) => resting.dueMs <= dueMs) + 1
+    this.#resting.splice(index, 0, { queue, sequence, dueMs })
+    if (index === 0) this.#setTimer()
   }
 
   /** When a message that rests is delivered again, in monotonic time. */
@@ -54,8 +56,15 @@ export class Redeliveries {
     const nowMs = this.#clock.monotonicMs()
     const dueCount = this.#resting.findIndex(({ dueMs }) => dueMs > nowMs)
     const due = this.#resting.splice(0, dueCount === -1 ? this.#resting.length : dueCount)
-    const [next] = this.#resting
-    this.#timer = next === undefined ? undefined : this.#clock.setTimer(next.dueMs - nowMs, this.#onTimer)
+    this.#setTimer()
     this.#redeliver(due)
+  }
+
+  /** For the first one. */
+  #setTimer(): void {
+    this.#timer?.cancel()
+    const [next] = this.#resting
+    this.#timer =
+      next && this.#clock.setTimer(Math.max(0, next.dueMs - this.#clock.monotonicMs()), this.#onTimer)
   }
 }

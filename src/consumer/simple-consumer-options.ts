@@ -63,6 +63,15 @@ export interface ReceiveOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** What may be said when a message is given back. */
+export interface NackOptions {
+  /**
+   * Why it could not be consumed: for the `retry` event, and for the `DLQ_REASON` of a dead letter, which keeps up to 1024 characters.
+   * It lasts as long as the process. Default: `'It was given back.'`
+   */
+  readonly reason?: string | undefined
+}
+
 const DEFAULT_AWAIT_DURATION_MS = 20_000
 /** As in RocketMQ's samples; there it has no default. */
 const DEFAULT_MAX_MESSAGES = 16
@@ -127,6 +136,16 @@ export function parseReceiveOptions(
   checkRange('awaitDurationMs', complete.awaitDurationMs, 0, SAFE_INTEGER_MAX)
   checkSignal(complete.signal)
   return complete
+}
+
+/** Throws `INVALID_PARAMETER` for what is no reason. */
+export function parseNackOptions(options: NackOptions): NackOptions {
+  if (typeof options === 'string') throw invalidParameter('nack: give the reason as { reason }.')
+  checkKnown(options, 'reason')
+  const { reason } = options
+  if (reason !== undefined && (typeof reason !== 'string' || reason.trim() === ''))
+    throw invalidParameter('reason must be a text that is not empty.')
+  return { reason }
 }
 
 /** Refuses what is no duration that a message may be invisible for; 0 makes it visible at once. */

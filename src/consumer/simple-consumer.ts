@@ -9,11 +9,14 @@ import { checkTopicName } from '../model/topic.ts'
 import type { ConsumerHost } from './consumer-host.ts'
 import { PendingCalls } from './pending-calls.ts'
 import { ReceivedMessage } from './received-message.ts'
+import { listen, unlisten } from './signal-listeners.ts'
 import {
   type CompleteReceiveOptions,
   type CompleteSimpleConsumerOptions,
   checkInvisibleDuration,
   checkReceivable,
+  type NackOptions,
+  parseNackOptions,
   parseReceiveOptions,
   parseSimpleConsumerOptions,
   type ReceiveOptions,
@@ -26,7 +29,7 @@ import { SubscriptionChanges } from './subscription-changes.ts'
  * you get it, ended by `close()` or `await using`. Members of a group own no queues: each gets what nobody else has.
  *
  * A received message is invisible to the others for a while. If it is not acknowledged by then, because it failed or its
- * receiver crashed, it is delivered again, up to 17 times (`retryMaxTimes` of the group), and then becomes a dead letter.
+ * receiver crashed, it is delivered again, up to 16 times (`retryMaxTimes` of the group), 17 in all, and then becomes a dead letter.
  *
  * @example
  * ```ts
@@ -55,7 +58,7 @@ export class SimpleConsumer<Received extends ReceivedMessage = ReceivedMessage> 
 
   private constructor(host: ConsumerHost, pop: PopVerbs, options: CompleteSimpleConsumerOptions) {
     this.group = options.group
-    this.clientId = options.clientId ?? host.nextClientId()
+    this.clientId = options.clientId ?? host.nextClientId(options.group)
     this.#host = host
     this.#pop = pop
     this.#options = options
@@ -75,7 +78,7 @@ export class SimpleConsumer<Received extends ReceivedMessage = ReceivedMessage> 
       throw new MQError('UNSUPPORTED', 'This engine offers no simple consumers; use a push consumer.')
     const consumer = new SimpleConsumer<Received>(host, pop, complete)
     await consumer.#register()
-    signal?.addEventListener('abort', consumer.#onAbort, { once: true })
+    listen(signal, consumer.#onAbort)
     if (signal?.aborted) void consumer.close()
     return consumer
   }
@@ -114,8 +117,8 @@ export class SimpleConsumer<Received extends ReceivedMessage = ReceivedMessage> 
    * The group has consumed this message, or each of these; resolves when that is stored. Acknowledging twice changes nothing.
    *
    * Rejects with `INVALID_RECEIPT_HANDLE` when the time of a message was over or it was settled otherwise; it has no effect
-   * on that message then, and others of the list are acknowledged all the same. Rejects with `INVALID_PARAMETER` for
-   * what `receive` did not answer, with `CLOSED`, and with the failures of the store.
+   * on that message then, and others of the list are acknowledged all the same. Rejects with `TOPIC_NOT_EXIST` when the topic
+   * was deleted, `INVALID_PARAMETER` for what `receive` did not answer, with `CLOSED`, and with the failures of the store.
    */
   async ack(messages: ReceivedMessage | readonly ReceivedMessage[]): Promise<void> {
     this.#checkOpen()
@@ -127,7 +130,7 @@ export class SimpleConsumer<Received extends ReceivedMessage = ReceivedMessage> 
     if (first === undefined) return
     if (handles.length === 1) throw first.error
     const text = `${refused.length} of ${handles.length} messages were not acknowledged; the others were. ${first.error.message}`
-    throw new MQError('INVALID_RECEIPT_HANDLE', text, { cause: first.error })
+    throw new MQError(first.error.code, text, { cause: first.error })
   }
 
   /**
@@ -146,14 +149,15 @@ export class SimpleConsumer<Received extends ReceivedMessage = ReceivedMessage> 
 
   /**
    * The message could not be consumed: it is delivered again after as long as the group's retry policy says, 10 seconds after
-   * the first attempt up to 2 hours after the 16th. After the last attempt it becomes a dead letter at once. Rejects as
-   * `ack` does.
+   * the first attempt up to 2 hours after the 16th. After the last attempt it becomes a dead letter at once. This delivery is
+   * settled by that: `ack`, `nack` and `changeInvisibleDuration` refuse the message from then on. Rejects as `ack` does.
    */
-  async nack(message: ReceivedMessage): Promise<void> {
+  async nack(message: ReceivedMessage, options: NackOptions = {}): Promise<void> {
     this.#checkOpen()
     const handle = ReceivedMessage.handleOf(message)
-    const receipt = await this.#calls.track(this.#pop.nackMessage(this.group, handle))
-    ReceivedMessage.renew(message, receipt)
+    const { reason } = parseNackOptions(options)
+    const receipt = await this.#calls.track(this.#pop.nackMessage(this.group, handle, reason))
+    ReceivedMessage.release(message, receipt)
   }
 
   /** Receives from this topic too, or with another expression, from the next receive on. Rejects with `CLOSED`, among others. */
@@ -220,7 +224,7 @@ export class SimpleConsumer<Received extends ReceivedMessage = ReceivedMessage> 
   }
 
   async #close(): Promise<void> {
-    this.#options.signal?.removeEventListener('abort', this.#onAbort)
+    unlisten(this.#options.signal, this.#onAbort)
     await this.#calls.end()
     await this.#subscriptions.settled
     try {

@@ -17,6 +17,6 @@ export function suspendMsOf(
   { suspendCurrentQueueTimeMs: wishedMs }: DeliveryContext,
   defaultMs: number,
 ): number {
-  const isWished = wishedMs < -1 || wishedMs >= 0
+  const isWished = typeof wishedMs === 'number' && (wishedMs < -1 || wishedMs >= 0)
   return Math.max(SUSPEND_MIN_MS, Math.min(SUSPEND_MAX_MS, isWished ? wishedMs : defaultMs))
 }

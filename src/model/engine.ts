@@ -117,6 +117,8 @@ export type EngineEvent =
   | { readonly type: 'queue-unlocked'; readonly group: string; readonly queue: MessageQueue }
   /** Offsets of the group were set from outside: drop what is cached and start there. */
   | { readonly type: 'offset-reset'; readonly group: string; readonly topic: string }
+  /** The engine is gone although its clients are not: every verb rejects with this from now on, and nothing more is told. */
+  | { readonly type: 'closed'; readonly error: MQError }
 
 export interface Engine {
   /** Which optional parts this engine offers. */
@@ -164,13 +166,13 @@ export interface Engine {
    */
   queryAttempts(group: string, queue: MessageQueue, clientId?: string): Promise<readonly FailedAttempts[]>
   /**
-   * Remembers how often one of them failed, until the offset of the group or the member has passed the message, or is set from
-   * outside. Of a member whose offsets are not stored nothing is remembered.
+   * Remembers how often some of them failed, all or none, until the offset of the group or the member has passed the message,
+   * or is set from outside. Of a member whose offsets are not stored nothing is remembered.
    */
   updateAttempts(
     group: string,
     queue: MessageQueue,
-    attempts: FailedAttempts,
+    attempts: readonly FailedAttempts[],
     clientId?: string,
   ): Promise<void>
   /** Sets offsets from outside, forward or back, those of broadcasting members too, and tells the members. */
@@ -266,9 +268,9 @@ export interface PopVerbs {
   ): Promise<PopReceipt>
   /**
    * The message could not be consumed: it becomes visible after as long as the retry policy of the group says; after the
-   * last attempt it becomes a dead letter at once.
+   * last attempt it becomes a dead letter at once. The reason is for the events and the dead letter.
    */
-  nackMessage(group: string, receiptHandle: string): Promise<PopReceipt>
+  nackMessage(group: string, receiptHandle: string, reason?: string): Promise<PopReceipt>
 }
 
 export interface PopRequest {

@@ -61,7 +61,7 @@ export interface DeadLetterEvent {
   readonly messageId: string
   /** The topic that holds it now. */
   readonly deadLetterTopic: string
-  /** How often the group failed to consume it: when all retries were used up, `maxReconsumeTimes` + 1. */
+  /** How often the group failed to consume it: when all retries were used up, `maxReconsumeTimes` + 1; at most 65,535. */
   readonly reconsumeTimes: number
   /** Why it failed for the last time, in words. */
   readonly reason: string
@@ -109,6 +109,7 @@ export interface WarningEvent {
    *   mode, its queue waits for it.
    * - `SUBSCRIPTION_MISMATCH`: members of a group differ in what they subscribe to, in message model, mode or allocation
    *   strategy, so that some messages may reach nobody, or not in order.
+   * - `QUEUES_NOT_ALLOCATED`: the allocation strategy of a group gives queues to no member, so that messages in them wait.
    * - `MIXED_CONSUMPTION`: a group has simple consumers beside other members; some messages reach both.
    * - `RECOVERY`: opening found something to repair; the message says what, and what was lost if anything was.
    * - `DISK_LOW`: free disk space fell below `minFreeDiskBytes`; sends are refused with `DISK_FULL` until there is room.
@@ -120,6 +121,7 @@ export interface WarningEvent {
     | 'LARGE_BATCH'
     | 'LISTENER_TIMEOUT'
     | 'SUBSCRIPTION_MISMATCH'
+    | 'QUEUES_NOT_ALLOCATED'
     | 'MIXED_CONSUMPTION'
     | 'RECOVERY'
     | 'DISK_LOW'
@@ -128,4 +130,7 @@ export interface WarningEvent {
     | 'CLOSE_TIMEOUT'
   /** What happened and what to do, in words. */
   readonly message: string
+  /** Of `QUEUES_NOT_ALLOCATED`: whose queues of what. */
+  readonly group?: string
+  readonly topic?: string
 }

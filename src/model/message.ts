@@ -44,7 +44,10 @@ export interface MessageView {
   readonly messageId: string
   /** 32 hex characters that address this stored copy. */
   readonly offsetMessageId: string
-  /** The topic that the message was sent to, also when it is delivered as a retry. */
+  /**
+   * The topic that the message was sent to, also when it is delivered as a retry. Of a dead letter it is the dead-letter topic, as in
+   * RocketMQ; there the property `RETRY_TOPIC` names the one that it was sent to.
+   */
   readonly topic: string
   readonly tag: string | undefined
   readonly keys: readonly string[]

@@ -26,7 +26,10 @@ export function parseOptions<S extends z.ZodType>(
   if (issue === undefined) throw invalidParameter(`${what}: not valid.`)
   if (issue.code === 'unrecognized_keys') throw invalidParameter(unknownKey(what, issue, schema))
   const place = issue.path.length === 0 ? what : `${what}, ${issue.path.join('.')}`
-  throw invalidParameter(`${place}: ${wishOf(issue)}, not ${inWords(valueAt(value, issue.path))}.`)
+  const found = valueAt(value, issue.path)
+  // An object that lacks something is still an object.
+  const isLacking = issue.code === 'custom' && issue.message.startsWith('must have') && isObject(found)
+  throw invalidParameter(`${place}: ${wishOf(issue)}${isLacking ? '' : `, not ${inWords(found)}`}.`)
 }
 
 /** Freezes what parsing made, all the way down; what it handed through, such as a clock, is the caller's own. */
@@ -89,5 +92,9 @@ function inWords(value: unknown): string {
   }
   if (typeof value === 'function') return 'a function'
   if (Array.isArray(value)) return 'an array'
-  return typeof value === 'object' && value !== null ? 'an object' : String(value)
+  return isObject(value) ? 'an object' : String(value)
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -37,8 +37,8 @@ export interface OffsetChange {
   readonly group: GroupEntry
   readonly log: QueueLog
   readonly offset: number
-  /** Sets a lower offset too: a reset from outside. */
-  readonly force?: boolean
+  /** Sets a lower offset too: the application chose it, or a reset from outside. */
+  readonly mayGoBack?: boolean
 }
 
 /** What planning reads. */
@@ -96,11 +96,14 @@ function planGroups(change: Change, { catalog, offsets, alarms }: PlanSource): F
  * An offset at or below the committed one says nothing new. One below another that is on its way repeats that one, so that
  * nobody is told of it before it is durable.
  */
-function planOffset({ group, log, offset: wanted, force }: OffsetChange, { offsets }: PlanSource): Fact[] {
+function planOffset(
+  { group, log, offset: wanted, mayGoBack }: OffsetChange,
+  { offsets }: PlanSource,
+): Fact[] {
   const committed = offsets.get(group, log)
-  if (force !== true && committed !== undefined && wanted <= committed) return []
+  if (mayGoBack !== true && committed !== undefined && wanted <= committed) return []
   const planned = offsets.planned(group.uid, log.uid) ?? 0
-  const offset = force === true ? wanted : Math.max(wanted, planned)
+  const offset = mayGoBack === true ? wanted : Math.max(wanted, planned)
   offsets.plan(group.uid, log.uid, offset)
   return [{ type: 'offset', groupUid: group.uid, queueUid: log.uid, offset }]
 }

@@ -9,6 +9,7 @@ import type { Views } from './announce.ts'
 import type { AppliedState } from './applied-state.ts'
 import type { Databases } from './databases.ts'
 import { isParking } from './fact.ts'
+import { groupQueueKey } from './group-queue-key.ts'
 import { rows } from './index-loader.ts'
 import { parseLogKey, type RowKind, topicUidOf, u48AfterPrefix, u48FromEnd } from './keyspace.ts'
 import { Batch, BatchAttribute, Rec } from './record-format.ts'
@@ -236,9 +237,18 @@ function checkOffsets({ state }: CheckSource, problems: CheckProblem[]): void {
 
 /** What retention or a deleted topic took away is no damage: the alarm reports the loss when it is due. */
 function checkAlarms({ state }: CheckSource, problems: CheckProblem[]): void {
+  const counted = new Set<string>()
   for (const alarm of state.alarms.values()) {
     if (isParking(alarm)) continue
-    const { id, queueUid, queueOffset } = alarm
+    const { id, kind, groupUid, queueUid, queueOffset } = alarm
+    const message = `${groupQueueKey(groupUid, queueUid)}:${queueOffset}`
+    // Of two the older one would never be cleared.
+    if (kind === 'attempts' && counted.has(message))
+      problems.push({
+        kind: 'alarm',
+        message: `Alarm ${id} counts the attempts of offset ${queueOffset} of queue ${queueUid}, as another one does.`,
+      })
+    if (kind === 'attempts') counted.add(message)
     const maxOffset = state.queues.get(queueUid)?.maxOffset ?? 0
     if (queueOffset < maxOffset || !state.topics.has(topicUidOf(queueUid))) continue
     problems.push({

@@ -4,10 +4,12 @@ import { invalidParameter } from '../model/errors.ts'
 import { checkGroup } from './assertions/check-group.ts'
 import { evidenceOf, type Failure } from './assertions/evidence.ts'
 import {
-  countedClaim,
   type DeadLetterOptions,
   deadLetterClaim,
   type GroupClaim,
+  type MemberOptions,
+  memberClaim,
+  retriedClaim,
   type TimesOptions,
 } from './assertions/group-claims.ts'
 import { type MessageMatcher, parseMatcher, type SendMatcher } from './assertions/message-matcher.ts'
@@ -84,19 +86,19 @@ export class MessageExpectation {
     return new MessageExpectation(this.#mq, this.#matcher, !this.#isNegated)
   }
 
-  /** A listener of the group got it, whatever it made of it; retries count. */
-  deliveredTo(group: string, options: TimesOptions = {}): MessageExpectation {
-    return this.#claim('deliveredTo', countedClaim('delivered', group, options), this.deliveredTo)
+  /** A listener of the group got it, or of its member `clientId`, whatever it made of it; retries count. */
+  deliveredTo(group: string, options: MemberOptions = {}): MessageExpectation {
+    return this.#claim('deliveredTo', memberClaim('delivered', group, options), this.deliveredTo)
   }
 
-  /** A listener of the group consumed it with success. */
-  consumedBy(group: string, options: TimesOptions = {}): MessageExpectation {
-    return this.#claim('consumedBy', countedClaim('acknowledged', group, options), this.consumedBy)
+  /** A listener of the group consumed it with success, or that of its member `clientId`. */
+  consumedBy(group: string, options: MemberOptions = {}): MessageExpectation {
+    return this.#claim('consumedBy', memberClaim('acknowledged', group, options), this.consumedBy)
   }
 
   /** It failed in the group and was scheduled for a retry, which counts before it is due. */
   retried(group: string, options: TimesOptions = {}): MessageExpectation {
-    return this.#claim('retried', countedClaim('retried', group, options), this.retried)
+    return this.#claim('retried', retriedClaim(group, options), this.retried)
   }
 
   /** It became a dead letter of the group, for this reason if one is given. */

@@ -18,12 +18,19 @@ import {
   type ExplanationVerdict,
   type Outcome,
 } from './explain/explanation.ts'
-import { firstShut, type Gate, passed } from './explain/gate.ts'
+import { firstShut, type Gate, type GateName, passed } from './explain/gate.ts'
 import type { InstanceView } from './explain/instance-view.ts'
 import { deadLetterGate, outcomeOf } from './explain/outcome.ts'
 import { filterGate, groupGate, storedGate, subscriptionGate, topicGate } from './explain/permission-gates.ts'
 import { askedMember, askingGate, polled, received } from './explain/receive-gates.ts'
-import { isBroadcasting, isDone, isRetryTopicOfGroup, type Scene, sceneOf } from './explain/scene.ts'
+import {
+  awayMembers,
+  isBroadcasting,
+  isDone,
+  isRetryTopicOfGroup,
+  type Scene,
+  sceneOf,
+} from './explain/scene.ts'
 
 /** What is open goes before what is over, and of that the end before what led to it. */
 const RANK: readonly CopyVerdict[] = [
@@ -40,6 +47,9 @@ const RANK: readonly CopyVerdict[] = [
   'retried',
 ]
 
+/** Gates that may open by time alone, as long as no listener runs. */
+const TIMED_GATES: ReadonlySet<GateName> = new Set(['flow-control', 'fetch', 'listener'])
+
 /** Turns of the event loop in which what was just sent gets as far as it can. */
 const TURNS = 10
 
@@ -55,12 +65,33 @@ export async function explain(view: InstanceView, messageId: string, group: stri
   const copies = stored.filter((copy) => concerns(view, copy, group))
   if (copies.length === 0) return explainAbsent(view, messageId, group)
   const explained = copies.flatMap((copy) =>
-    waysOf(view, group).map((clientId) => explainCopy(view, entry, copy, { copies, clientId })),
+    waysOf(view, entry, copy).map((clientId) => explainCopy(view, entry, copy, { copies, clientId })),
   )
   const deciding = explained.reduce((best, each) => (rank(each) <= rank(best) ? each : best))
   const gate = firstShut(deciding.gates)
   const verdict = deciding.verdict === 'retried' ? 'unknown' : deciding.verdict
   return new Explanation({ messageId, group, verdict, gate, copies: explained })
+}
+
+/**
+ * Until when nothing but time keeps the message from its group: it rests after a failure, a rate limit holds it back, its pull is
+ * tried again, or it waits for another one that does. `undefined` when there is something else to wait for.
+ */
+export async function restsUntil(
+  view: InstanceView,
+  message: MessageView,
+  group: string,
+  clientId?: string,
+): Promise<number | undefined> {
+  const scene = sceneOf(view, groupOf(view, group), message, clientId)
+  // What a listener is busy with may end at any time, and something else begins.
+  if (scene.groupCalls.length > 0) return undefined
+  const gate = isDone(scene) ? undefined : firstShut(atHand(scene)?.gates ?? gatesOf(scene))
+  if (gate !== undefined && !TIMED_GATES.has(gate.name)) return undefined
+  if (gate?.opensTimestamp !== undefined) return gate.opensTimestamp
+  const first = blockerOf(scene, gate)
+  if (first === undefined || first >= message.queueOffset) return undefined
+  return restsUntil(view, await view.engine.viewMessage(message.queue, first), group, clientId)
 }
 
 /** Why a stored message does not reach a group, in a few words: the first gate that is shut. */
@@ -75,6 +106,14 @@ export async function whyNotDelivered(
   const gate = firstShut(gates) ?? gates.find(({ name }) => name === 'offset')
   const reason = gate?.reason.replace(/\.$/, '') ?? ''
   return reason.charAt(0).toLowerCase() + reason.slice(1)
+}
+
+/** The offset of the message for which this one waits, or its offset, or the room that it needs. */
+function blockerOf({ owner, message, fetchState }: Scene, gate: Gate | undefined): number | undefined {
+  if (owner === undefined) return undefined
+  return gate?.name === 'listener' && fetchState !== 'unfetched'
+    ? owner.inspection.blockerOf(message.queueOffset)
+    : owner.queue.committableOffset
 }
 
 /** The clock waits for listeners, and one of them may be who asks. */
@@ -93,11 +132,16 @@ export function isPassedBy(
   return filterGate(sceneOf(view, groupOf(view, group), message, clientId)).verdict === 'closed'
 }
 
-/** A message goes one way to the members that share the queues, and one to each that is broadcasting. */
-function waysOf({ broker }: InstanceView, group: string): readonly (string | undefined)[] {
-  const members = broker.registrations(group)
-  const broadcasting = members.filter(isBroadcasting).map(({ clientId }) => clientId)
-  const isShared = broadcasting.length === 0 || broadcasting.length < members.length
+/** A message goes one way to the members that share the queues, and one to each that is broadcasting, also if it is away. */
+function waysOf(
+  view: InstanceView,
+  group: GroupEntry,
+  message: MessageView,
+): readonly (string | undefined)[] {
+  const members = view.broker.registrations(group.config.group)
+  const away = awayMembers(view, group, message)
+  const broadcasting = [...members.filter(isBroadcasting).map(({ clientId }) => clientId), ...away]
+  const isShared = broadcasting.length === 0 || members.some((member) => !isBroadcasting(member))
   return isShared ? [undefined, ...broadcasting] : broadcasting
 }
 

@@ -1,6 +1,6 @@
 /** The door `pocketmq/testing`: every name that it promises, one by one. */
 export type { Engine } from '../model/engine.ts'
-export type { DeadLetterOptions, TimesOptions } from './assertions/group-claims.ts'
+export type { DeadLetterOptions, MemberOptions, TimesOptions } from './assertions/group-claims.ts'
 export type { SendOutcome } from './assertions/message-life.ts'
 export type { MessageMatcher, SendMatcher } from './assertions/message-matcher.ts'
 export type { TextMatch } from './assertions/value-match.ts'
@@ -53,7 +53,13 @@ export type { LintFinding } from './lint/findings.ts'
 export type { LintSeverity } from './lint/rule.ts'
 export type { LintCode } from './lint/rules.ts'
 export type { LintReport } from './linter.ts'
-export { type CountMatcher, type DeadLetterMatcher, type MQMatchers, mqMatchers } from './matchers.ts'
+export {
+  type CountMatcher,
+  type DeadLetterMatcher,
+  type MemberMatcher,
+  type MQMatchers,
+  mqMatchers,
+} from './matchers.ts'
 export type { SettledOptions } from './settled.ts'
 export { type EventSnapshot, type MessageSnapshot, snapshotOf } from './snapshot.ts'
 export { createTestMQ, type TestClock, type TestMQ } from './test-mq.ts'

@@ -14,7 +14,7 @@ import { recordedReplies } from './reply-layer.ts'
 import { recordedTransactions } from './transaction-layer.ts'
 
 const BEHIND_ACK_INDEX = 'It lay behind the ackIndex of its batch.'
-const NACKED = 'nack'
+const NACKED = 'It was given back.'
 
 /** Receipts by message id, as the engine gave them: a fault may keep them from the sender. */
 export type Receipts = Map<string, SendReceipt>
@@ -118,9 +118,9 @@ function popVerbs(handedOut: HandedOut, next: PopVerbs): Partial<PopVerbs> {
       handedOut.renew(receiptHandle, renewed)
       return renewed
     },
-    nackMessage: async (group, receiptHandle) => {
-      const renewed = await next.nackMessage(group, receiptHandle)
-      handedOut.fail(receiptHandle, NACKED)
+    nackMessage: async (group, receiptHandle, reason) => {
+      const renewed = await next.nackMessage(group, receiptHandle, reason)
+      handedOut.fail(receiptHandle, reason ?? NACKED)
       handedOut.renew(receiptHandle, renewed)
       return renewed
     },

@@ -2,7 +2,7 @@
  * One life of an engine, from its opening to its close or its crash. A crash cannot stop code that runs, but it can cut it
  * off: verbs of a crashed life reject, and what its listeners answer reaches nobody.
  */
-import type { Engine, TransactionCheck } from '../model/engine.ts'
+import type { Engine, EngineEvent, TransactionCheck } from '../model/engine.ts'
 import { MQError, type WriteOutcome } from '../model/errors.ts'
 import type { ReplyTaker } from '../model/request-verbs.ts'
 import type { CallListener, ListenerCall } from './layer.ts'
@@ -27,6 +27,8 @@ export class Life {
   readonly #pending = new Map<(error: MQError) => void, string>()
   /** Who waits for replies, which is no verb. */
   readonly #takers = new Set<ReplyTaker>()
+  /** Clients that want to hear what happens. */
+  readonly #watches = new Set<{ readonly listener: (event: EngineEvent) => void }>()
   #isEnded = false
 
   constructor(clock: VirtualClock) {
@@ -81,6 +83,9 @@ export class Life {
     for (const taker of this.#takers) taker.end(crashed('unknown'))
     this.#takers.clear()
     this.calls.clear()
+    // Who waits for no verb would wait for ever: for a queue of its own, for example.
+    for (const { listener } of this.#watches) listener({ type: 'closed', error: crashed('not-attempted') })
+    this.#watches.clear()
   }
 
   async #call(next: CallListener, call: ListenerCall) {
@@ -109,6 +114,16 @@ export class Life {
     return this.#isEnded ? never() : value
   }
 
+  /** Tells a listener of this life's end too, until it listens no more. */
+  #watched(listener: unknown, unwatch: unknown): () => void {
+    const watch = { listener: listener as (event: EngineEvent) => void }
+    this.#watches.add(watch)
+    return () => {
+      this.#watches.delete(watch)
+      Reflect.apply(unwatch as () => void, undefined, [])
+    }
+  }
+
   #guard<Target extends object>(target: Target, refusesPending: boolean): Target {
     const guarded = new Map<string | symbol, unknown>()
     return new Proxy(target, {
@@ -132,6 +147,7 @@ export class Life {
         parameters[2] = this.#check(parameters[2] as TransactionCheck)
       if (this.#isEnded) return Promise.reject(crashed('not-attempted'))
       const result: unknown = Reflect.apply(member, target, parameters)
+      if (refusesPending && name === 'watch') return this.#watched(parameters[0], result)
       return refusesPending && result instanceof Promise ? this.untilEnd(String(name), result) : result
     }
   }

@@ -8,6 +8,7 @@ import type { PushConsumerOptions } from '../consumer/push-consumer-options.ts'
 import { parsePushConsumerOptions } from '../consumer/push-consumer-options.ts'
 import type { ConsumerRegistration, SendRequest } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
+import type { WarningEvent } from '../model/events.ts'
 import type { ReplyRequest } from '../model/request-verbs.ts'
 import { isRetryTopic } from '../model/topic.ts'
 import type { ProducerOptions } from '../producer/producer-options.ts'
@@ -111,6 +112,11 @@ export class Linter implements LintReport {
     this.#broker = broker
     this.#consumers.clear()
     this.#producers.clear()
+  }
+
+  /** The instance told the application this. */
+  noteWarning(warning: WarningEvent): void {
+    this.#tell((watcher) => watcher.warned?.(warning))
   }
 
   /** Notes what a consumer of this name does not tell the engine. What is wrong with it is for others to refuse. */

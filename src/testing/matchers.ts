@@ -5,10 +5,12 @@
 import { checkGroup } from './assertions/check-group.ts'
 import { type Evidence, evidenceOf, type Failure } from './assertions/evidence.ts'
 import {
-  countedClaim,
   type DeadLetterOptions,
   deadLetterClaim,
   type GroupClaim,
+  type MemberOptions,
+  memberClaim,
+  retriedClaim,
   type TimesOptions,
 } from './assertions/group-claims.ts'
 import type { MessageMatcher, SendMatcher } from './assertions/message-matcher.ts'
@@ -17,6 +19,9 @@ import type { TestMQ } from './test-mq.ts'
 
 /** A matcher for messages, and how often something happened to them. */
 export interface CountMatcher extends MessageMatcher, TimesOptions {}
+
+/** A matcher for messages, how often something happened to them, and which member of the group it was. */
+export interface MemberMatcher extends MessageMatcher, MemberOptions {}
 
 /** A matcher for messages, and for how they became dead letters. */
 export interface DeadLetterMatcher extends MessageMatcher, DeadLetterOptions {}
@@ -29,9 +34,9 @@ export interface MQMatchers<Result = void> {
   /** A message that matches was sent. Sends that failed count only if `outcome` asks for them. */
   toHaveSent(matcher?: SendMatcher): Result
   /** A listener of the group got a message, whatever it made of it; retries count. */
-  toHaveDelivered(group: string, matcher?: CountMatcher): Result
+  toHaveDelivered(group: string, matcher?: MemberMatcher): Result
   /** A listener of the group consumed a message with success. */
-  toHaveConsumed(group: string, matcher?: CountMatcher): Result
+  toHaveConsumed(group: string, matcher?: MemberMatcher): Result
   /** A message failed in the group and was scheduled for a retry, which counts before it is due. */
   toHaveRetried(group: string, matcher?: CountMatcher): Result
   /** A message became a dead letter of the group, for this reason if one is given. */
@@ -67,14 +72,15 @@ export const mqMatchers = {
   toHaveSent(this: MatcherContext, mq: TestMQ, matcher: SendMatcher = {}): MatcherResult {
     return judge(this, mq, (evidence, isNegated) => checkSent(evidence, matcher, isNegated))
   },
-  toHaveDelivered(this: MatcherContext, mq: TestMQ, group: string, matcher?: CountMatcher): MatcherResult {
-    return judge(this, mq, counted('delivered', group, matcher))
+  toHaveDelivered(this: MatcherContext, mq: TestMQ, group: string, matcher?: MemberMatcher): MatcherResult {
+    return judge(this, mq, byMember('delivered', group, matcher))
   },
-  toHaveConsumed(this: MatcherContext, mq: TestMQ, group: string, matcher?: CountMatcher): MatcherResult {
-    return judge(this, mq, counted('acknowledged', group, matcher))
+  toHaveConsumed(this: MatcherContext, mq: TestMQ, group: string, matcher?: MemberMatcher): MatcherResult {
+    return judge(this, mq, byMember('acknowledged', group, matcher))
   },
   toHaveRetried(this: MatcherContext, mq: TestMQ, group: string, matcher?: CountMatcher): MatcherResult {
-    return judge(this, mq, counted('retried', group, matcher))
+    const { times, ...of } = matcher ?? {}
+    return judge(this, mq, claimed(retriedClaim(group, { times }), of))
   },
   toHaveDeadLettered(
     this: MatcherContext,
@@ -86,12 +92,12 @@ export const mqMatchers = {
   },
 }
 
-function counted(
-  type: Parameters<typeof countedClaim>[0],
+function byMember(
+  type: Parameters<typeof memberClaim>[0],
   group: string,
-  { times, ...matcher }: CountMatcher = {},
+  { times, clientId, ...matcher }: MemberMatcher = {},
 ): Check {
-  return claimed(countedClaim(type, group, { times }), matcher)
+  return claimed(memberClaim(type, group, { times, clientId }), matcher)
 }
 
 function claimed(claim: GroupClaim, matcher: MessageMatcher): Check {

@@ -12,7 +12,7 @@ import { SEND_VERBS } from './engine-verbs.ts'
 import { timeText } from './explain/gate.ts'
 import type { InstanceView } from './explain/instance-view.ts'
 import { isBroadcasting, stillCounts } from './explain/scene.ts'
-import { isPassedBy, whyNotDelivered } from './explain.ts'
+import { isPassedBy, restsUntil, whyNotDelivered } from './explain.ts'
 import { TRANSACTION_CHECK } from './life.ts'
 
 export interface SettledOptions {
@@ -59,15 +59,16 @@ export async function settle(view: InstanceView, options: SettledOptions): Promi
       stillSinceMs = realTime.nowMs()
     }
     const nowMs = realTime.nowMs()
-    if (nowMs >= endMs && (await isOpenOrDue(view, endTimestamp))) throw notSettled(await openItems(view))
+    if (nowMs >= endMs && (await isOpenOrDue(view, endTimestamp)))
+      throw notSettled(await openItems(view, endTimestamp))
     const due = clock.nextScheduled() ?? Number.POSITIVE_INFINITY
     if (due > clock.now() && due <= endTimestamp) {
       await clock.runNextBy(endTimestamp)
       continue
     }
     // What is due and was not done cannot be done now, and is tried again later.
-    if (due > clock.now() && !(await isOpen(view))) return
-    if (nowMs - stillSinceMs >= PATIENCE_MS) throw notSettled(await openItems(view))
+    if (due > clock.now() && !(await isOpen(view, endTimestamp))) return
+    if (nowMs - stillSinceMs >= PATIENCE_MS) throw notSettled(await openItems(view, endTimestamp))
     // What failed is tried again after a while; nobody scheduled that, but time brings it.
     if (endTimestamp > clock.now() && (await clock.runNextTimer(endTimestamp))) continue
     // At rest and open: only the application itself can change that.
@@ -77,14 +78,14 @@ export async function settle(view: InstanceView, options: SettledOptions): Promi
 
 async function isOpenOrDue(view: InstanceView, endTimestamp: number): Promise<boolean> {
   const due = view.clock.nextScheduled() ?? Number.POSITIVE_INFINITY
-  return due <= endTimestamp || (await isOpen(view))
+  return due <= endTimestamp || (await isOpen(view, endTimestamp))
 }
 
-async function isOpen(view: InstanceView): Promise<boolean> {
+async function isOpen(view: InstanceView, endTimestamp: number): Promise<boolean> {
   const { engine, life } = view
   if (life.calls.size > 0 || isSending(view) || isChecking(view)) return true
   for (const group of await groupsWithMembers(engine)) {
-    for await (const _ of openMessages(view, group)) return true
+    for await (const _ of openMessages(view, group, endTimestamp)) return true
   }
   return false
 }
@@ -95,13 +96,22 @@ interface OpenMessage {
   readonly clientId: string | undefined
 }
 
-/** What the group has not consumed, but for what it will pass by: its offset follows a little later. */
-async function* openMessages(view: InstanceView, group: string): AsyncIterable<OpenMessage> {
+/**
+ * What the group has not consumed, but for what it will pass by, since its offset follows a little later, and for what only time
+ * beyond the horizon brings: that is not open, as a retry is not that is due then.
+ */
+async function* openMessages(
+  view: InstanceView,
+  group: string,
+  endTimestamp: number,
+): AsyncIterable<OpenMessage> {
   for (const { queue, clientId, consumerOffset, brokerOffset } of await lagging(view, group)) {
     const from = Math.max(consumerOffset, await view.engine.minOffset(queue))
     for (let offset = from; offset < brokerOffset; offset++) {
       const message = await view.engine.viewMessage(queue, offset)
-      if (!isPassedBy(view, message, group, clientId)) yield { message, clientId }
+      if (isPassedBy(view, message, group, clientId)) continue
+      const restEnd = (await restsUntil(view, message, group, clientId)) ?? Number.NEGATIVE_INFINITY
+      if (restEnd <= endTimestamp) yield { message, clientId }
     }
   }
 }
@@ -123,12 +133,13 @@ async function groupsWithMembers(engine: Engine): Promise<string[]> {
   return groups.filter((_, index) => members[index]!.length > 0)
 }
 
-async function openItems(view: InstanceView): Promise<OpenItem[]> {
+async function openItems(view: InstanceView, endTimestamp: number): Promise<OpenItem[]> {
   const items: OpenItem[] = isSending(view) ? unansweredSends(view) : []
   const due = view.clock.nextScheduled()
   if (due !== undefined) items.push({ topic: '', gate: `the next thing is due at ${timeText(due)}` })
   if (isChecking(view)) items.push({ topic: '', gate: 'a transactionChecker has not answered' })
-  for (const group of await groupsWithMembers(view.engine)) items.push(...(await openItemsOf(view, group)))
+  for (const group of await groupsWithMembers(view.engine))
+    items.push(...(await openItemsOf(view, group, endTimestamp)))
   return [...items, ...abandonedCalls(view)]
 }
 
@@ -154,10 +165,10 @@ function unansweredSends({ ledger }: InstanceView): OpenItem[] {
     .map(({ topic, messageId }) => ({ topic, messageId, gate: 'its send has not been answered' }))
 }
 
-async function openItemsOf(view: InstanceView, group: string): Promise<OpenItem[]> {
+async function openItemsOf(view: InstanceView, group: string, endTimestamp: number): Promise<OpenItem[]> {
   const items: OpenItem[] = []
   const counts = new Map<string, { readonly queue: MessageQueue; count: number }>()
-  for await (const { message, clientId } of openMessages(view, group)) {
+  for await (const { message, clientId } of openMessages(view, group, endTimestamp)) {
     const { topic, messageId, queue } = message
     const key = `${clientId ?? ''}@${queueKey(queue)}`
     const counted = counts.get(key) ?? { queue, count: 0 }

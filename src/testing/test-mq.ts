@@ -5,25 +5,22 @@
 import type { PolledMessages } from '../consumer/consumer-host.ts'
 import type { LitePullConsumer } from '../consumer/lite-pull-consumer.ts'
 import type { LitePullConsumerOptions } from '../consumer/lite-pull-consumer-options.ts'
-import type { ConsumeResult } from '../consumer/message-listener.ts'
 import type { CloseReport, PushConsumer } from '../consumer/push-consumer.ts'
 import type { PushConsumerOptions } from '../consumer/push-consumer-options.ts'
 import { MQError } from '../model/errors.ts'
-import type { MessageView } from '../model/message.ts'
 import { type OpenedBroker, openEngine } from '../open.ts'
 import type { CompleteOpenOptions } from '../open-options.ts'
 import { PocketMQ } from '../pocketmq.ts'
 import type { Producer } from '../producer/producer.ts'
 import type { ProducerOptions } from '../producer/producer-options.ts'
-import { DiskMedium } from '../store/disk-medium.ts'
 import type { ClockScope } from './clock-scope.ts'
-import { heldMedium } from './disk/held-medium.ts'
 import { MemoryDisk } from './disk/memory-disk.ts'
 import type { Explanation } from './explain/explanation.ts'
 import type { InstanceView } from './explain/instance-view.ts'
 import { explain } from './explain.ts'
 import type { Faults } from './faults.ts'
-import { layeredCall, layeredEngine } from './layer.ts'
+import { layeredEngine } from './layer.ts'
+import { layeredListener } from './layered-listener.ts'
 import type { Ledger } from './ledger.ts'
 import { recordEvents } from './ledger-layer.ts'
 import { Life } from './life.ts'
@@ -32,9 +29,6 @@ import { type SettledOptions, settle } from './settled.ts'
 import type { TestMQOptions } from './test-options.ts'
 import { TestSession } from './test-session.ts'
 import type { VirtualClock } from './virtual-clock.ts'
-
-/** RocketMQ's default, which `createPushConsumer` has too. */
-const CONSUME_TIMEOUT_MS = 15 * 60_000
 
 /** Within a process a pull that waits is woken; asking again now and then would only keep an idle instance busy. */
 const SUSPEND_MS = 86_400_000
@@ -110,6 +104,7 @@ export class TestMQ extends PocketMQ {
     this.lint = linter
     this.seed = options.seed
     recordEvents(ledger, this)
+    this.on('warning', (warning) => linter.noteWarning(warning))
     life.session.instance = this
     faults.attach({ crash: (how) => this.crash(how), watchDisk: () => life.opened.store.watchDisk() })
     this.#removeAgenda = clock.addAgenda(() => life.opened.store.alarms.nextDueTimestamp())
@@ -127,7 +122,7 @@ export class TestMQ extends PocketMQ {
   static async #live(session: TestSession, disk: MemoryDisk | undefined): Promise<TestMQ> {
     const scope = session.clock.scope()
     const life = new Life(session.clock)
-    const options = await openOptionsOf(session, scope, disk)
+    const options = await session.openOptionsFor(scope, disk)
     const opened = await openEngine(options, (engine) => {
       const disturbed = layeredEngine(life.gate(engine), session.disturbers)
       return layeredEngine(life.guard(disturbed), session.observers)
@@ -142,9 +137,9 @@ export class TestMQ extends PocketMQ {
   }
 
   /**
-   * Resolves when nothing is open any more: no message undelivered to a group with members, in a listener, unacknowledged or,
-   * within the horizon, waiting for its retry. For what is due within the horizon time is moved, as far as it takes. What
-   * simple and pull consumers have not asked for holds nothing up.
+   * Resolves when nothing is open any more: no message undelivered to a group with members, in a listener, or unacknowledged. What
+   * only time brings, such as a retry, the end of a queue's rest, or what a rate limit lets start, counts within the horizon: time
+   * is moved for it, as far as it takes. What simple and pull consumers have not asked for holds nothing up.
    *
    * Rejects with `NOT_SETTLED` when the deadline passes first, by default a second of real time in which time has not moved; the
    * message lists what is open and why. Rejects with `INVALID_PARAMETER` for wrong options, and `CLOSED` after a crash or `close`.
@@ -193,9 +188,14 @@ export class TestMQ extends PocketMQ {
   }
 
   protected override async startPushConsumer(options: PushConsumerOptions): Promise<PushConsumer> {
-    const layered = this.#layered(options)
-    this.#life.session.linter.noteConsumer(layered, this.#nextMemberId)
-    const creating = super.startPushConsumer(layered)
+    const { life, session } = this.#life
+    const clientId = options?.clientId ?? this.#nameMember(options?.group)
+    const layered = layeredListener(options, { clientId, life, session })
+    session.linter.noteConsumer(layered, clientId)
+    if (options?.clientId === undefined) this.#nextMemberId = clientId
+    const creating = super.startPushConsumer(
+      layered === options ? options : { suspendMs: SUSPEND_MS, ...layered },
+    )
     this.#nextMemberId = undefined
     const consumer = await creating
     this.#members.add(consumer)
@@ -225,8 +225,11 @@ export class TestMQ extends PocketMQ {
   }
 
   #end(): void {
+    const { session, life } = this.#life
     this.#removeAgenda()
-    if (!this.#life.life.isEnded) this.faults.end()
+    if (life.isEnded) return
+    this.faults.end()
+    session.clock.endSleeps(new MQError('CLOSED', 'The instance is closed; its time need not go on.'))
   }
 
   /**
@@ -314,7 +317,7 @@ export class TestMQ extends PocketMQ {
       this.#template = undefined
       disk.onWrite = undefined
     }
-    const copy = await openEngine(await openOptionsOf(session, session.clock.scope(), template))
+    const copy = await openEngine(await session.openOptionsFor(session.clock.scope(), template))
     await copy.close()
     return template
   }
@@ -336,39 +339,10 @@ export class TestMQ extends PocketMQ {
     }
   }
 
-  #layered(options: PushConsumerOptions): PushConsumerOptions {
-    if (typeof options?.listener !== 'function') return options
-    const { life, session } = this.#life
-    const { group, consumeTimeoutMs = CONSUME_TIMEOUT_MS } = options
-    const clientId = options.clientId ?? this.#nameMember(group)
-    const isBatch = options.consumeMessageBatchMaxSize !== undefined
-    const listen = options.listener as (
-      input: unknown,
-      context: unknown,
-    ) => Promise<ConsumeResult | undefined>
-    const heard = layeredCall(
-      life.listener(async ({ messages, context }) => listen(isBatch ? messages : messages[0], context)),
-      session.observers,
-    )
-    const call = layeredCall(life.gateCalls(heard), session.disturbers)
-    const listener = (input: MessageView | readonly MessageView[], context: Parameters<typeof listen>[1]) =>
-      call({
-        group,
-        clientId,
-        messages: [input].flat() as MessageView[],
-        context: context as never,
-        isOrderly: options.mode === 'orderly',
-        consumeTimeoutMs,
-      })
-    const { suspendMs = SUSPEND_MS } = options
-    return { ...options, suspendMs, listener } as PushConsumerOptions
-  }
-
   /** A name that can be read, and that counts as no name of its own: a broadcasting member does not come back under it. */
   #nameMember(group: string): string {
     this.#memberCount += 1
-    this.#nextMemberId = `${group}-${this.#memberCount}`
-    return this.#nextMemberId
+    return `${group}-${this.#memberCount}`
   }
 
   protected override onPolled(polled: PolledMessages): void {
@@ -376,19 +350,10 @@ export class TestMQ extends PocketMQ {
     if (!life.isEnded) session.handedOut.poll(polled)
   }
 
-  protected override nextClientId(): string {
-    return this.#nextMemberId ?? super.nextClientId()
+  protected override nextClientId(group?: string): string {
+    if (group === undefined) return super.nextClientId()
+    return this.#nextMemberId ?? this.#nameMember(group)
   }
-}
-
-async function openOptionsOf(
-  { openOptions, random, clock, path }: TestSession,
-  scope: ClockScope,
-  disk: MemoryDisk | undefined,
-): Promise<CompleteOpenOptions> {
-  const medium =
-    disk ?? heldMedium(await DiskMedium.at(path ?? '', scope, true), (work) => clock.hold(work, Infinity))
-  return { ...openOptions, store: { ...openOptions.store, storage: 'disk', clock: scope, random, medium } }
 }
 
 function unsupported(what: string): MQError {

@@ -1,6 +1,10 @@
 /** What the lives of a test instance have in common: they come and go with crashes, this stays. */
 import { realTime } from '../model/system-clock.ts'
 import { type CompleteOpenOptions, parseOpenOptions } from '../open-options.ts'
+import { DiskMedium } from '../store/disk-medium.ts'
+import type { ClockScope } from './clock-scope.ts'
+import { heldMedium } from './disk/held-medium.ts'
+import type { MemoryDisk } from './disk/memory-disk.ts'
 import { OffsetTrail } from './explain/offset-trail.ts'
 import { Faults } from './faults.ts'
 import { HandedOut } from './handed-out.ts'
@@ -108,6 +112,14 @@ export class TestSession {
   /** The directory on the real disk, if there is one. */
   get path(): string | undefined {
     return this.openOptions.store.path
+  }
+
+  /** What a life is opened with: on this disk, or on the real one. */
+  async openOptionsFor(scope: ClockScope, disk: MemoryDisk | undefined): Promise<CompleteOpenOptions> {
+    const { openOptions, random, clock, path = '' } = this
+    const medium =
+      disk ?? heldMedium(await DiskMedium.at(path, scope, true), (work) => clock.hold(work, Infinity))
+    return { ...openOptions, store: { ...openOptions.store, storage: 'disk', clock: scope, random, medium } }
   }
 
   /** A session with the same settings that begins where this one is now, with random numbers of its own. */

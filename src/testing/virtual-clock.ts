@@ -13,6 +13,7 @@ import { realTime } from '../model/system-clock.ts'
 import { ClockScope } from './clock-scope.ts'
 import { type Duration, toMs } from './duration.ts'
 import { outcomeOf } from './outcome-of.ts'
+import { type Hold, Sleepers } from './sleepers.ts'
 
 export interface VirtualClockOptions {
   /** Wall time at the start, in milliseconds since 1970. */
@@ -34,14 +35,6 @@ interface VirtualTimer {
   isCancelled: boolean
 }
 
-/** Something that comes to its end without time moving, and that time waits for. */
-interface Hold {
-  readonly sinceMs: number
-  readonly patienceMs: number
-  /** It waits for virtual time itself, so that time does not wait for it. */
-  sleepCount: number
-}
-
 /** Turns without a pause before waiting for real work gives the processor away. */
 const BUSY_TURNS = 20
 /** Turns between two looks at how much work was done. */
@@ -54,6 +47,7 @@ export class VirtualClock {
   readonly #agendas = new Set<() => number | undefined>()
   readonly #jumpListeners = new Set<() => void>()
   readonly #own: ClockScope
+  readonly #sleepers = new Sleepers()
   /** Between the two times. Summing up instead would let fractions of milliseconds add up in wall time. */
   #offsetMs: number
   #monotonicMs = 0
@@ -164,24 +158,21 @@ export class VirtualClock {
     for (const listener of this.#jumpListeners) listener()
   }
 
-  /** Waits for virtual time, in a listener for example; until the test moves it. */
-  async sleep(duration: Duration): Promise<void> {
-    const dueMs = this.#monotonicMs + toMs(duration)
-    const agenda = (): number => this.#offsetMs + dueMs
-    this.#agendas.add(agenda)
-    // Nothing tells which listener sleeps; the one that was called last and does not sleep yet is the likeliest.
-    const sleeper = [...this.#holds].findLast(
-      ({ sleepCount, patienceMs }) => sleepCount === 0 && patienceMs !== Infinity,
-    )
-    if (sleeper !== undefined) sleeper.sleepCount += 1
-    this.#activity += 1
-    await new Promise<void>((resolve) => {
-      this.#own.setTimer(dueMs - this.#monotonicMs, () => {
-        this.#agendas.delete(agenda)
-        if (sleeper !== undefined) sleeper.sleepCount -= 1
-        resolve()
-      })
-    })
+  /**
+   * Waits for virtual time, in a listener for example; until the test moves it. Goes on over a crash, as the clock does, and rejects
+   * with `CLOSED` when the instance closes.
+   */
+  sleep(duration: Duration): Promise<void> {
+    try {
+      return this.#sleepUntil(this.#monotonicMs + toMs(duration))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** Who sleeps now is told that there is nothing to wait for any more. */
+  endSleeps(error: MQError): void {
+    this.#sleepers.end(error)
   }
 
   /** Resolves when everything that can happen now has happened. */
@@ -258,6 +249,13 @@ export class VirtualClock {
       this.#deferredCount -= 1
       if (!scope.isEnded) callback()
     })
+  }
+
+  #sleepUntil(dueMs: number): Promise<void> {
+    const removeAgenda = this.addAgenda(() => this.#offsetMs + dueMs)
+    this.#activity += 1
+    const setTimer = (wake: () => void): Timer => this.#own.setTimer(dueMs - this.#monotonicMs, wake)
+    return this.#sleepers.sleep(this.#holds, setTimer, removeAgenda)
   }
 
   /** Waits for whoever moves time now. */

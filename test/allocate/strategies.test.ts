@@ -73,7 +73,7 @@ describe('Sharing the queues of some machine rooms', () => {
     expect(vector(allocateByMachineRoom(rooms), mixed, idsOf(3), nameOf)).toBe(expected)
   })
 
-  test.each([[[]], [''], [undefined], [[1]], [['']]])('refuses the rooms %j', (rooms) => {
+  test.each([[[]], [''], [undefined], [[1]], [['']], [{}], [5]])('refuses the rooms %j', (rooms) => {
     expect(() => allocateByMachineRoom(rooms as string[])).toThrow(mqError('INVALID_PARAMETER') as Error)
   })
 })
@@ -109,6 +109,8 @@ describe('Preferring the machine room nearby', () => {
   test('refuses what it cannot work with', () => {
     expect(() => allocateMachineRoomNearby(undefined as never, resolver)).toThrow('strategy')
     expect(() => allocateMachineRoomNearby(allocateAveragely, {} as never)).toThrow('resolver')
+    const nameless = { ...allocateAveragely, name: Symbol('none') as never }
+    expect(() => allocateMachineRoomNearby(nameless, resolver)).toThrow(mqError('INVALID_PARAMETER') as Error)
     const nowhere = allocateMachineRoomNearby(allocateAveragely, { ...resolver, brokerDeployIn: () => '' })
     expect(() => nowhere.allocate('g', 'A-0', queues, ['A-0'])).toThrow(
       "no machine room for the broker 'A-b'",
@@ -151,8 +153,8 @@ describe('Queues by configuration', () => {
     expect(vector(allocateByConfig([retries[1]!]), retries, idsOf(2))).toBe('C0=1 C1=1')
   })
 
-  test('must be an array', () => {
-    expect(() => allocateByConfig(undefined as never)).toThrow(mqError('INVALID_PARAMETER') as Error)
+  test.each([undefined, [null], [5], [{}]])('must be an array of queues, not %j', (queues) => {
+    expect(() => allocateByConfig(queues as never)).toThrow(mqError('INVALID_PARAMETER') as Error)
   })
 })
 
@@ -200,12 +202,37 @@ describe('Consistent hashing', () => {
     expect(vector(strategy, queuesOf(2), ['C0'])).toBe('C0=0,1')
   })
 
-  test.each([{ virtualNodeCount: -1 }, { virtualNodeCount: 1.5 }, { hash: 'md5' }])(
-    'refuses %j',
-    (options) => {
-      expect(() => allocateConsistentHash(options as object)).toThrow(mqError('INVALID_PARAMETER') as Error)
-    },
-  )
+  test('gives a queue to the node at its very place, or the next one, and begins anew behind the last', () => {
+    // The members stand at 10, 20 and 30, and each queue at its own number.
+    const strategy = allocateConsistentHash({
+      virtualNodeCount: 1,
+      hash: (key) => (key.startsWith('C') ? 10 * Number(key[1]) + 10 : Number(/(\d+)\D*$/.exec(key)?.[1])),
+    })
+    const queues = queuesOf(35)
+    const ids = strategy.allocate('g', 'C1', queues, idsOf(3)).map(({ queueId }) => queueId)
+    expect(ids).toEqual([11, 12, 13, 14, 15, 16, 17, 18, 19, 20])
+    const first = strategy.allocate('g', 'C0', queues, idsOf(3)).map(({ queueId }) => queueId)
+    expect(first).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 31, 32, 33, 34])
+  })
+
+  test.each([
+    null,
+    5,
+    { virtualNodeCount: -1 },
+    { virtualNodeCount: 1.5 },
+    { virtualNodeCount: 1n },
+    { virtualNodeCount: Symbol('ten') },
+    { hash: 'md5' },
+  ])('refuses what it cannot work with', (options) => {
+    expect(() => allocateConsistentHash(options as object)).toThrow(mqError('INVALID_PARAMETER') as Error)
+  })
+
+  test('refuses a hash that gives no number', () => {
+    const strategy = allocateConsistentHash({ hash: (() => 'no number') as never })
+    expect(() => strategy.allocate('g', 'C0', queuesOf(1), ['C0'])).toThrow(
+      mqError('INVALID_PARAMETER', 'no number') as Error,
+    )
+  })
 })
 
 const SHARING: readonly AllocateStrategy[] = [

@@ -13,8 +13,13 @@ const DAY = 86_400_000
 async function failedShop(place = {}): Promise<TestBroker> {
   const shop = await openShop({}, place)
   for (const body of ['a', 'b', 'c']) await shop.send({ body })
-  await shop.broker.updateAttempts('billing', shop.queue(), { queueOffset: 0, reconsumeTimes: 2 })
+  await update(shop, 0, 2)
   return shop
+}
+
+/** Says how often one message failed. */
+function update({ broker, queue }: TestBroker, queueOffset: number, reconsumeTimes: number): Promise<void> {
+  return broker.updateAttempts('billing', queue(), [{ queueOffset, reconsumeTimes }])
 }
 
 describe('The attempts of messages that stay in their place', () => {
@@ -29,9 +34,10 @@ describe('The attempts of messages that stay in their place', () => {
   })
 
   test('are one number for each message: the last one', async () => {
-    const { broker, queue, store } = await failedShop()
-    await broker.updateAttempts('billing', queue(), { queueOffset: 0, reconsumeTimes: 3 })
-    await broker.updateAttempts('billing', queue(), { queueOffset: 1, reconsumeTimes: 1 })
+    const shop = await failedShop()
+    const { broker, queue, store } = shop
+    await update(shop, 0, 3)
+    await update(shop, 1, 1)
     expect(await broker.queryAttempts('billing', queue())).toEqual([
       { queueOffset: 0, reconsumeTimes: 3 },
       { queueOffset: 1, reconsumeTimes: 1 },
@@ -43,19 +49,53 @@ describe('The attempts of messages that stay in their place', () => {
     expect(store.alarms.size).toBe(0)
   })
 
+  test('are one number also when two are said at once, whichever of them can be stored', async () => {
+    for (const failing of [undefined, 0, 1]) {
+      const shop = await failedShop()
+      const { broker, queue, store } = shop
+      const commit = store.commit.bind(store)
+      let count = 0
+      store.commit = (change) => (count++ === failing ? Promise.reject(new Error('no room')) : commit(change))
+      await Promise.allSettled([update(shop, 1, 1), update(shop, 1, 2), update(shop, 0, 3)])
+      await update(shop, 1, 4)
+      expect(await broker.queryAttempts('billing', queue())).toEqual([
+        { queueOffset: 0, reconsumeTimes: 3 },
+        { queueOffset: 1, reconsumeTimes: 4 },
+      ])
+      expect(store.alarms.size).toBe(2)
+      expect((await broker.check()).problems).toEqual([])
+      await broker.updateConsumerOffset('billing', queue(), 3)
+      expect(store.alarms.size).toBe(0)
+    }
+  })
+
+  test('of many messages are one commit', async () => {
+    const { broker, queue, store } = await failedShop()
+    const commit = vi.spyOn(store, 'commit')
+    const attempts = [
+      { queueOffset: 2, reconsumeTimes: 0 },
+      { queueOffset: 0, reconsumeTimes: 5 },
+      { queueOffset: 2, reconsumeTimes: 1 },
+    ]
+    await broker.updateAttempts('billing', queue(), attempts)
+    await broker.updateAttempts('billing', queue(), [])
+    expect(commit).toHaveBeenCalledOnce()
+    expect(await broker.queryAttempts('billing', queue())).toEqual([attempts[1], attempts[2]])
+    expect(store.alarms.size).toBe(2)
+  })
+
   test('are not remembered for a message that the group has passed', async () => {
-    const { broker, queue } = await failedShop()
+    const shop = await failedShop()
+    const { broker, queue } = shop
     await broker.updateConsumerOffset('billing', queue(), 2)
-    await broker.updateAttempts('billing', queue(), { queueOffset: 1, reconsumeTimes: 1 })
+    await update(shop, 1, 1)
     expect(await broker.queryAttempts('billing', queue())).toEqual([])
   })
 
   test('of the next message survive the offset that passes the one before, whichever is stored first', async () => {
-    const { broker, queue } = await failedShop()
-    await Promise.all([
-      broker.updateAttempts('billing', queue(), { queueOffset: 1, reconsumeTimes: 1 }),
-      broker.updateConsumerOffset('billing', queue(), 1),
-    ])
+    const shop = await failedShop()
+    const { broker, queue } = shop
+    await Promise.all([update(shop, 1, 1), broker.updateConsumerOffset('billing', queue(), 1)])
     expect(await broker.queryAttempts('billing', queue())).toEqual([{ queueOffset: 1, reconsumeTimes: 1 }])
   })
 
@@ -68,8 +108,8 @@ describe('The attempts of messages that stay in their place', () => {
   test.each(['before', 'during'])(
     'do not outlive a reset when they come %s it, or a done message would be lost',
     async (when) => {
-      const { broker, queue, store, clock } = await failedShop()
-      const done = { queueOffset: 1, reconsumeTimes: 0 }
+      const shop = await failedShop()
+      const { broker, queue, store, clock } = shop
       const commit = store.commit.bind(store)
       const gate = new Signal()
       // The first of the two commits takes its time.
@@ -77,7 +117,7 @@ describe('The attempts of messages that stay in their place', () => {
         await gate.promise
         return commit(change)
       })
-      const mark = () => broker.updateAttempts('billing', queue(), done)
+      const mark = () => update(shop, 1, 0)
       const reset = () => broker.resetConsumerOffset('billing', 'orders', new Map([[0, 0]]))
       const first = when === 'before' ? mark() : reset()
       await clock.settle()
@@ -127,7 +167,7 @@ describe('The attempts of messages that stay in their place', () => {
     await host.createTopic()
     await host.broker.ensureGroup('billing')
     await host.send(['a'])
-    await host.broker.updateAttempts('billing', host.queue(), { queueOffset: 0, reconsumeTimes: 1 })
+    await host.broker.updateAttempts('billing', host.queue(), [{ queueOffset: 0, reconsumeTimes: 1 }])
     await host.clock.advance(3 * DAY)
     await host.send(['b'])
     await host.clock.advance(3 * DAY)
@@ -137,7 +177,7 @@ describe('The attempts of messages that stay in their place', () => {
 
   test('are refused for groups and queues that do not exist', async () => {
     const { broker, queue } = await failedShop()
-    const attempts = { queueOffset: 0, reconsumeTimes: 1 }
+    const attempts = [{ queueOffset: 0, reconsumeTimes: 1 }]
     const noGroup = { code: 'SUBSCRIPTION_GROUP_NOT_EXIST' }
     await expect(broker.updateAttempts('nobody', queue(), attempts)).rejects.toMatchObject(noGroup)
     await expect(broker.queryAttempts('nobody', queue())).rejects.toMatchObject(noGroup)

@@ -21,7 +21,7 @@ function holdCommit({ test: { store } }: PopShop, isMeant: (change: Change) => b
   return () => held.resolve()
 }
 
-const isReset = ({ offsets = [] }: Change): boolean => offsets.some(({ force }) => force === true)
+const isReset = ({ offsets = [] }: Change): boolean => offsets.some(({ mayGoBack }) => mayGoBack === true)
 const isTake = ({ alarmsPut = [], offsets = [] }: Change): boolean =>
   alarmsPut.length > 0 && offsets.length > 0
 
@@ -170,5 +170,28 @@ describe('A reset of a FIFO group', () => {
     await resetting
     expect(await shop.offset()).toBe(0)
     expect(await shop.bodies()).toEqual(letters(4))
+  })
+
+  test('that fails refuses acknowledgements only as long as it is under way', async () => {
+    const shop = await openFifo()
+    const first = await shop.receive({ maxCount: 3 })
+    await shop.ack(first[2]!)
+    const { store } = shop.test
+    const commit = store.commit.bind(store)
+    const held = new Signal()
+    store.commit = async (change) => {
+      if (isReset(change)) await held.promise
+      return commit(change)
+    }
+    const resetting = reset(shop, 0)
+    await shop.clock.settle()
+    await expect(shop.ack(first[0]!)).rejects.toEqual(mqError('INVALID_RECEIPT_HANDLE'))
+    held.reject(new Error('disk'))
+    await expect(resetting).rejects.toThrow('disk')
+    await shop.ack(first[0]!)
+    expect(await shop.offset()).toBe(1)
+    await shop.ack(first[1]!)
+    expect(await shop.offset()).toBe(3)
+    expect(await shop.bodies()).toEqual(['m3'])
   })
 })

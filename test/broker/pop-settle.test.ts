@@ -203,6 +203,25 @@ describe('A receipt handle', () => {
     expect(shop.alarms).toEqual([])
   })
 
+  test('is refused when the topic is gone, also when there is one of that name again', async () => {
+    const shop = await openPopShop()
+    await shop.send(['a', 'b', 'c'])
+    const [first, second, third] = await shop.receive()
+    await shop.ack(first!)
+    await shop.test.broker.deleteTopic('orders')
+    const gone = mqError('TOPIC_NOT_EXIST', 'topic of the message was deleted')
+    await expect(shop.ack(first!)).rejects.toEqual(gone)
+    await expect(shop.ack(second!)).rejects.toEqual(gone)
+    await expect(shop.change(second!, 1000)).rejects.toEqual(gone)
+    await expect(shop.nack(second!)).rejects.toEqual(gone)
+    await shop.test.createTopic('orders')
+    await shop.send(['new'])
+    await expect(shop.ack(third!)).rejects.toEqual(gone)
+    expect(await shop.bodies()).toEqual(['new'])
+    await shop.clock.advance(INVISIBLE_MS)
+    await expect(shop.ack(third!)).rejects.toEqual(STALE)
+  })
+
   test('is refused when the broker is closed', async () => {
     const shop = await openPopShop()
     await shop.send(['a'])

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MQError } from '../../src/model/errors.ts'
 import { mqError } from '../helpers/expect-error.ts'
+import { Signal } from '../helpers/signal.ts'
 import { bodiesOf, INVISIBLE_MS, letters, openPopShop, type PopShop, type Receiving } from './pop-set-up.ts'
 import { watchPromise } from './set-up.ts'
 
@@ -49,6 +50,17 @@ describe('A receive that waits', () => {
     controller.abort()
     expect(await receive).toEqual([])
     expect(await shop.receive({ awaitDurationMs: AWAIT_MS, signal: controller.signal })).toEqual([])
+  })
+
+  test('answers nothing when its signal fires while it looks', async () => {
+    const shop = await openPopShop()
+    await shop.send(['a'])
+    await shop.receive()
+    const controller = new AbortController()
+    const { watched } = wait(shop, { signal: controller.signal })
+    controller.abort()
+    await shop.clock.settle()
+    expect(watched.settled).toBe(true)
   })
 
   test('keeps nothing after it has ended, however it ended', async () => {
@@ -224,6 +236,18 @@ test('A receive that is woken and refused wakes the next', async () => {
   expect(bodiesOf(await second.receive)).toEqual(['a'])
 })
 
+/** Holds the next commits; each ends when it is told to. */
+function holdCommits({ test: { store } }: PopShop, count: number): Signal[] {
+  const held = Array.from({ length: count }, () => new Signal())
+  const commit = store.commit.bind(store)
+  let next = 0
+  store.commit = async (change) => {
+    await held[next++]?.promise
+    return commit(change)
+  }
+  return held
+}
+
 describe('A receive that finds another one inside its only queue', () => {
   test('waits for it to leave, also when it may not wait', async () => {
     const shop = await openPopShop()
@@ -254,5 +278,136 @@ describe('A receive that finds another one inside its only queue', () => {
     const [first, second] = await Promise.allSettled([shop.bodies(), shop.bodies()])
     expect(first).toMatchObject({ status: 'rejected' })
     expect(second).toEqual({ status: 'fulfilled', value: ['a'] })
+  })
+
+  test.each([AWAIT_MS, 0])(
+    'answers nothing at once when its signal fires, after waiting %i ms for messages',
+    async (awaitDurationMs) => {
+      const shop = await openPopShop()
+      await shop.send(letters(2))
+      const [held] = holdCommits(shop, 1)
+      const first = shop.bodies({ maxCount: 1 })
+      const controller = new AbortController()
+      const second = wait(shop, { awaitDurationMs, signal: controller.signal })
+      const third = wait(shop, { maxCount: 1 })
+      await shop.clock.settle()
+      controller.abort()
+      await shop.clock.settle()
+      expect(second.watched.settled).toBe(true)
+      expect(await second.receive).toEqual([])
+      held?.resolve()
+      expect([await first, bodiesOf(await third.receive)]).toEqual([['m0'], ['m1']])
+    },
+  )
+
+  test('answers nothing when its time is up', async () => {
+    const shop = await openPopShop()
+    await shop.send(letters(2))
+    const [held] = holdCommits(shop, 1)
+    const first = shop.bodies({ maxCount: 1 })
+    const { receive, watched } = wait(shop)
+    await shop.clock.advance(AWAIT_MS - 1)
+    expect(watched.settled).toBe(false)
+    await shop.clock.advance(1)
+    expect(watched.settled).toBe(true)
+    expect(await receive).toEqual([])
+    held?.resolve()
+    expect(await first).toEqual(['m0'])
+    expect(await shop.bodies()).toEqual(['m1'])
+  })
+
+  test('takes nothing any more when its signal fired while it waited its turn', async () => {
+    const shop = await openPopShop()
+    const controller = new AbortController()
+    const first = wait(shop, { signal: controller.signal })
+    const second = wait(shop)
+    await shop.clock.settle()
+    const sending = shop.send(['a'])
+    controller.abort()
+    await sending
+    expect(bodiesOf(await first.receive)).toEqual([])
+    expect(bodiesOf(await second.receive)).toEqual(['a'])
+  })
+})
+
+describe('Receives of several topics', () => {
+  test('leave what they do not take to others that wait for it', async () => {
+    const shop = await openPopShop()
+    await shop.test.createTopic('returns')
+    const first = wait(shop, { topics: { returns: '*', orders: '*' } })
+    const second = wait(shop)
+    await shop.clock.settle()
+    // The first one is woken by what it then does not look at.
+    await Promise.all([shop.send(['ordered']), shop.send(['returned'], { topic: 'returns' })])
+    await shop.clock.settle()
+    expect([first.watched.settled, second.watched.settled]).toEqual([true, true])
+    expect(bodiesOf(await first.receive)).toEqual(['returned'])
+    expect(bodiesOf(await second.receive)).toEqual(['ordered'])
+  })
+
+  test('that are held up at one of them hold nobody up at the other', async () => {
+    const shop = await openPopShop()
+    await shop.test.createTopic('returns')
+    await shop.send(['ordered'])
+    await shop.send(['returned'], { topic: 'returns' })
+    const [ordering, returning] = holdCommits(shop, 2)
+    const inside: ReturnType<typeof wait>[] = []
+    for (const topic of ['orders', 'returns']) {
+      inside.push(wait(shop, { topics: { [topic]: '*' } }))
+      await shop.clock.settle()
+    }
+    const both = wait(shop, { topics: { orders: '*', returns: '*' }, awaitDurationMs: 0 })
+    await shop.clock.settle()
+    const one = wait(shop, { topics: { returns: '*' }, awaitDurationMs: 0 })
+    await shop.clock.settle()
+    expect([both.watched.settled, one.watched.settled]).toEqual([false, false])
+    returning?.resolve()
+    await shop.clock.settle()
+    expect([both.watched.settled, one.watched.settled]).toEqual([false, true])
+    ordering?.resolve()
+    await shop.clock.settle()
+    expect(both.watched.settled).toBe(true)
+    await Promise.all(inside.map(({ receive }) => receive))
+  })
+})
+
+/** Counts how often receives look for orders from now on, with commits that take a turn each. */
+function countLooks({ clock, test: { store } }: PopShop): { count: number } {
+  const looks = { count: 0 }
+  const topic = store.catalog.topic.bind(store.catalog)
+  store.catalog.topic = (name) => {
+    if (name === 'orders') looks.count += 1
+    return topic(name)
+  }
+  const commit = store.commit.bind(store)
+  store.commit = async (change) => {
+    await new Promise<void>((resolve) => clock.defer(resolve))
+    return commit(change)
+  }
+  return looks
+}
+
+describe('Many receives at a time', () => {
+  const count = 300
+
+  test.each([1, 4])('look a few times for each message, over %i queues', async (queueNums) => {
+    const shop = await openPopShop({ queueNums })
+    for (const [i, body] of letters(count).entries()) await shop.send([body], { queueId: i % queueNums })
+    const looks = countLooks(shop)
+    const waiting = Array.from({ length: count }, () => wait(shop, { maxCount: 1 }))
+    await shop.clock.settle()
+    const bodies = (await Promise.all(waiting.map(({ receive }) => receive))).flatMap(bodiesOf)
+    expect(bodies.toSorted()).toEqual(letters(count).toSorted())
+    expect(looks.count).toBeLessThan(10 * count)
+  })
+
+  test('that find nothing left each answer so after a few looks', async () => {
+    const shop = await openPopShop()
+    await shop.send(letters(10))
+    const looks = countLooks(shop)
+    const receives = Array.from({ length: count }, () => shop.bodies({ maxCount: 1 }))
+    await shop.clock.settle()
+    expect((await Promise.all(receives)).flat()).toEqual(letters(10))
+    expect(looks.count).toBeLessThan(5 * count)
   })
 })

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { AttemptedMessage } from '../../src/consumer/attempted-message.ts'
 import { delayOfLevel, parseDelayLevels } from '../../src/model/delay-levels.ts'
 import { MQError } from '../../src/model/errors.ts'
 import { parseTagExpression } from '../../src/model/subscription.ts'
@@ -188,6 +189,15 @@ describe('A dead letter', () => {
     await shop.broker.createGroup({ ...defaultGroupConfig('silent'), retryQueueNums: 0 })
     expect(await shop.fail(await shop.view(), { group: 'silent' })).toMatchObject({ outcome: 'dead-letter' })
     expect((await shop.view('%DLQ%silent')).text()).toBe('order 42')
+  })
+
+  test('counts as many failures as a record can say, and so does everybody who tells of it', async () => {
+    const shop = await openWithMessage()
+    const failed = AttemptedMessage.of(await shop.view(), 65_535)
+    const request = { maxReconsumeTimes: 65_535 }
+    expect(await shop.fail(failed, request)).toEqual({ outcome: 'dead-letter', reconsumeTimes: 65_535 })
+    expect(shop.events('dead-letter')).toEqual([expect.objectContaining({ reconsumeTimes: 65_535 })])
+    expect(await shop.view(DEAD_LETTER_TOPIC)).toMatchObject({ reconsumeTimes: 65_535 })
   })
 
   test('keeps all of the message and says where it comes from and why', async () => {

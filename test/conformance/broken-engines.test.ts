@@ -10,6 +10,7 @@ import { runConformance } from '../../src/testing/conformance/conformance.ts'
 import { embeddedEngine } from '../../src/testing/conformance/embedded-engine.ts'
 import { overlay } from '../../src/testing/layer.ts'
 import { BROKEN_DELAYS } from './broken-delays.ts'
+import { BROKEN_GROUPS } from './broken-groups.ts'
 import { BROKEN_MEMBERS } from './broken-members.ts'
 import { BROKEN_RECEIVERS } from './broken-receivers.ts'
 import { BROKEN_REQUESTS } from './broken-requests.ts'
@@ -227,9 +228,10 @@ const BROKEN: readonly (readonly [what: string, chapter: string, rule: string, b
 describe('The conformance suite catches an engine that', () => {
   test.each([
     ...BROKEN,
+    ...BROKEN_DELAYS,
+    ...BROKEN_GROUPS,
     ...BROKEN_MEMBERS,
     ...BROKEN_RECEIVERS,
-    ...BROKEN_DELAYS,
     ...BROKEN_REQUESTS,
     ...BROKEN_TRANSACTIONS,
   ])('%s', async (_what, title, rule, breakage) => {

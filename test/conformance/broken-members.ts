@@ -25,12 +25,9 @@ function commitLate(next: Engine): Partial<Engine> {
 
 /** Remembers attempts as RocketMQ's clients do: as long as it lives. */
 function forgetfulAtRestart(next: Engine): Partial<Engine> {
-  const remembered = new Map<string, FailedAttempts>()
+  const remembered = new Map<string, readonly FailedAttempts[]>()
   return {
-    queryAttempts: async (group, queue) => {
-      const attempts = remembered.get(`${group}@${queueKey(queue)}`)
-      return attempts === undefined ? [] : [attempts]
-    },
+    queryAttempts: async (group, queue) => remembered.get(`${group}@${queueKey(queue)}`) ?? [],
     updateAttempts: async (group, queue, attempts) => {
       await next.queryConsumerOffset(group, queue)
       remembered.set(`${group}@${queueKey(queue)}`, attempts)

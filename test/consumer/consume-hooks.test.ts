@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { ConsumeHook } from '../../src/consumer/consume-hooks.ts'
 import { ConsumeResult } from '../../src/consumer/message-listener.ts'
 import { openShop } from '../helpers/client-host.ts'
+import { mqError } from '../helpers/expect-error.ts'
 import { Signal } from '../helpers/signal.ts'
 
 /** A hook that notes what it is told, as one line each. */
@@ -145,6 +146,8 @@ describe('Consume hooks', () => {
     await host.clock.settle()
     expect(lines).toHaveLength(2)
     expect(consumer.stats).toMatchObject({ succeededCount: 1, failedCount: 0 })
-    expect(host.events('error')).toEqual([])
+    expect(host.events('error')).toEqual([
+      mqError('SYSTEM_ERROR', "The consume hook 'hook' of 'billing' failed"),
+    ])
   })
 })

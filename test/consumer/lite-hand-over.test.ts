@@ -6,6 +6,7 @@ import type { MessageView } from '../../src/model/message.ts'
 import { SeededRandom } from '../../src/testing/seeded-random.ts'
 import { createTestMQ } from '../../src/testing/test-mq.ts'
 import { type ClientHost, openShop } from '../helpers/client-host.ts'
+import { mqError } from '../helpers/expect-error.ts'
 
 const NOW = { timeoutMs: 0 }
 
@@ -268,6 +269,26 @@ describe('After a crash', () => {
     const after = await reopened.createLitePullConsumer({ group: 'billing', subscriptions: { orders: '*' } })
     expect((await after.poll()).map((message) => message.text())).toEqual(numbers(6, 4))
     await reopened.close()
+  })
+
+  test.each([
+    ['of no topic that exists', []],
+    ['of a topic whose queues another member has', [{ topic: 'orders', queues: 1 }]],
+  ])('who has no queue is told all the same, %s', async (_, topics) => {
+    const mq = await createTestMQ({ topics })
+    const join = () => mq.createLitePullConsumer({ group: 'billing', subscriptions: { orders: '*' } })
+    if (topics.length > 0) await join()
+    const [polling, looping, idle, closed] = [await join(), await join(), await join(), await join()]
+    await closed.close()
+    await mq.clock.rest()
+    const waits = [polling.poll(), looping.messages().next()].map((waiting) =>
+      expect(waiting).rejects.toEqual(mqError('CLOSED', 'crash')),
+    )
+    await using _reopened = await mq.crash()
+    await Promise.all(waits)
+    await expect(idle.poll()).rejects.toEqual(mqError('CLOSED', 'crash'))
+    await expect(idle.messages().next()).rejects.toEqual(mqError('CLOSED', 'crash'))
+    expect(await closed.messages().next()).toEqual({ done: true, value: undefined })
   })
 
   test.each([11, 12, 13, 14])(

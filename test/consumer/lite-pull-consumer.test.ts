@@ -27,6 +27,11 @@ async function drain(host: ClientHost, consumer: LitePullConsumer): Promise<stri
   }
 }
 
+// biome-ignore lint/correctness/useYield: it throws first
+function* throwing(): Generator<never> {
+  throw new Error('a bug of the application')
+}
+
 describe('A poll', () => {
   test('answers messages of one queue, at most a pull of them, and queues take turns', async () => {
     const host = await openShop(2)
@@ -282,6 +287,11 @@ describe('Committing', () => {
     ['an offset beyond the end', [[{ topic: 'orders', brokerName: 'localhost', queueId: 0 }, 9]], '0 to 2'],
     ['no queue', [[undefined, 1]], 'queue'],
     ['a number', 5, 'Map'],
+    ['nothing in the place of a pair', [null], 'pairs'],
+    ['a number in the place of a pair', [1], 'pairs'],
+    ['a set of numbers', new Set([5]), 'pairs'],
+    ['a queue without an offset', [[{ topic: 'orders', brokerName: 'localhost', queueId: 0 }]], 'offset'],
+    ['what throws when it is gone through', throwing(), 'Map'],
   ])('refuses %s', async (_, offsets, text) => {
     const host = await openShop()
     await host.send(['a', 'b'])

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { LitePullConsumer } from '../../src/consumer/lite-pull-consumer.ts'
 import { MQError } from '../../src/model/errors.ts'
 import type { MessageView } from '../../src/model/message.ts'
+import { watchPromise } from '../broker/set-up.ts'
 import { type ClientHost, openShop } from '../helpers/client-host.ts'
 import { mqError } from '../helpers/expect-error.ts'
 import { Signal } from '../helpers/signal.ts'
@@ -44,6 +45,26 @@ describe('A lite pull consumer that subscribes at run time', () => {
     expect(await poll(host, consumer)).toEqual(['a'])
     await consumer.close()
     expect(await host.broker.queryConsumerIds('billing')).toEqual([])
+  })
+
+  test('resolves although one of the new queues is sought before its start is known', async () => {
+    const host = await openTwo()
+    await host.send(['a', 'b'], { topic: 'refunds' })
+    const consumer = await host.lite()
+    const gate = new Signal()
+    host.replace({
+      queryConsumerOffset: async (...parameters) => {
+        await gate.promise
+        return host.broker.queryConsumerOffset(...parameters)
+      },
+    })
+    const subscribing = watchPromise(consumer.subscribe('refunds', '*'))
+    await host.clock.settle()
+    await consumer.seek(host.queue('refunds'), 1)
+    await host.clock.settle()
+    expect(subscribing.settled).toBe(true)
+    gate.resolve()
+    expect(await poll(host, consumer)).toEqual(['b'])
   })
 
   test('with another expression fetches by that one from then on; what is fetched stays', async () => {
@@ -174,7 +195,7 @@ describe('A lite pull consumer that unsubscribes', () => {
     expect(consumer.assignment()).toEqual([])
     expect(await host.broker.queryConsumerIds('billing')).toEqual(['lite'])
     await expect(consumer.assign([host.queue()])).rejects.toEqual(
-      mqError('INVALID_PARAMETER', 'it subscribes to topics'),
+      mqError('INVALID_PARAMETER', 'this consumer subscribes to topics'),
     )
   })
 })
@@ -185,7 +206,7 @@ describe('Subscribing and assigning', () => {
     const assigning = await host.lite(undecided)
     await assigning.assign([host.queue()])
     await expect(assigning.subscribe('orders', '*')).rejects.toEqual(
-      mqError('INVALID_PARAMETER', 'mutually exclusive, and of this consumer it assigns its queues'),
+      mqError('INVALID_PARAMETER', 'mutually exclusive: this consumer assigns its queues'),
     )
     const filtering = await host.lite({ ...undecided, subExpressionForAssign: { orders: 'paid' } })
     await expect(filtering.subscribe('orders', '*')).rejects.toEqual(

@@ -196,7 +196,7 @@ describe('An accelerated orderly consumer', () => {
     await send(host, 'a1 b1 b2 b3 b4 b5')
     await host.clock.settle()
     expect(desk.done).toEqual(['b1', 'b2', 'b3'])
-    expect(consumer.inspect(host.queue()).queue).toMatchObject({ span: 4, committableOffset: 0 })
+    expect(consumer.inspectQueue(host.queue()).queue).toMatchObject({ span: 4, committableOffset: 0 })
     desk.settle('a1')
     await host.clock.settle()
     expect(desk.done).toEqual(['b1', 'b2', 'b3', 'a1', 'b4', 'b5'])
@@ -473,6 +473,34 @@ describe('A queue of an accelerated group', () => {
     expect(seen).toEqual(['a1:1', 'b1:1'])
   })
 
+  test('is known to the next owner, however long it takes to store it', async () => {
+    const host = await openShop()
+    const desk = new Desk()
+    const consumer = await desk.join(host, { closeTimeoutMs: 500 })
+    await send(host, 'a1 b1 c1')
+    desk.settle('b1')
+    desk.settle('c1')
+    await host.clock.settle()
+    const gate = new Signal()
+    const { broker } = host
+    host.replace({
+      updateAttempts: async (group, queue, attempts) => {
+        await gate.promise
+        await broker.updateAttempts(group, queue, attempts)
+      },
+    })
+    const closing = consumer.close()
+    const seen: string[] = []
+    await host.consumer({ ...ACCELERATED, listener: failing({}, seen) })
+    await host.clock.advance(500)
+    expect(seen).toEqual([])
+    gate.resolve()
+    await closing
+    await host.clock.settle()
+    expect(seen).toEqual(['a1:1'])
+    expect(host.events('error')).toEqual([])
+  })
+
   test('is delivered whole after a reset, also when that comes while it is stored what was done', async () => {
     for (const isResetFirst of [true, false]) {
       const host = await openShop()
@@ -483,7 +511,7 @@ describe('A queue of an accelerated group', () => {
       await host.clock.settle()
       const reset = () => host.broker.resetConsumerOffset('billing', 'orders', new Map([[0, 0]]))
       const mark = () =>
-        host.broker.updateAttempts('billing', host.queue(), { queueOffset: 1, reconsumeTimes: 0 })
+        host.broker.updateAttempts('billing', host.queue(), [{ queueOffset: 1, reconsumeTimes: 0 }])
       await Promise.all(isResetFirst ? [reset(), mark()] : [mark(), reset()])
       expect(await attempts(host)).toEqual([])
       const closing = consumer.close()

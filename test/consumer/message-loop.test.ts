@@ -1,6 +1,7 @@
 /** `for await` over a lite pull consumer. */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { LitePullConsumer } from '../../src/consumer/lite-pull-consumer.ts'
+import { LiteQueue } from '../../src/consumer/lite-queue.ts'
 import { openShop } from '../helpers/client-host.ts'
 import { mqError } from '../helpers/expect-error.ts'
 import { Signal } from '../helpers/signal.ts'
@@ -223,6 +224,73 @@ describe('A loop over messages', () => {
       'b',
       'done',
     ])
+    expect(await messages.next()).toEqual({ done: true, value: undefined })
+  })
+
+  test('waits for nothing when there is a message, and lets nobody else wait for it', async () => {
+    const host = await openShop()
+    const consumer = await host.lite({ pullBatchSize: 1 })
+    const messages = consumer.messages()
+    const first = messages.next()
+    await host.send(numbers(3))
+    await host.clock.settle()
+    expect((await first).value?.text()).toBe('0')
+    let text: string | undefined
+    void messages.next().then(({ value }) => {
+      text = value?.text()
+    })
+    await undefined
+    expect(text).toBe('1')
+    await messages.next()
+    const poll = consumer.poll()
+    const next = messages.next()
+    await host.send(numbers(2, 3))
+    expect((await poll).map((message) => message.text())).toEqual(['3'])
+    expect((await next).value?.text()).toBe('4')
+  })
+
+  test('that is left while it waits swallows nothing, and commits go on', async () => {
+    const host = await openShop()
+    const consumer = await host.lite({ autoCommitIntervalMs: 1000 })
+    const messages = consumer.messages()
+    const waiting = [messages.next(), messages.next()]
+    await host.clock.settle()
+    expect(await messages.return?.()).toEqual({ done: true, value: undefined })
+    expect(await Promise.all(waiting)).toEqual(waiting.map(() => ({ done: true, value: undefined })))
+    await host.send(['a', 'b'])
+    await host.clock.settle()
+    expect((await consumer.poll({ timeoutMs: 0 })).map((message) => message.text())).toEqual(['a', 'b'])
+    await host.clock.advance(1000)
+    await consumer.poll({ timeoutMs: 0 })
+    await host.clock.settle()
+    expect(await host.offset()).toBe(2)
+  })
+
+  test('that is left while a message is on its way gives it, as one that it left', async () => {
+    const host = await openShop()
+    const consumer = await host.lite({ autoCommitIntervalMs: 1000 })
+    const messages = consumer.messages()
+    const waiting = messages.next()
+    await host.clock.settle()
+    // Behind the message, and before the loop that waits for it.
+    const take = vi.spyOn(LiteQueue.prototype, 'take').mockImplementationOnce(function (
+      this: LiteQueue,
+      maxCount,
+    ) {
+      take.mockRestore()
+      const handout = this.take(maxCount)
+      queueMicrotask(() => void messages.return?.())
+      return handout
+    })
+    await host.send(['a'])
+    await host.clock.settle()
+    expect((await waiting).value?.text()).toBe('a')
+    await host.clock.settle()
+    expect(await host.offset()).toBeUndefined()
+    await host.clock.advance(1000)
+    await consumer.poll({ timeoutMs: 0 })
+    await host.clock.settle()
+    expect(await host.offset()).toBe(1)
     expect(await messages.next()).toEqual({ done: true, value: undefined })
   })
 

@@ -370,6 +370,13 @@ describe('A message that is sent back', () => {
   test.each<[string, unknown, unknown]>([
     ['no message', undefined, {}],
     ['a message to send', { topic: 'orders', body: 'a' }, {}],
+    ['a copy of a message', 'copied', {}],
+    ['a copy of a message, as a dead letter', 'copied', { delayLevel: -1 }],
+    ['parts of a message', 'parts', {}],
+    ['parts of a message, as a dead letter', 'parts', { delayLevel: -1 }],
+    ['something made after a message', 'heir', {}],
+    ['a message with a number among its properties', 'bent', { delayLevel: -1 }],
+    ['a level that is a symbol', 'stored', { delayLevel: Symbol('now') }],
     ['half a level', 'stored', { delayLevel: 0.5 }],
     ['a level below -1', 'stored', { delayLevel: -2 }],
     ['an unknown option', 'stored', { level: 3 }],
@@ -377,7 +384,17 @@ describe('A message that is sent back', () => {
   ])('is refused with %s', async (_, given, options) => {
     const { host, consumer } = await withTen()
     const { messages } = await consumer.pull(host.queue(), '*', 0, 1)
-    const message = given === 'stored' ? messages[0] : given
+    const [stored] = messages
+    const { messageId, offsetMessageId, topic, body, keys, reconsumeTimes, bornTimestamp } = stored!
+    const plain = { messageId, offsetMessageId, topic, body, keys, reconsumeTimes, bornTimestamp }
+    const made: Record<string, unknown> = {
+      stored,
+      copied: { ...stored },
+      parts: { messageId, offsetMessageId, topic },
+      heir: Object.create(stored!),
+      bent: { ...plain, properties: { weight: 5 } },
+    }
+    const message = typeof given === 'string' ? made[given] : given
     await expect(consumer.sendMessageBack(message as never, options as object)).rejects.toEqual(
       mqError('INVALID_PARAMETER'),
     )

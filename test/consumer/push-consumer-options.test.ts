@@ -140,6 +140,12 @@ describe('The settings of a push consumer', () => {
       'INVALID_PARAMETER',
       'allocateStrategy',
     ],
+    [
+      'a strategy without a name',
+      { allocateStrategy: { name: Symbol('mine'), allocate: () => [] } },
+      'INVALID_PARAMETER',
+      'must have a name',
+    ],
     ['a signal that is none', { signal: {} }, 'INVALID_PARAMETER', 'signal'],
   ])('are refused with %s', (_, more, code, text) => {
     expect(() => parse(more)).toThrow(mqError(code, text))

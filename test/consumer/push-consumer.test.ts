@@ -18,6 +18,15 @@ describe('A push consumer', () => {
     expect(seen).toEqual(numbers(100))
   })
 
+  test.each([null, undefined, 5, {}, { topic: 'orders' }])(
+    'refuses to look into what is no queue: %j',
+    async (queue) => {
+      const host = await openShop()
+      const consumer = await host.consumer({ listener: () => undefined })
+      expect(() => consumer.inspectQueue(queue as never)).toThrow(mqError('INVALID_PARAMETER') as Error)
+    },
+  )
+
   test('reads a young queue from its beginning, so a new group misses nothing', async () => {
     const host = await openShop()
     await host.send(numbers(5))

@@ -248,6 +248,16 @@ describe('Settling', () => {
     expect(texts(await consumer.receive(NOW))).toEqual(['b'])
   })
 
+  test('of a topic that was deleted is refused', async () => {
+    const { host, consumer } = await openConsumer(['a', 'b'])
+    const messages = await consumer.receive(NOW)
+    await host.broker.deleteTopic('orders')
+    const gone = mqError('TOPIC_NOT_EXIST')
+    await expect(consumer.ack(messages)).rejects.toEqual(gone)
+    await expect(consumer.ack(messages[0]!)).rejects.toEqual(gone)
+    await expect(consumer.changeInvisibleDuration(messages[0]!, 1000)).rejects.toEqual(gone)
+  })
+
   test('of nothing settles nothing', async () => {
     const { consumer } = await openConsumer([])
     await consumer.ack([])
@@ -267,15 +277,18 @@ describe('Settling', () => {
     expect(await consumer.receive(NOW)).toEqual([])
   })
 
-  test('by nack makes a message wait, and it can still be acknowledged meanwhile', async () => {
+  test('by nack makes a message wait, and settles this delivery of it', async () => {
     const { host, consumer } = await openConsumer(['a', 'b'])
     const [a, b] = await consumer.receive(NOW)
     await consumer.nack(a!)
-    await consumer.nack(b!)
     expect(a?.nextVisibleTimestamp).toBe(host.clock.now() + 10_000)
-    await consumer.ack(a!)
-    await host.clock.advance(10_000)
-    expect(texts(await consumer.receive(NOW))).toEqual(['b'])
+    await host.clock.advance(5000)
+    for (const refused of [consumer.ack(a!), consumer.nack(a!), consumer.changeInvisibleDuration(a!, 1000)])
+      await expect(refused).rejects.toEqual(mqError('INVALID_RECEIPT_HANDLE', 'given back'))
+    expect(a?.nextVisibleTimestamp).toBe(host.clock.now() + 5000)
+    await consumer.ack(b!)
+    await host.clock.advance(5000)
+    expect(texts(await consumer.receive(NOW))).toEqual(['a'])
   })
 
   test.each([[undefined], [null], ['a'], [{}], [[{}]], [{ receiptHandle: 'x' }]])(

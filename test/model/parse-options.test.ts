@@ -18,6 +18,19 @@ function message(value: unknown): string {
   return error.message
 }
 
+test('An object that lacks something is not told that it is an object', () => {
+  const hooks = z.strictObject({
+    hook: z.custom<object>(
+      (value) => typeof value === 'object' && value !== null && 'before' in value,
+      'must have before()',
+    ),
+  })
+  const text = (hook: unknown) => refusal(() => parseOptions('Options', hooks, { hook })).message
+  expect(text({})).toBe('Options, hook: must have before().')
+  expect(text('x')).toBe("Options, hook: must have before(), not 'x'.")
+  expect(text([])).toBe('Options, hook: must have before(), not an array.')
+})
+
 describe('Options', () => {
   test('come back complete, with every default filled in', () => {
     expect(parseOptions('StoreOptions', schema, { path: 'data', retention: {} })).toEqual({

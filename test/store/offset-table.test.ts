@@ -6,8 +6,8 @@ async function shopWithGroup() {
   const shop = await openShop()
   const group = await shop.createGroup()
   await shop.sendBatch(Array.from({ length: 20 }, (_, i) => `m${i}`))
-  const commit = (offset: number, force = false) =>
-    shop.store.commit({ offsets: [{ group, log: shop.log(), offset, force }] })
+  const commit = (offset: number, mayGoBack = false) =>
+    shop.store.commit({ offsets: [{ group, log: shop.log(), offset, mayGoBack }] })
   const committed = () => shop.store.offsets.get(group, shop.log())
   return { shop, group, commit, committed }
 }

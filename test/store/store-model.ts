@@ -164,17 +164,17 @@ const messageCommands: fc.Arbitrary<Command>[] = [
 const otherCommands: fc.Arbitrary<Command>[] = [
   fc
     .tuple(topicName, queueId, groupName, fc.nat(30), fc.boolean())
-    .map(([topic, queue, group, wanted, force]) =>
+    .map(([topic, queue, group, wanted, mayGoBack]) =>
       command(
         `commit ${group} ${topic} ${queue}`,
         (model) => model.topics.has(topic) && model.groups.has(group),
         async (model, shop) => {
           const offset = Math.min(wanted, model.queue(topic, queue).length)
           await shop.store.commit({
-            offsets: [{ group: shop.group(group), log: shop.log(topic, queue), offset, force }],
+            offsets: [{ group: shop.group(group), log: shop.log(topic, queue), offset, mayGoBack }],
           })
           const key = `${topic}/${queue}/${group}`
-          model.offsets.set(key, force ? offset : Math.max(offset, model.offsets.get(key) ?? 0))
+          model.offsets.set(key, mayGoBack ? offset : Math.max(offset, model.offsets.get(key) ?? 0))
         },
       ),
     ),

@@ -5,7 +5,7 @@ import type { PushConsumerOptions } from '../../src/consumer/push-consumer-optio
 import type { Message } from '../../src/model/message.ts'
 import { sql } from '../../src/model/sql/sql-filter.ts'
 import type { Explanation } from '../../src/testing/explain/explanation.ts'
-import { createTestMQ, expectMQ, type TestMQ } from '../../src/testing/index.ts'
+import { createTestMQ, expectMQ, mqMatchers, type TestMQ } from '../../src/testing/index.ts'
 import type { TestMQOptions } from '../../src/testing/test-options.ts'
 import { mqError } from '../helpers/expect-error.ts'
 import { Signal } from '../helpers/signal.ts'
@@ -75,7 +75,10 @@ describe('Of a member that consumes in order', () => {
     const mq = await open()
     await join(mq, { mode: 'orderly', listener: failing(3) })
     const [id = ''] = await send(mq, {})
-    await expect(mq.settled({ deadlineMs: 0 })).rejects.toEqual(mqError('NOT_SETTLED', 'its queue rests'))
+    await mq.settled()
+    expect([mq.ledger.of('delivered').length, mq.clock.now()]).toEqual([1, Date.UTC(2027, 0, 1)])
+    await mq.settled({ horizon: '1s' })
+    expect(mq.ledger.of('delivered')).toHaveLength(2)
     await mq.settled({ horizon: '1m' })
     expectMQ(mq).message(id).deliveredTo('billing', { times: 4 }).consumedBy('billing', { times: 1 })
   })
@@ -108,6 +111,49 @@ describe('Of a member that consumes in order', () => {
     await mq.settled()
     expectMQ(mq).message(id).consumedBy('billing', { times: 1 })
     expect(mq.ledger.of('failed')).toEqual([])
+  })
+})
+
+describe('settled, where only time brings what is next,', () => {
+  const RETRYING = { messageModel: 'broadcasting', broadcastFailure: 'retry' } as const
+  const LIMITED = { rateLimit: { messages: 1, perMs: 5000 } } as const
+
+  test.each<[string, Partial<PushConsumerOptions>, number]>([
+    ['a queue that rests', { mode: 'orderly', suspendCurrentQueueTimeMs: 5000 }, 1],
+    [
+      'a message group that rests',
+      { mode: 'orderly', enableFifoConsumeAccelerator: true, suspendCurrentQueueTimeMs: 5000 },
+      1,
+    ],
+    ['messages that a broadcasting member keeps', { ...RETRYING, concurrency: 1 }, 3],
+    ['no room behind such messages', { ...RETRYING, pullThresholdForQueue: 2, pullBatchSize: 1 }, 2],
+    ['a rate limit', { ...LIMITED, mode: 'orderly' }, 1],
+    ['a rate limit and no room', { ...LIMITED, pullThresholdForQueue: 1, pullBatchSize: 1 }, 1],
+    ['a pull that failed', {}, 1],
+  ])(
+    'waits for none of it beyond its horizon, and for all of it within: %s',
+    async (what, options, count) => {
+      const mq = await open()
+      await join(mq, { ...options, listener: failing(what.includes('rate limit') ? 0 : 3) })
+      if (what === 'a pull that failed') mq.faults.fail('pullMessage', { times: 2 })
+      await send(mq, {}, {}, {})
+      await mq.settled()
+      expect([mq.ledger.of('delivered').length, mq.clock.now()]).toEqual([count, Date.UTC(2027, 0, 1)])
+      await mq.settled({ horizon: '1h' })
+      const { queues } = await mq.admin.consumerProgress('billing')
+      expect(queues.filter(({ lag }) => lag > 0)).toEqual([])
+    },
+  )
+
+  test('waits for what can happen now beside what rests', async () => {
+    const mq = await open({ topics: [{ topic: 'orders', queues: 2 }] })
+    const consumer = await join(mq, { mode: 'orderly', listener: failing(1) })
+    await send(mq, {}, {})
+    await mq.settled()
+    expect(mq.ledger.of('acknowledged')).toHaveLength(1)
+    consumer.pause()
+    await send(mq, {})
+    await expect(mq.settled({ deadlineMs: 0 })).rejects.toEqual(mqError('NOT_SETTLED', "'a' is paused"))
   })
 })
 
@@ -195,6 +241,55 @@ describe('Of broadcasting members', () => {
     expect(explanation.text()).toContain("offset 0 for 'b': blocked")
     paused.resume()
     expect((await mq.explain(id, 'billing')).verdict).toBe('consumed')
+  })
+
+  test('explain tells of each that is away and comes back, until it is forgotten', async () => {
+    const mq = await open()
+    await join(mq, broadcasting)
+    const away = await join(mq, { ...broadcasting, clientId: 'b' })
+    const nameless = await join(mq, { ...broadcasting, clientId: undefined })
+    const [seen = ''] = await send(mq, {})
+    await mq.settled()
+    await away.close()
+    await nameless.close()
+    const [unseen = ''] = await send(mq, {})
+    await mq.settled()
+
+    expect((await mq.explain(seen, 'billing')).verdict).toBe('consumed')
+    const explanation = await mq.explain(unseen, 'billing')
+    expect(inShort(explanation)).toEqual(['blocked', 'subscription', undefined])
+    expect(explanation.text()).toContain("'b' is away")
+    expect(explanation.copies.map(({ clientId, verdict }) => [clientId, verdict])).toEqual([
+      ['a', 'consumed'],
+      ['b', 'blocked'],
+    ])
+    const back = await join(mq, { ...broadcasting, clientId: 'b' })
+    expect((await mq.explain(unseen, 'billing')).verdict).toBe('consumed')
+    await back.close()
+    const [last = ''] = await send(mq, {})
+    expect((await mq.explain(last, 'billing')).verdict).toBe('blocked')
+    await mq.admin.forgetConsumer('billing', 'b')
+    expect((await mq.explain(last, 'billing')).verdict).toBe('consumed')
+  })
+
+  test('assertions may name one of them', async () => {
+    const mq = await open()
+    await join(mq, broadcasting)
+    await join(mq, { ...broadcasting, clientId: 'b', listener: failing() })
+    const [id = ''] = await send(mq, {})
+    await mq.settled()
+    const message = expectMQ(mq).message(id)
+    message
+      .consumedBy('billing', { clientId: 'a', times: 1 })
+      .deliveredTo('billing', { clientId: 'b', times: 1 })
+    message.not.consumedBy('billing', { clientId: 'b' }).consumedBy('billing', { times: 1 })
+    expect(() => message.consumedBy('billing', { clientId: 'b' })).toThrow(
+      `Expected 'billing' to have consumed the message ${id} as 'b'; it never did.`,
+    )
+    expect(() => message.consumedBy('billing', { clientId: '' })).toThrow('clientId')
+    expect(() => message.retried('billing', { clientId: 'b' } as object)).toThrow('clientId')
+    expect(mqMatchers.toHaveConsumed.call({}, mq, 'billing', { clientId: 'a' }).pass).toBe(true)
+    expect(mqMatchers.toHaveDelivered.call({}, mq, 'billing', { clientId: 'c' }).pass).toBe(false)
   })
 
   test('settled waits for each that is there, and for none that is away', async () => {
@@ -526,7 +621,9 @@ describe('Of simple consumers', () => {
     expectMQ(mq).message({ tag: 'paid' }).consumedBy('billing', { times: 1 })
     expectMQ(mq).message(third).consumedBy('billing', { times: 1 })
     expectMQ(mq).message(second).not.consumedBy('billing')
-    expect(mq.ledger.of('failed')).toMatchObject([{ messageId: second, clientId: 'a', reason: 'nack' }])
+    expect(mq.ledger.of('failed')).toMatchObject([
+      { messageId: second, clientId: 'a', reason: 'It was given back.' },
+    ])
 
     await mq.clock.advance('10s')
     const [again] = await consumer.receive()

@@ -213,6 +213,30 @@ describe('CONSUMER_SETTINGS_MISMATCH', () => {
   })
 })
 
+describe('QUEUES_NOT_ALLOCATED', () => {
+  test('finds retries that a strategy gives to nobody', async () => {
+    const mq = await open()
+    await join(mq, {
+      allocateStrategy: {
+        name: 'MINE',
+        allocate: (_, __, queues) => queues.filter(({ topic }) => topic === 'orders'),
+      },
+    })
+    await mq.clock.rest()
+    expect(mq.lint.findings).toMatchObject([
+      { code: 'QUEUES_NOT_ALLOCATED', group: 'billing', topic: '%RETRY%billing', severity: 'risky' },
+    ])
+    expect(mq.lint.findings[0]?.message).toContain("'MINE'")
+  })
+
+  test('does not mind a strategy that shares out everything', async () => {
+    const mq = await open()
+    for (let i = 0; i < 3; i++) await join(mq)
+    await mq.clock.rest()
+    expect(mq.lint.findings).toEqual([])
+  })
+})
+
 describe('TRANSACTION_CHECKER_MISMATCH', () => {
   async function start(checkers: readonly unknown[]): Promise<string[]> {
     const { lint, engine } = seam()

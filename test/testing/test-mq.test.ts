@@ -138,6 +138,38 @@ describe('A test instance', () => {
     expect(mq.clock.now()).toBe(Date.UTC(2027, 0, 1) + 10_000)
   })
 
+  test('names consumers of every kind so that a run is repeated exactly', async () => {
+    await using mq = await createTestMQ()
+    const subscriptions = { orders: '*' }
+    const push = { group: 'push', subscriptions, listener: () => undefined }
+    const consumers = [
+      await mq.createPushConsumer(push),
+      await mq.createLitePullConsumer({ group: 'lite', subscriptions }),
+      await mq.createPullConsumer({ group: 'pull' }),
+      await mq.createSimpleConsumer({ group: 'simple', subscriptions, clientId: 'mine' }),
+      await mq.createSimpleConsumer({ group: 'simple', subscriptions }),
+    ]
+    expect(consumers.map(({ clientId }) => clientId)).toEqual([
+      'push-1',
+      'lite-2',
+      'pull-3',
+      'mine',
+      'simple-4',
+    ])
+    await expect(mq.createPullConsumer(undefined as never)).rejects.toEqual(mqError('INVALID_PARAMETER'))
+  })
+
+  test('lets nobody sleep on when it closes; a crash wakes nobody, since its clock goes on', async () => {
+    const mq = await createTestMQ()
+    const sleeping = mq.clock.sleep('1m').then(() => mq.clock.now())
+    const next = await mq.crash()
+    await next.clock.advance('1m')
+    expect(await sleeping).toBe(next.clock.now())
+    const refused = expect(next.clock.sleep('1m')).rejects.toEqual(mqError('CLOSED'))
+    await next.close()
+    await refused
+  })
+
   test('runs on a real disk too', async () => {
     const path = await mkdtemp(join(tmpdir(), 'pocketmq-test-'))
     onTestFinished(() => rm(path, { recursive: true }))

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, test, vi } from 'vitest'
+import { MQError } from '../../src/model/errors.ts'
 import { toMs } from '../../src/testing/duration.ts'
 import { VirtualClock } from '../../src/testing/virtual-clock.ts'
 import { mqError } from '../helpers/expect-error.ts'
@@ -173,6 +174,16 @@ describe('A virtual clock', () => {
     expect(isDone).toBe(false)
     await clock.advance('30m')
     expect(isDone).toBe(true)
+  })
+
+  test('wakes nobody who sleeps when it is told that there is nothing to wait for, and lets the next one sleep', async () => {
+    const clock = newClock({ patienceMs: 1_000_000 })
+    const sleeping = clock.hold(() => clock.sleep('1h'))
+    clock.endSleeps(new MQError('CLOSED', 'The instance is closed.'))
+    await expect(sleeping).rejects.toEqual(mqError('CLOSED'))
+    expect(clock.nextScheduled()).toBeUndefined()
+    await clock.advance('1h')
+    expect(await clock.runUntil(clock.sleep('1h').then(() => clock.monotonicMs()))).toBe(7_200_000)
   })
 
   test('stops what goes on for ever without time moving', async () => {

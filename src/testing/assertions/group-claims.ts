@@ -12,6 +12,12 @@ export interface TimesOptions {
   readonly times?: number | undefined
 }
 
+/** How often something happened, and to whom. */
+export interface MemberOptions extends TimesOptions {
+  /** The member whose listener it was, or whose application received or polled it. Default: any member of the group. */
+  readonly clientId?: string | undefined
+}
+
 /** What is known about a dead letter. */
 export interface DeadLetterOptions extends TimesOptions {
   /** Why it failed the last time: a text that the reason contains, or a RegExp or function for it. Default: any reason. */
@@ -46,22 +52,43 @@ const VERBS = { delivered: 'got', acknowledged: 'consumed', retried: 'retried' }
 
 const times = z.int().min(0).optional()
 const timesSchema = z.strictObject({ times })
+const memberSchema = z.strictObject({ times, clientId: z.string().min(1).optional() })
 const deadLetterSchema = z.strictObject({
   times,
   reason: z.custom<TextMatch>(isTextMatch, 'expected a string, a RegExp or a function').optional(),
   reconsumeTimes: z.int().min(0).optional(),
 })
 
-/** A listener of the group got a message, consumed it, or a retry was scheduled. */
-export function countedClaim(type: keyof typeof VERBS, group: string, options: TimesOptions): GroupClaim {
+/** A member of the group got a message, or consumed it. */
+export function memberClaim(
+  type: 'delivered' | 'acknowledged',
+  group: string,
+  options: MemberOptions,
+): GroupClaim {
+  checkGroupName(group)
+  const { times, clientId } = parseOptions('MemberOptions', memberSchema, options)
+  const isTheirs = (entry: { readonly clientId: string }): boolean =>
+    clientId === undefined || entry.clientId === clientId
+  return {
+    group,
+    times,
+    verb: VERBS[type],
+    circumstances: clientId === undefined ? '' : ` as '${clientId}'`,
+    count: (life) => entriesOf(life, type, group).filter(isTheirs).length,
+    instead: () => undefined,
+  }
+}
+
+/** A retry was scheduled for the group. */
+export function retriedClaim(group: string, options: TimesOptions): GroupClaim {
   checkGroupName(group)
   const { times } = parseOptions('TimesOptions', timesSchema, options)
   return {
     group,
     times,
-    verb: VERBS[type],
+    verb: VERBS.retried,
     circumstances: '',
-    count: (life) => entriesOf(life, type, group).length,
+    count: (life) => entriesOf(life, 'retried', group).length,
     instead: () => undefined,
   }
 }

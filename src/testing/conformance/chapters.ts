@@ -5,6 +5,7 @@ import { attempts } from './chapters/attempts.ts'
 import { badListeners } from './chapters/bad-listeners.ts'
 import { broadcastFailures } from './chapters/broadcast-failures.ts'
 import { broadcastOffsets } from './chapters/broadcast-offsets.ts'
+import { broadcastRestarts } from './chapters/broadcast-restarts.ts'
 import { broadcastingModel } from './chapters/broadcasting.ts'
 import { consumeHooks } from './chapters/consume-hooks.ts'
 import { consuming } from './chapters/consuming.ts'
@@ -13,18 +14,23 @@ import { delayedMessages } from './chapters/delayed-messages.ts'
 import { durability } from './chapters/durability.ts'
 import { errors } from './chapters/errors.ts'
 import { events } from './chapters/events.ts'
+import { fifoAccelerator } from './chapters/fifo-accelerator.ts'
+import { fifoHandOver } from './chapters/fifo-hand-over.ts'
 import { fifoReceiving } from './chapters/fifo-receiving.ts'
 import { filters } from './chapters/filters.ts'
+import { givingBack } from './chapters/giving-back.ts'
 import { groups } from './chapters/groups.ts'
 import { lastAttempts } from './chapters/last-attempts.ts'
 import { listening } from './chapters/listening.ts'
 import { liteLoops } from './chapters/lite-loops.ts'
 import { litePull } from './chapters/lite-pull.ts'
 import { liteQueues } from './chapters/lite-queues.ts'
+import { messageGroups } from './chapters/message-groups.ts'
 import { messages } from './chapters/messages.ts'
 import { names } from './chapters/names.ts'
 import { offsetOperations } from './chapters/offset-operations.ts'
 import { offsets } from './chapters/offsets.ts'
+import { orderTopics } from './chapters/order-topics.ts'
 import { orderlyConsuming } from './chapters/orderly-consuming.ts'
 import { orderlyFailures } from './chapters/orderly-failures.ts'
 import { orderlyHandOver } from './chapters/orderly-hand-over.ts'
@@ -62,6 +68,8 @@ export const conformanceChapters: readonly ConformanceChapter[] = Object.freeze(
   sizes,
   sending,
   queueChoice,
+  messageGroups,
+  orderTopics,
   errors,
   store,
   retention,
@@ -78,10 +86,13 @@ export const conformanceChapters: readonly ConformanceChapter[] = Object.freeze(
   orderlyConsuming,
   orderlyFailures,
   orderlyHandOver,
+  fifoAccelerator,
+  fifoHandOver,
   attempts,
   broadcastingModel,
   broadcastOffsets,
   broadcastFailures,
+  broadcastRestarts,
   allocation,
   strategies,
   rebalancing,
@@ -92,6 +103,7 @@ export const conformanceChapters: readonly ConformanceChapter[] = Object.freeze(
   receiving,
   receiveWaits,
   acknowledging,
+  givingBack,
   lastAttempts,
   fifoReceiving,
   retries,

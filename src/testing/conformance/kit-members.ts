@@ -67,6 +67,11 @@ export function failingFor(failures: Readonly<Record<string, number>>): MessageL
   return (message) => (message.deliveryAttempt <= (failures[message.text()] ?? 0) ? 'FAILURE' : 'SUCCESS')
 }
 
+/** Resolves when so much time of the engine has passed. */
+export function pause(mq: EngineMQ, durationMs: number): Promise<void> {
+  return new Promise((resolve) => void mq.engine.clock.setTimer(durationMs, resolve))
+}
+
 /** Watches over all members of a group that each queue is consumed in its order, one message at a time. */
 export class OrderWatch {
   readonly #violations: string[] = []

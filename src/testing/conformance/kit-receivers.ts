@@ -3,6 +3,7 @@
  * `billing` unless told otherwise.
  */
 import { AssertionError } from 'node:assert'
+import type { AllocateStrategy } from '../../allocate/allocate.ts'
 import type { LitePullConsumer } from '../../consumer/lite-pull-consumer.ts'
 import type { LitePullConsumerOptions } from '../../consumer/lite-pull-consumer-options.ts'
 import type { PullConsumer } from '../../consumer/pull-consumer.ts'
@@ -12,7 +13,7 @@ import type { SimpleConsumer } from '../../consumer/simple-consumer.ts'
 import type { ReceiveOptions, SimpleConsumerOptions } from '../../consumer/simple-consumer-options.ts'
 import type { MessageQueue } from '../../model/message-queue.ts'
 import type { EngineMQ } from './engine-mq.ts'
-import { committed, numbers, queueOf, send, textsOf } from './kit.ts'
+import { committed, numbers, queueOf, send, subscribe, textsOf } from './kit.ts'
 import type { ConformanceWorld } from './world.ts'
 
 /** A wait that ends with what is waited for, or not at all within a rule. */
@@ -47,6 +48,40 @@ export function puller(mq: EngineMQ, options: Partial<PullConsumerOptions> = {})
 
 export function simple(mq: EngineMQ, options: Partial<SimpleConsumerOptions> = {}): Promise<SimpleConsumer> {
   return mq.createSimpleConsumer({ group: 'billing', subscriptions: { orders: '*' }, ...options })
+}
+
+/** A member that shares the queues of its group with the others. */
+interface Sharer {
+  /** The ids of the queues of `orders` that it has now. */
+  queueIds(): Promise<readonly number[]>
+}
+
+/** How a consumer of each kind that shares queues joins, by the name of the kind. */
+export const SHARERS = {
+  push: async (mq, allocateStrategy) => {
+    const { consumer } = await subscribe(mq, { allocateStrategy })
+    return sharer(() => consumer.stats.queues)
+  },
+  'lite pull': async (mq, allocateStrategy) => {
+    const consumer = await lite(mq, { allocateStrategy })
+    return sharer(() => consumer.assignment())
+  },
+  pull: async (mq, allocateStrategy) => {
+    const consumer = await puller(mq, { allocateStrategy })
+    // It joins when it first asks.
+    const member = sharer(() => consumer.fetchMessageQueuesInBalance('orders'))
+    await member.queueIds()
+    return member
+  },
+} as const satisfies Record<string, (mq: EngineMQ, allocateStrategy: AllocateStrategy) => Promise<Sharer>>
+
+function sharer(queues: () => readonly MessageQueue[] | Promise<readonly MessageQueue[]>): Sharer {
+  const queueIds = async (): Promise<readonly number[]> =>
+    (await queues())
+      .filter(({ topic }) => topic === 'orders')
+      .map(({ queueId }) => queueId)
+      .sort((a, b) => a - b)
+  return { queueIds }
 }
 
 /** Polls until so many messages have come; answers their bodies. */

@@ -44,9 +44,14 @@ export function groupGate({ group }: Scene): Gate {
   return closed('group', `The group '${name}' may not consume: consumeEnable is false.`)
 }
 
-export function subscriptionGate({ group, members, subscribers, message }: Scene): Gate {
+export function subscriptionGate({ group, members, subscribers, message, clientId }: Scene): Gate {
   const { topic } = message.queue
   const { group: name } = group.config
+  if (members.length === 0 && clientId !== undefined)
+    return closed(
+      'subscription',
+      `'${clientId}' is away; it gets the message when it is back under its name, unless admin.forgetConsumer forgets it.`,
+    )
   if (members.length === 0) return closed('subscription', `The group '${name}' has no members.`)
   if (subscribers.length > 0) return passed('subscription', `${names(subscribers)} subscribes to '${topic}'.`)
   const topics = new Set(members.flatMap(({ subscriptions }) => [...subscriptions.keys()]))

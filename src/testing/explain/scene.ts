@@ -4,7 +4,7 @@ import type { ConsumerRegistration } from '../../model/engine.ts'
 import type { MessageView } from '../../model/message.ts'
 import { queueKey } from '../../model/message-queue.ts'
 import { parseOffsetMessageId, type RecordAddress } from '../../model/offset-message-id.ts'
-import { offsetOwnerOf } from '../../model/offset-owner.ts'
+import { offsetOwnerOf, parseOffsetOwner } from '../../model/offset-owner.ts'
 import { isPopRetryTopicOfGroup, popSourceTopicOf, retryTopicOf } from '../../model/topic.ts'
 import type { GroupEntry, TopicEntry } from '../../store/catalog.ts'
 import type { QueueLog } from '../../store/queue-log.ts'
@@ -65,7 +65,7 @@ export function sceneOf(
   const inspections = new Map(
     [...consumers]
       .filter((consumer) => consumer.group === name && ids.has(consumer.clientId))
-      .map((consumer) => [consumer.clientId, consumer.inspect(queue)]),
+      .map((consumer) => [consumer.clientId, consumer.inspectQueue(queue)]),
   )
   const owner = findOwner(members, inspections)
   const nowMs = clock.monotonicMs()
@@ -116,6 +116,23 @@ export function callWith({ calls, message }: Scene): RunningCall | undefined {
 
 export function isBroadcasting({ messageModel }: ConsumerRegistration): boolean {
   return messageModel === 'broadcasting'
+}
+
+/** Broadcasting members with a name that consume the queue of the message when they come back. */
+export function awayMembers(
+  { broker, store: { catalog } }: InstanceView,
+  { config: { group } }: GroupEntry,
+  { offsetMessageId }: MessageView,
+): readonly string[] {
+  const log = catalog.log(parseOffsetMessageId(offsetMessageId).queueUid)
+  if (log === undefined) return []
+  const online = new Set(broker.registrations(group).map(({ clientId }) => clientId))
+  return [...catalog.groups()]
+    .map(({ config }) => parseOffsetOwner(config.group))
+    .filter((owner) => owner.group === group)
+    .map(({ clientId = '' }) => clientId)
+    .filter((id) => id !== '' && !online.has(id) && broker.memberOffset(group, id, log) !== undefined)
+    .sort()
 }
 
 /** The topic that a member subscribes to if it is to get the copy: retries come to simple consumers from the topic itself. */

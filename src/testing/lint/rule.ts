@@ -1,6 +1,7 @@
 /** What a rule of the linter is made of. A rule lies in a file of its own and knows only what passes by it. */
 import type { CompletePushConsumerOptions } from '../../consumer/push-consumer-options.ts'
 import type { ConsumerRegistration } from '../../model/engine.ts'
+import type { WarningEvent } from '../../model/events.ts'
 import type { OutgoingMessage } from '../../model/outgoing-message.ts'
 import type { ListenerCall } from '../layer.ts'
 
@@ -56,6 +57,8 @@ export interface LintWatcher {
   sends?(send: SeenSend): void
   /** The send is stored, or may be. */
   sent?(send: SeenSend): void
+  /** The instance told the application that something is not as it should be. */
+  warned?(warning: WarningEvent): void
   /** Before a delayed message is taken back. */
   recalls?(topic: string): void
   /** Before a reply. */

@@ -8,6 +8,7 @@ import { consumerSettingsMismatch } from './consumer-settings-mismatch.ts'
 import { delayTooLong } from './delay-too-long.ts'
 import { messageTypeMismatch } from './message-type-mismatch.ts'
 import { propertiesNotPortable } from './properties-not-portable.ts'
+import { queuesNotAllocated } from './queues-not-allocated.ts'
 import { repeatedEffect } from './repeated-effect.ts'
 import { replyBySimpleConsumer } from './reply-by-simple-consumer.ts'
 import { slowListener } from './slow-listener.ts'
@@ -21,6 +22,7 @@ export const LINT_RULES = [
   subscriptionMismatch,
   consumerKindMismatch,
   consumerSettingsMismatch,
+  queuesNotAllocated,
   transactionCheckerMismatch,
   messageTypeMismatch,
   propertiesNotPortable,

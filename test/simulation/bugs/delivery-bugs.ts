@@ -57,7 +57,7 @@ const offsetFalls: Bug = {
       (commit) =>
         function falling(this: Store, change) {
           const offsets = (change.offsets ?? []).map((each) =>
-            each.offset > 2 && falls() ? { ...each, offset: each.offset - 2, force: true } : each,
+            each.offset > 2 && falls() ? { ...each, offset: each.offset - 2, mayGoBack: true } : each,
           )
           return commit.call(this, change.offsets === undefined ? change : { ...change, offsets })
         },

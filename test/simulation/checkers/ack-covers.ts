@@ -4,18 +4,20 @@
  * a simple consumer. What polls handed out is consumed when the application comes back or commits; what it goes past by
  * itself need not be. A reset makes everything open again.
  */
-import { retryTopicOf } from '../../../src/model/topic.ts'
+import { deadLetterTopicOf, retryTopicOf } from '../../../src/model/topic.ts'
 import {
   type Call,
   type Copy,
   nameOf,
   ownerOf,
+  type Scan,
   type SimEvent,
   type SimEventOf,
   type Stamp,
 } from '../events.ts'
 import { CallBook } from '../model/calls.ts'
 import { membersOf } from '../model/group-profile.ts'
+import { type Moment, mayTakeBack } from '../model/life-book.ts'
 import type { FoundOffset } from '../model/model.ts'
 import type { QueueModel } from '../model/queues.ts'
 import type { Checker, CheckerHost } from './checker.ts'
@@ -47,8 +49,8 @@ interface Handout {
 export class AckCovers implements Checker {
   readonly #host: CheckerHost
   readonly #calls: CallBook
-  /** By owner and place. */
-  readonly #settled = new Map<string, 'consumed' | 'safe'>()
+  /** By owner and place: consumed, or since when it is safe. */
+  readonly #settled = new Map<string, 'consumed' | Moment>()
   readonly #coverages = new Map<string, Coverage>()
   /** Resets of a group's topic so far; a delivery from before the last one settles nothing. */
   readonly #resetCounts = new Map<string, number>()
@@ -74,7 +76,7 @@ export class AckCovers implements Checker {
         this.#resetCountAtCall.set(event.call.id, this.#resetCountOf(event.call))
         return
       case 'sent-back':
-        this.#settled.set(keyOf(event.back.group, event.back.copy), 'safe')
+        this.#settled.set(keyOf(event.back.group, event.back.copy), this.#host.model.queues.now)
         return
       case 'dropped':
         this.#drop(event)
@@ -93,7 +95,7 @@ export class AckCovers implements Checker {
         return
       case 'scanned':
         this.#checkReceived()
-        this.#adopt()
+        this.#adopt(event.scan)
     }
   }
 
@@ -276,8 +278,8 @@ export class AckCovers implements Checker {
     }
   }
 
-  /** After an opening groups go on from what is stored; what was to be retried from behind it may be lost. */
-  #adopt(): void {
+  /** After an opening groups go on from what is stored; a power cut may have taken what was safe behind it. */
+  #adopt(scan: Scan): void {
     const { comparison, queues } = this.#host.model
     for (const queue of queues.living) this.#checkLearned(queue.label)
     if (comparison?.isOpening !== true) return
@@ -286,9 +288,13 @@ export class AckCovers implements Checker {
       const queue = queues.current(before.queue)
       if (queue === undefined) continue
       this.#coverages.set(coverageKey(before, queue), { upTo: found, unknown: new Set() })
-      for (const at of queue.slots.keys()) {
+      if (comparison.cutLife === undefined) continue
+      const dead = deadLettersOf(before.group, scan)
+      for (const [at, { number }] of queue.slots) {
         const key = keyOf(ownerOf(before), { label: queue.label, offset: at })
-        if (at >= found && this.#settled.get(key) === 'safe') this.#settled.delete(key)
+        const since = this.#settled.get(key)
+        if (at < found || since === undefined || since === 'consumed' || dead.has(number)) continue
+        if (mayTakeBack(comparison.cutLife, since)) this.#settled.delete(key)
       }
     }
   }
@@ -309,6 +315,12 @@ export class AckCovers implements Checker {
   #resetCountOf({ group, queue }: Pick<Call, 'group'> & { queue: { topic: string } }): number {
     return queue.topic === retryTopicOf(group) ? 0 : (this.#resetCounts.get(`${group}@${queue.topic}`) ?? 0)
   }
+}
+
+/** Numbers of the messages that a group has among its dead letters. */
+function deadLettersOf(group: string, { queues }: Scan): ReadonlySet<number> {
+  const found = queues.filter(({ queue }) => queue.topic === deadLetterTopicOf(group))
+  return new Set(found.flatMap(({ copies }) => copies.map(({ number }) => number)))
 }
 
 function raise(coverage: Coverage, upTo: number): void {

@@ -2,8 +2,9 @@
  * Attempts of messages that stay in their place: each failure counts one more, and those that were stored count on after a
  * hand-over, a restart or a crash, until the offset has passed the message or was reset.
  *
- * Allowed: what only a member knew is forgotten when the queue changes hands; so is what a power cut took. A message whose dead
- * letter could not be stored is attempted once more, and so is what lay behind it.
+ * Allowed: what only a member knew is forgotten when the queue changes hands; so is what a power cut took. An answer that
+ * comes after the queue was reset, changed hands, or its member closed without it, counts no more. A message whose dead letter
+ * could not be stored is attempted once more, and so is what lay behind it.
  */
 import {
   type Call,
@@ -32,8 +33,10 @@ interface Known {
 
 interface Attempt {
   readonly copy: Copy
+  readonly call: Call
   readonly startedMs: number
-  readonly timeoutMs: number
+  /** The queue was taken from the member meanwhile, or was reset: nobody waits for the answer any more. */
+  isOver: boolean
 }
 
 export class InPlaceCount {
@@ -104,7 +107,7 @@ export class InPlaceCount {
   }
 
   #checkCall(call: Call, nowMs: number): void {
-    const { group, copies, timeoutMs } = call
+    const { group, copies } = call
     const owner = this.#host.model.ownerOf(call)
     const limit = this.#host.model.groups.get(group)?.maxReconsumeTimes ?? 0
     for (const copy of copies) {
@@ -112,7 +115,7 @@ export class InPlaceCount {
       const key = keyOf(owner, copy)
       const what = `message ${number} at ${placeOf(copy)} for ${owner}`
       this.#noteTimeout(key, nowMs)
-      this.#attempts.set(key, { copy, startedMs: nowMs, timeoutMs })
+      this.#attempts.set(key, { copy, call, startedMs: nowMs, isOver: false })
       if (deliveryAttempt !== count + 1)
         this.#host.violate(11, `${what} failed ${count} times and is attempt ${deliveryAttempt}`)
       if (count > limit && !this.#kept.has(`${owner}@${copy.label}`))
@@ -127,7 +130,7 @@ export class InPlaceCount {
   /** A listener that had its time failed, whether it answers or not. */
   #noteTimeout(key: string, nowMs: number): void {
     const attempt = this.#attempts.get(key)
-    if (attempt !== undefined && nowMs - attempt.startedMs >= attempt.timeoutMs)
+    if (attempt !== undefined && nowMs - attempt.startedMs >= attempt.call.timeoutMs)
       this.#noteFailure(key, attempt.copy.reconsumeTimes + 1)
   }
 
@@ -140,12 +143,12 @@ export class InPlaceCount {
       const { label, offset } = copy
       const count = copy.reconsumeTimes + 1
       this.#noteFailure(key, count)
-      if (this.#attempts.get(key)?.copy !== copy) continue
-      // Who is on the way out, or whose call came too late, may have left it to others.
+      const attempt = this.#attempts.get(key)
+      if (attempt?.copy !== copy) continue
       this.#remembered.delete(key)
       const isOrderly = model.groups.get(group)?.isOrderly === true
       const known = { group, owner, label, offset, count, at: model.queues.now, member }
-      if (isOrderly) this.#remembered.set(key, known)
+      if (isOrderly && !attempt.isOver) this.#remembered.set(key, known)
     }
   }
 
@@ -177,18 +180,28 @@ export class InPlaceCount {
         const isOfTopic = this.#host.model.queues.byLabel(known.label)?.name.topic === topic
         if (known.group === group && isOfTopic) counts.delete(key)
       }
+    this.#endAttempts((call) => call.group === group && call.queue.topic === topic)
   }
 
   #forgetGroup(group: string | undefined): void {
+    this.#endAttempts((call) => call.group === group)
     for (const [key, known] of this.#remembered) if (known.group === group) this.#remembered.delete(key)
   }
 
   #forgetMember(member: string, queue?: string): void {
+    this.#endAttempts(
+      (call) => call.member === member && (queue ?? nameOf(call.queue)) === nameOf(call.queue),
+    )
     for (const [key, known] of this.#remembered) {
       const name = this.#host.model.queues.byLabel(known.label)?.name
       if (known.member !== member || name === undefined) continue
       if (queue === undefined || nameOf(name) === queue) this.#remembered.delete(key)
     }
+  }
+
+  /** What is answered to these from now on is no news to anybody. */
+  #endAttempts(isOver: (call: Call) => boolean): void {
+    for (const attempt of this.#attempts.values()) attempt.isOver ||= isOver(attempt.call)
   }
 
   #forgetCut(): void {

@@ -31,6 +31,8 @@ export class LitePull implements Checker {
   readonly #unknown = new Set<string>()
   /** Commits that applications asked for, by group. */
   readonly #committing = new Map<string, number>()
+  /** Resets on their way, by id. */
+  readonly #resetting = new Map<number, SimEventOf<'resetting'>>()
 
   constructor(host: CheckerHost) {
     this.#host = host
@@ -38,7 +40,8 @@ export class LitePull implements Checker {
   }
 
   observe(event: SimEvent): void {
-    this.#tenures.observe(event)
+    // A reset that fails moves nobody.
+    if (event.type !== 'resetting') this.#tenures.observe(event)
     switch (event.type) {
       case 'handed':
         if (this.#host.model.groups.get(event.group)?.kind === 'lite') this.#checkHanded(event)
@@ -66,7 +69,21 @@ export class LitePull implements Checker {
       case 'manual-commit-failed':
         this.#count(event.commit.group, -1)
         return
+      case 'resetting':
+        this.#resetting.set(event.id, event)
+        return
+      case 'reset':
+        this.#resetting.delete(event.id)
+        return
+      case 'reset-failed': {
+        const resetting = this.#resetting.get(event.id)
+        this.#resetting.delete(event.id)
+        if (resetting !== undefined && event.refusal.outcome !== 'not-attempted')
+          this.#tenures.observe(resetting)
+        return
+      }
       case 'opened':
+        this.#resetting.clear()
         this.#committing.clear()
         this.#seeking.clear()
     }
@@ -95,7 +112,7 @@ export class LitePull implements Checker {
       if (queue === undefined) continue
       const place = this.#tenures.get(group, member, copy.label)
       if (place === undefined) this.#checkStart(group, member, queue, copy)
-      else this.#checkNext(group, queue, place.position, copy)
+      else if (!this.#isResetting(group, queue.name)) this.#checkNext(group, queue, place.position, copy)
       this.#tenures.set(group, member, copy.label, { position: copy.offset + 1 })
     }
   }
@@ -139,12 +156,17 @@ export class LitePull implements Checker {
       this.#unknown.add(keyOf(this.#host.model.ownerOf(seek), queue.label))
       return
     }
-    if (!this.#isRight(seek, offset, queue, seeking.endOffset))
+    if (!this.#isResetting(group, queue.name) && !this.#isRight(seek, offset, queue, seeking.endOffset))
       this.#host.violate(
         10,
         `after a seek to ${seek.to} ${seek.at} ${group} stands at ${nameOf(queue.name)}:${offset}`,
       )
     this.#tenures.set(group, member, queue.label, { position: offset })
+  }
+
+  /** Whether members may go elsewhere any moment. */
+  #isResetting(group: string, { topic }: QueueName): boolean {
+    return [...this.#resetting.values()].some((reset) => reset.group === group && reset.topic === topic)
   }
 
   #isRight({ to, at }: SeekCall, offset: number, queue: QueueModel, endOffset: number): boolean {

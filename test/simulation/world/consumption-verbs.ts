@@ -44,17 +44,20 @@ export function consumptionVerbs(next: Engine, watch: VerbWatch): Partial<Engine
       watch.tell({ type: 'committed', ...commit })
     },
     updateAttempts: async (...update) => {
-      const [group, messageQueue, { queueOffset: offset, reconsumeTimes }, member] = update
+      const [group, messageQueue, said, member] = update
       const queue = queueNameOf(messageQueue)
-      const attempts: AttemptsCall = { id: watch.nextId(), group, member, queue, offset, reconsumeTimes }
-      watch.tell({ type: 'counting-attempts', attempts })
+      const calls = said.map(({ queueOffset: offset, reconsumeTimes }): AttemptsCall => {
+        return { id: watch.nextId(), group, member, queue, offset, reconsumeTimes }
+      })
+      for (const attempts of calls) watch.tell({ type: 'counting-attempts', attempts })
       try {
         await next.updateAttempts(...update)
       } catch (error) {
-        watch.tell({ type: 'count-failed', attempts, refusal: refusalOf(error) })
+        const refusal = refusalOf(error)
+        for (const attempts of calls) watch.tell({ type: 'count-failed', attempts, refusal })
         throw error
       }
-      watch.tell({ type: 'counted-attempts', attempts })
+      for (const attempts of calls) watch.tell({ type: 'counted-attempts', attempts })
     },
     sendMessageBack: (request) => sendBack(next, watch, request),
   }

@@ -42,12 +42,12 @@ export class World {
     this.topics.get(topic)?.[queueId]?.push(...bodies)
   }
 
-  commitOffset(group: string, place: string, offset: number, force: boolean): void {
+  commitOffset(group: string, place: string, offset: number, mayGoBack: boolean): void {
     const isKnown = this.groups.has(group) && this.topics.has(place.slice(0, place.indexOf('/')))
     if (!isKnown) return
     const queues = this.offsets.get(group) ?? new Map<string, number>()
     this.offsets.set(group, queues)
-    if (force || offset > (queues.get(place) ?? -1)) queues.set(place, offset)
+    if (mayGoBack || offset > (queues.get(place) ?? -1)) queues.set(place, offset)
   }
 }
 

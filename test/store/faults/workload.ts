@@ -194,15 +194,15 @@ export class Workload {
   async #commitOffset(): Promise<void> {
     const group = this.#random.pick([...this.#store.catalog.groups()])
     const log = this.#anyLog()
-    const force = this.#random.chance(0.2)
+    const mayGoBack = this.#random.chance(0.2)
     const offset = this.#random.between(log.minOffset, log.maxOffset)
     const place = `${log.queue.topic}/${log.queue.queueId}`
     // One that says nothing new is acknowledged at once, whatever is on its way before it.
     const known = this.#store.offsets.planned(group.uid, log.uid)
-    if (!force && known !== undefined && offset <= known) return
+    if (!mayGoBack && known !== undefined && offset <= known) return
     await this.#ask(
-      (world) => world.commitOffset(group.config.group, place, offset, force),
-      this.#store.commit({ offsets: [{ group, log, offset, force }] }),
+      (world) => world.commitOffset(group.config.group, place, offset, mayGoBack),
+      this.#store.commit({ offsets: [{ group, log, offset, mayGoBack }] }),
     )
   }
 

@@ -7,8 +7,10 @@ import { allocateByConfig } from '../../../allocate/by-config.ts'
 import { allocateByMachineRoom } from '../../../allocate/by-machine-room.ts'
 import { allocateConsistentHash } from '../../../allocate/consistent-hash.ts'
 import { allocateMachineRoomNearby } from '../../../allocate/machine-room-nearby.ts'
+import type { WarningEvent } from '../../../model/events.ts'
+import type { MessageQueue } from '../../../model/message-queue.ts'
 import type { EngineMQ } from '../engine-mq.ts'
-import { numbers, queueOf, type Subscriber, send } from '../kit.ts'
+import { eventsOf, numbers, queueOf, type Subscriber, send } from '../kit.ts'
 import { allocated, join, renaming } from '../kit-members.ts'
 import { type ConformanceChapter, type ConformanceRule, rule } from '../rule.ts'
 
@@ -214,5 +216,73 @@ export const allocation: ConformanceChapter = {
       await allocated(mq, members, '0,1,2,3')
       await checkDeliveries(mq, members, '0,1,2,3')
     }),
+    rule(
+      '7',
+      'Queues that a strategy gives to nobody are told, once for each assignment',
+      { differs: true },
+      async (world) => {
+        const mq = await world.openShop(3)
+        const warnings = eventsOf(mq, 'warning')
+        const allocateStrategy = only((queue) => queue.topic === 'orders' && queue.queueId === 1)
+        const [first] = await join(mq, ['A'], { allocateStrategy })
+        await allocated(mq, [first!], '1')
+        assert.deepEqual(told(warnings).sort(), ['billing %RETRY%billing 0', 'billing orders 0, 2'])
+        assert.match(warnings[0]!.message, /The strategy 'ONLY'/)
+        // The same members and queues again.
+        await first!.consumer.subscribe('returns', '*')
+        await mq.rest()
+        assert.equal(warnings.length, 2)
+        await mq.admin.updateTopic({ topic: 'orders', queues: 2 })
+        await mq.until('it is told again', () => warnings.length === 3)
+        assert.equal(told(warnings).at(-1), 'billing orders 0')
+      },
+    ),
+    rule(
+      '7',
+      'Of queues that another member has, or none of those that leave queues out gives, nothing is told',
+      { differs: true },
+      async (world) => {
+        const mq = await world.openShop(4)
+        const warnings = eventsOf(mq, 'warning')
+        const strategies = [
+          allocateAveragely,
+          allocateAveragelyByCircle,
+          allocateConsistentHash(),
+          allocateByConfig(await queuesOf(mq, [0, 1])),
+        ]
+        for (const allocateStrategy of strategies) {
+          const members = await join(mq, ['A', 'B', 'C'], { allocateStrategy })
+          await mq.rest()
+          for (const { consumer } of members) await consumer.close()
+        }
+        assert.deepEqual(warnings, [])
+      },
+    ),
+    rule('7', 'A strategy that throws is named, with group and topic', { differs: true }, async (world) => {
+      const mq = await world.openShop()
+      const errors = eventsOf(mq, 'error')
+      const allocateStrategy = only(() => {
+        throw new RangeError('no rooms')
+      })
+      await join(mq, ['A'], { allocateStrategy, subscriptions: { orders: '*' } })
+      await mq.until('it is told', () => errors.length > 0)
+      assert.match(
+        errors[0]!.message,
+        /^The strategy 'ONLY' failed for the group 'billing' and the topic '(orders|%RETRY%billing)': no rooms/,
+      )
+    }),
   ],
+}
+
+/** Gives each member the queues that pass. */
+function only(passes: (queue: MessageQueue) => boolean): AllocateStrategy {
+  return { name: 'ONLY', allocate: (_group, _id, queues) => queues.filter(passes) }
+}
+
+/** Group, topic and queues of warnings about queues that are left. */
+function told(warnings: readonly WarningEvent[]): string[] {
+  return warnings.map(
+    ({ code, group, topic, message }) =>
+      `${group} ${topic} ${/: ([\d, ]+)\. /.exec(message)?.[1]}${code === 'QUEUES_NOT_ALLOCATED' ? '' : code}`,
+  )
 }

@@ -39,7 +39,7 @@ async function fail(
   reconsumeTimes: number,
   { group = 'billing', queueId = 0, clientId }: Place = {},
 ): Promise<void> {
-  const attempts = { queueOffset, reconsumeTimes }
+  const attempts = [{ queueOffset, reconsumeTimes }]
   await mq.engine.updateAttempts(group, await queueOf(mq, queueId), attempts, clientId)
 }
 
@@ -123,6 +123,29 @@ export const attempts: ConformanceChapter = {
       await commit(mq, 4)
       assert.equal(await attemptsIn(mq), '4:1')
     }),
+    rule('6.6', 'Those of many messages can be said at once, and the last counts', differs, async (world) => {
+      const mq = await openWithGroups(world)
+      await fail(mq, 3, 7)
+      const said = [4, 3, 1, 3].map((queueOffset, index) => ({ queueOffset, reconsumeTimes: index }))
+      await mq.engine.updateAttempts('billing', await queueOf(mq), said)
+      assert.equal(await attemptsIn(mq), '1:2 3:3 4:0')
+      await mq.engine.updateAttempts('billing', await queueOf(mq), [])
+      assert.equal(await attemptsIn(mq), '1:2 3:3 4:0')
+    }),
+    rule(
+      '6.6',
+      'What is said of one message twice at once is one number, and nothing of it is left when it is passed',
+      { ...differs, needs: ['durable', 'reopen'] },
+      async (world) => {
+        const before = await openWithGroups(world)
+        await Promise.all([fail(before, 2, 1), fail(before, 2, 2)])
+        assert.equal(await attemptsIn(before), '2:2')
+        await commit(before, 3)
+        const after = await world.reopen(before)
+        assert.equal(await attemptsIn(after), '')
+        assert.deepEqual((await after.admin.check()).problems, [])
+      },
+    ),
     rule('6.6', 'A message that is done behind others has the number 0', differs, async (world) => {
       const mq = await openWithGroups(world)
       await fail(mq, 1, 2)

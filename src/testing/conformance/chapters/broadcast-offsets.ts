@@ -13,7 +13,6 @@ import {
   stuck,
   subscribe,
 } from '../kit.ts'
-import { attemptsOf, failingFor } from '../kit-members.ts'
 import { type ConformanceChapter, type ConformanceRule, rule } from '../rule.ts'
 import type { ConformanceWorld } from '../world.ts'
 
@@ -141,42 +140,6 @@ export const broadcastOffsets: ConformanceChapter = {
       await mq.until('both arrive', () => again.texts().length === 2)
       assert.deepEqual(again.texts().sort(), ['a', 'b'])
     }),
-    rule(
-      '6.7',
-      'A member with a name goes on counting attempts, and repeats nothing that was done',
-      { needs, differs: true },
-      async (world) => {
-        const mq = await world.openShop()
-        const retrying = { broadcastFailure: 'retry', listener: failingFor({ b: 3 }) } as const
-        const first = await named(mq, 'A', retrying)
-        await send(mq, ['a', 'b', 'c'])
-        await mq.advance('7s')
-        assert.deepEqual([attemptsOf(first).sort(), await offsetOf(mq, 'A')], [['a1', 'b1', 'b2', 'c1'], 1])
-        await first.consumer.close()
-        const again = await named(mq, 'A', retrying)
-        await mq.rest()
-        assert.deepEqual(attemptsOf(again), ['b3'])
-        await mq.advance('5s')
-        assert.deepEqual([attemptsOf(again), await offsetOf(mq, 'A')], [['b3', 'b4'], 3])
-      },
-    ),
-    rule(
-      '6.7',
-      'In order a member with a name goes on counting attempts',
-      { needs, differs: true },
-      async (world) => {
-        const mq = await world.openShop()
-        const inOrder = { mode: 'orderly', listener: failingFor({ b: 3 }) } as const
-        const first = await named(mq, 'A', inOrder)
-        await send(mq, ['a', 'b', 'c'])
-        await mq.advance(1000)
-        assert.deepEqual(attemptsOf(first), ['a1', 'b1', 'b2'])
-        await first.consumer.close()
-        const again = await named(mq, 'A', inOrder)
-        await mq.advance('5s')
-        assert.deepEqual(attemptsOf(again), ['b3', 'b4', 'c1'])
-      },
-    ),
     rule('6.9', 'No two members have one name', { differs: true }, async (world) => {
       const mq = await world.openShop()
       await named(mq, 'A')

@@ -73,6 +73,28 @@ export const offsetOperations: ConformanceChapter = {
       await mq.admin.cloneGroupOffset({ srcGroup: 'half', destGroup: 'copy', topic })
       assert.deepEqual(await offsetsOf(mq, 'copy'), [undefined, 2])
     }),
+    rule('12.3', 'A source without offsets leaves the destination where it is', async (world) => {
+      const mq = await openMidst(world)
+      await mq.admin.createGroup({ group: 'new' })
+      await subscribe(mq, { group: 'caches', messageModel: 'broadcasting', clientId: 'A' })
+      for (const srcGroup of ['new', 'caches']) {
+        assert.deepEqual(await mq.admin.cloneGroupOffset({ srcGroup, destGroup: group, topic }), [])
+        assert.deepEqual(await offsetsOf(mq, group), [3, 4])
+      }
+    }),
+    rule('12.3', 'A reset says where to: by a time or by an offset', async (world) => {
+      const mq = await openMidst(world)
+      const both = { timestamp: 0, offset: 'min' } as const
+      for (const [where, text] of [
+        [{}, /needs a timestamp or an offset/],
+        [both, /not both/],
+      ] as const) {
+        const error = await refused('INVALID_PARAMETER', () =>
+          mq.admin.resetOffset({ group, topic, ...where }),
+        )
+        assert.match(error.message, text)
+      }
+    }),
     rule(
       '12.3',
       'Without a topic every topic is cloned, but not the retries',

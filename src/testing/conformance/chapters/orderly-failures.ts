@@ -1,7 +1,7 @@
 /** What fails in order: it holds its queue, is delivered again in its place, and may become a dead letter. */
 import { strict as assert } from 'node:assert'
 import { ConsumeResult, type MessageListener } from '../../../consumer/message-listener.ts'
-import { committed, eventsOf, failing, numbers, queueOf, send, subscribe } from '../kit.ts'
+import { committed, eventsOf, failing, numbers, queueOf, refused, send, subscribe } from '../kit.ts'
 import { attemptsOf, failingFor } from '../kit-members.ts'
 import { type ConformanceChapter, type ConformanceRule, rule } from '../rule.ts'
 
@@ -284,6 +284,20 @@ export const orderlyFailures: ConformanceChapter = {
         assert.equal(deliveries.length, 1)
         await mq.advance(1)
         assert.equal(deliveries.length, 2)
+      },
+    ),
+    rule(
+      '6.1',
+      'The time that a queue rests is refused where no queue does',
+      { differs: true },
+      async (world) => {
+        const mq = await world.openShop()
+        for (const mode of [undefined, 'concurrent'] as const) {
+          const options = { mode, suspendCurrentQueueTimeMs: 1000 }
+          const { message } = await refused('INVALID_PARAMETER', () => subscribe(mq, options))
+          assert.match(message, /suspendCurrentQueueTimeMs needs mode 'orderly'/)
+        }
+        assert.deepEqual(await mq.admin.groups(), [])
       },
     ),
   ],

@@ -13,7 +13,16 @@ import {
   subscribeBatch,
   textsOf,
 } from '../kit.ts'
-import { allocated, attemptsOf, failingFor, join, OrderWatch, onDemand, textsOfAll } from '../kit-members.ts'
+import {
+  allocated,
+  attemptsOf,
+  failingFor,
+  join,
+  OrderWatch,
+  onDemand,
+  pause,
+  textsOfAll,
+} from '../kit-members.ts'
 import { type ConformanceChapter, type ConformanceRule, rule } from '../rule.ts'
 import type { ConformanceWorld } from '../world.ts'
 
@@ -25,11 +34,6 @@ const ENDS = [
   ['a restart', 'reopen', (world: ConformanceWorld, mq: EngineMQ) => world.reopen(mq)],
   ['a kill', 'crash', (world: ConformanceWorld, mq: EngineMQ) => world.crash(mq)],
 ] as const
-
-/** Resolves when so much time of the engine has passed. */
-function pause(mq: EngineMQ, durationMs: number): Promise<void> {
-  return new Promise((resolve) => void mq.engine.clock.setTimer(durationMs, resolve))
-}
 
 /** Members come and go while messages do; answers the bodies that were sent, and all members that ever were. */
 async function rebalanceBusily(mq: EngineMQ, watch: OrderWatch) {

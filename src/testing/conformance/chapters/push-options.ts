@@ -83,7 +83,8 @@ function rangeRule([name, lowest, highest]: (typeof RANGES)[number]): Conformanc
       for (const value of [lowest - 1, highest + 1, ...NO_NUMBERS]) await refusedNaming(mq, name, value)
       assert.deepEqual(await mq.admin.groups(), [])
       for (const value of [lowest, highest]) {
-        const { consumer } = await subscribe(mq, { [name]: value } as SubscribeOptions)
+        const mode = name === 'suspendCurrentQueueTimeMs' ? 'orderly' : 'concurrent'
+        const { consumer } = await subscribe(mq, { mode, [name]: value } as SubscribeOptions)
         await send(mq, 'x')
         await mq.within('2m', 'it consumes', () => consumer.stats.succeededCount === 1)
         await consumer.close()

@@ -1,7 +1,7 @@
 /** Where a group starts to consume. */
 import { strict as assert } from 'node:assert'
 import type { ConsumeFromWhere } from '../../../consumer/start-offset.ts'
-import { committed, failing, numbers, openAgedShop, send, subscribe } from '../kit.ts'
+import { committed, failing, numbers, openAgedShop, refused, send, subscribe } from '../kit.ts'
 import { type ConformanceChapter, type ConformanceRule, rule } from '../rule.ts'
 
 const needs = ['virtualTime'] as const
@@ -53,7 +53,8 @@ function youngRule(consumeFromWhere: ConsumeFromWhere): ConformanceRule {
     async (world) => {
       const mq = await world.openShop()
       await send(mq, numbers(5))
-      const { texts } = await subscribe(mq, { consumeFromWhere, consumeTimestamp: mq.now() + 1000 })
+      const consumeTimestamp = consumeFromWhere === 'TIMESTAMP' ? mq.now() + 1000 : undefined
+      const { texts } = await subscribe(mq, { consumeFromWhere, consumeTimestamp })
       await mq.until('all five are delivered', () => texts().length === 5)
     },
   )
@@ -125,5 +126,25 @@ export const starting: ConformanceChapter = {
       for (const consumeTimestamp of [-1, 1.5, Number.NaN])
         await assert.rejects(() => subscribe(mq, { consumeFromWhere: 'TIMESTAMP', consumeTimestamp }))
     }),
+    rule(
+      '6.2',
+      'A start time is refused where it would not be looked at',
+      { differs: true },
+      async (world) => {
+        const mq = await world.openShop()
+        for (const consumeFromWhere of [undefined, 'LAST_OFFSET', 'FIRST_OFFSET'] as const) {
+          const start = { consumeFromWhere, consumeTimestamp: mq.now() }
+          const subscriptions = { orders: '*' }
+          for (const starting of [
+            () => subscribe(mq, start),
+            () => mq.createLitePullConsumer({ group: 'billing', subscriptions, ...start }),
+          ]) {
+            const { message } = await refused('INVALID_PARAMETER', starting)
+            assert.match(message, /consumeTimestamp needs consumeFromWhere 'TIMESTAMP'/)
+          }
+        }
+        assert.deepEqual(await mq.admin.groups(), [])
+      },
+    ),
   ],
 }

@@ -10,6 +10,7 @@ import { allocateMachineRoomNearby } from '../../../allocate/machine-room-nearby
 import type { EngineMQ } from '../engine-mq.ts'
 import { eventsOf, numbers, queueOf, refused, type Subscriber, send, subscribe } from '../kit.ts'
 import { allocated, allocationOf, failingFor, join, renaming, textsOfAll } from '../kit-members.ts'
+import { SHARERS } from '../kit-receivers.ts'
 import { type ConformanceChapter, type ConformanceRule, rule } from '../rule.ts'
 
 const needs = ['virtualTime'] as const
@@ -152,6 +153,29 @@ function nonsenseRule([what, answer]: (typeof NONSENSE)[number]): ConformanceRul
       await mq.advance(1000)
       assert.equal(allocationOf([first!, second!]), '0,1 | 2,3')
       assert.equal(errors.length, 1)
+    },
+  )
+}
+
+function differenceRule(kind: keyof typeof SHARERS): ConformanceRule {
+  return rule(
+    '5.5',
+    `Members of different strategies are told, and no queue has two owners: ${kind} consumers`,
+    { differs: true },
+    async (world) => {
+      const mq = await world.openShop(4)
+      const warnings = eventsOf(mq, 'warning')
+      const first = await SHARERS[kind](mq, allocateAveragely)
+      const second = await SHARERS[kind](mq, allocateAveragelyByCircle)
+      await mq.until('what both strategies give to one is shared', async () => {
+        const shares = await Promise.all([first.queueIds(), second.queueIds()])
+        return shares.join(' | ') === '0,1 | 3'
+      })
+      assert.deepEqual(
+        warnings.map(({ code }) => code),
+        ['SUBSCRIPTION_MISMATCH'],
+      )
+      assert.match(warnings[0]!.message, /allocation strategy.*AVG_BY_CIRCLE/)
     },
   )
 }
@@ -336,23 +360,7 @@ export const strategies: ConformanceChapter = {
         await mq.until('its queue is consumed', () => first!.texts().length === 1)
       },
     ),
-    rule(
-      '5.5',
-      'Members of different strategies are told, and no queue has two owners',
-      { differs: true },
-      async (world) => {
-        const mq = await world.openShop(4)
-        const warnings = eventsOf(mq, 'warning')
-        const [first] = await join(mq, ['A'])
-        const [second] = await join(mq, ['B'], { allocateStrategy: allocateAveragelyByCircle })
-        await allocated(mq, [first!, second!], '0,1 | 3')
-        assert.deepEqual(
-          warnings.map(({ code }) => code),
-          ['SUBSCRIPTION_MISMATCH'],
-        )
-        assert.match(warnings[0]!.message, /allocation strategy.*AVG_BY_CIRCLE/)
-      },
-    ),
+    ...(['push', 'lite pull', 'pull'] as const).map(differenceRule),
     rule('6.1', 'What is no strategy is refused', async (world) => {
       const mq = await world.openShop()
       for (const allocateStrategy of [

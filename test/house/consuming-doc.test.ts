@@ -1,0 +1,171 @@
+/** The tables of the guide to consumers name what the source has, no more and no less, with its defaults. */
+import { describe, expect, test } from 'vitest'
+import { parseLitePullConsumerOptions } from '../../src/consumer/lite-pull-consumer-options.ts'
+import { parsePullConsumerOptions } from '../../src/consumer/pull-consumer-options.ts'
+import { parsePushConsumerOptions } from '../../src/consumer/push-consumer-options.ts'
+import { parseSimpleConsumerOptions } from '../../src/consumer/simple-consumer-options.ts'
+import { type Node, parse, read, walk } from './source.ts'
+
+const DOC = 'docs/consuming.md'
+
+interface Kind {
+  /** The head of its columns. */
+  readonly kind: string
+  readonly consumer: string
+  readonly options: string
+  /** Interfaces whose fields are its options. */
+  readonly interfaces: readonly string[]
+  /** What it has when it is told no more than it must be. */
+  readonly defaults: object
+}
+
+const subscriptions = { orders: '*' }
+
+const KINDS: readonly Kind[] = [
+  {
+    kind: 'push',
+    consumer: 'src/consumer/push-consumer.ts',
+    options: 'src/consumer/push-consumer-options.ts',
+    interfaces: ['CommonOptions', 'SingleListenerOptions', 'BatchListenerOptions'],
+    defaults: parsePushConsumerOptions({ group: 'g', subscriptions, listener: () => undefined }),
+  },
+  {
+    kind: 'lite pull',
+    consumer: 'src/consumer/lite-pull-consumer.ts',
+    options: 'src/consumer/lite-pull-consumer-options.ts',
+    interfaces: ['LitePullConsumerOptions'],
+    defaults: parseLitePullConsumerOptions({ group: 'g' }),
+  },
+  {
+    kind: 'pull',
+    consumer: 'src/consumer/pull-consumer.ts',
+    options: 'src/consumer/pull-consumer-options.ts',
+    interfaces: ['PullConsumerOptions'],
+    defaults: parsePullConsumerOptions({ group: 'g' }),
+  },
+  {
+    kind: 'simple',
+    consumer: 'src/consumer/simple-consumer.ts',
+    options: 'src/consumer/simple-consumer-options.ts',
+    interfaces: ['SimpleConsumerOptions'],
+    defaults: parseSimpleConsumerOptions({ group: 'g', subscriptions }),
+  },
+]
+
+/** What calls take and tell; the guide names each field somewhere. */
+const FIELDS: readonly (readonly [path: string, name: string])[] = [
+  ['src/consumer/poll-options.ts', 'PollOptions'],
+  ['src/consumer/poll-options.ts', 'MessagesOptions'],
+  ['src/consumer/pull-consumer.ts', 'PullOptions'],
+  ['src/consumer/pull-consumer.ts', 'SendMessageBackOptions'],
+  ['src/consumer/simple-consumer-options.ts', 'ReceiveOptions'],
+  ['src/consumer/consume-context.ts', 'ConsumeContext'],
+  ['src/consumer/consume-counts.ts', 'ConsumeCounts'],
+  ['src/consumer/push-consumer.ts', 'PushConsumerStats'],
+  ['src/consumer/push-consumer.ts', 'CloseReport'],
+  ['src/consumer/rate-limiter.ts', 'RateLimit'],
+  ['src/consumer/consume-hooks.ts', 'ConsumeHook'],
+  ['src/admin/admin-arguments.ts', 'ResetOffsetOptions'],
+  ['src/admin/admin-arguments.ts', 'CloneOffsetOptions'],
+  ['src/admin/admin-arguments.ts', 'SkipMessagesOptions'],
+  ['src/admin/admin-arguments.ts', 'GroupSettings'],
+]
+
+/** Counted by the loops alone. */
+const INTERNAL = new Set(['countPull', 'snapshot'])
+
+const text = read(DOC)
+
+/** The rows of the table under a heading: the first cell without its quotes, and the others by the head of their column. */
+function rowsUnder(heading: string): { name: string; cells: Readonly<Record<string, string>> }[] {
+  const [, section = ''] = text.split(`\n## ${heading}\n`)
+  const [head = [], , ...rows] = section
+    .split('\n## ')[0]!
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    )
+  return rows.map(([name = '', ...cells]) => ({
+    name: name.replaceAll('`', ''),
+    cells: Object.fromEntries(cells.map((cell, index) => [head[index + 1]!, cell])),
+  }))
+}
+
+function bodyOf(path: string, name: string): readonly Node[] {
+  let found: readonly Node[] | undefined
+  walk(parse(path).program, (node) => {
+    if (node.type !== 'TSInterfaceDeclaration' && node.type !== 'ClassDeclaration') return
+    if ((node.id as Node | null)?.name === name) found = (node.body as Node).body as readonly Node[]
+  })
+  if (found === undefined) throw new Error(`${path} has no ${name}`)
+  return found
+}
+
+function nameOf({ key, computed }: Node): string {
+  const { name, property } = key as Node
+  return computed ? `[Symbol.${(property as Node).name}]` : String(name)
+}
+
+const isPublic = (member: Node): boolean =>
+  (member.key as Node).type !== 'PrivateIdentifier' &&
+  member.static !== true &&
+  member.kind !== 'constructor' &&
+  member.accessibility !== 'private'
+
+function publicMembers(path: string): string[] {
+  const name = /\/([a-z-]+)\.ts$/
+    .exec(path)?.[1]
+    ?.replaceAll(/(?:^|-)(.)/g, (_, letter) => letter.toUpperCase())
+  return bodyOf(path, name ?? '')
+    .filter(isPublic)
+    .map(nameOf)
+}
+
+const fieldsOf = (path: string, name: string): string[] => bodyOf(path, name).map(nameOf)
+
+describe(`The guide in ${DOC}`, () => {
+  const options = rowsUnder('Every option')
+  const methods = rowsUnder('Every method')
+
+  test.each(KINDS)(
+    'lists every option of $kind consumers, once, and no other',
+    ({ kind, interfaces, ...paths }) => {
+      const listed = options.filter(({ cells }) => cells[kind] !== '-').map(({ name }) => name)
+      const fields = interfaces.flatMap((name) => fieldsOf(paths.options, name))
+      expect(listed.sort()).toEqual([...new Set(fields)].sort())
+    },
+  )
+
+  test.each(KINDS)('gives the defaults of $kind consumers', ({ kind, defaults }) => {
+    const given = options.flatMap(({ name, cells }) => {
+      const literal = /^`(.*)`$/.exec(cells[kind] ?? '')?.[1]
+      return literal === undefined ? [] : [[name, literal] as const]
+    })
+    const wrong = given.filter(([name, literal]) => {
+      const value: unknown = Reflect.get(defaults, name)
+      return literal.replaceAll(/'|(?<=\d)_(?=\d)/g, '') !== String(value)
+    })
+    expect(wrong).toEqual([])
+  })
+
+  test.each(KINDS)('lists every method of $kind consumers, once, and no other', ({ kind, consumer }) => {
+    const listed = methods.filter(({ cells }) => cells[kind] === 'yes').map(({ name }) => name)
+    expect(listed.sort()).toEqual([...new Set(publicMembers(consumer))].sort())
+  })
+
+  test('says in every cell whether the kind has it', () => {
+    const cells = methods.flatMap((row) => KINDS.map(({ kind }) => row.cells[kind]))
+    expect([...new Set(cells)].sort()).toEqual(['-', 'yes'])
+    const marks = options.flatMap((row) => KINDS.map(({ kind }) => row.cells[kind] ?? ''))
+    expect(marks.filter((mark) => !/^(must|none|-|`.+`)$/.test(mark))).toEqual([])
+  })
+
+  test.each(FIELDS)('names every field of %s %s', (path, name) => {
+    const named = fieldsOf(path, name).filter((field) => !INTERNAL.has(field))
+    expect(named.filter((field) => !new RegExp(`\\b${field}\\b`).test(text))).toEqual([])
+  })
+})
