@@ -105,7 +105,9 @@ export {
   selectByRandom,
 } from './producer/queue-selector.ts'
 export type { RequestOptions } from './producer/request-options.ts'
+export type { SendHook, SendHookContext, SendHookOutcome, SendKind } from './producer/send-hooks.ts'
 export type { SendOptions } from './producer/send-options.ts'
+export type { SentMessage } from './producer/sent-message.ts'
 export type { Transaction } from './producer/transaction.ts'
 export type {
   LocalTransaction,

@@ -1,5 +1,6 @@
 /** The public face of looking and operating (RocketMQ `MQAdmin`, `mqadmin`, semantics section 12). Reads change nothing. */
-import { type CheckReport, delayVerbsOf, type Engine } from '../model/engine.ts'
+import { delayVerbsOf } from '../model/delay-verbs.ts'
+import type { CheckReport, Engine } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
 import { isMessageId, type MessageIdGenerator } from '../model/message-id.ts'

@@ -9,7 +9,7 @@
 import type { Clock } from '../model/clock.ts'
 import type { Delay } from '../model/delay.ts'
 import { type DelayLevels, delayOfLevel } from '../model/delay-levels.ts'
-import type { DelayedQuery, DelayedSendRequest, DelayVerbs } from '../model/engine.ts'
+import type { DelayedQuery, DelayedSendRequest, DelayVerbs } from '../model/delay-verbs.ts'
 import { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
 import type { DelayedMessage, SendReceipt } from '../model/results.ts'

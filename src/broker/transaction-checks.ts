@@ -5,7 +5,7 @@
  *
  * Of a transaction that waits for a producer only the id is held: without any producer all of a group wait.
  */
-import type { TransactionCheck } from '../model/engine.ts'
+import type { TransactionCheck } from '../model/transaction-verbs.ts'
 
 /** Asks a producer about a transaction; resolves when it was asked, whatever it answers. */
 type Ask = (transactionId: string, check: TransactionCheck) => Promise<void>

@@ -10,27 +10,28 @@
  * in the other way is refused; RocketMQ commits what was rolled back.
  */
 import type { Clock } from '../model/clock.ts'
-import type {
-  EngineEvent,
-  HalfReceipt,
-  HalfSendRequest,
-  TransactionCheck,
-  TransactionVerbs,
-} from '../model/engine.ts'
+import type { EngineEvent } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
 import { formatMessageId } from '../model/message-id.ts'
 import { PropertyName } from '../model/properties.ts'
 import { Permission, TRANSACTION_CHECK_TOPIC } from '../model/topic.ts'
 import type { TransactionEnd, TransactionResolution } from '../model/transaction.ts'
-import type { Alarm } from '../store/fact.ts'
+import type {
+  HalfReceipt,
+  HalfSendRequest,
+  TransactionCheck,
+  TransactionVerbs,
+} from '../model/transaction-verbs.ts'
+import type { Alarm, AlarmSpec } from '../store/fact.ts'
+import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
-import { NO_OFFSET } from '../store/stored-message.ts'
 import type { AlarmClaims } from './alarm-claims.ts'
 import type { Announcer } from './announcer.ts'
 import { copyParked } from './copy-message.ts'
 import { type OpenTransaction, OpenTransactions, type TransactionFate } from './open-transactions.ts'
 import type { Publish } from './publish.ts'
+import { StoredHalf } from './stored-half.ts'
 import type { AlarmPlan } from './timekeeper.ts'
 import type { Topics } from './topics.ts'
 import { TransactionChecks } from './transaction-checks.ts'
@@ -50,6 +51,8 @@ export interface TransactionParts {
 
 /** Transactions belong to no consumer group. */
 const NO_GROUP = 0
+const PREPARED = [PropertyName.TRANSACTION_PREPARED, 'true'] as const
+const DONE: Promise<void> = Promise.resolve()
 const NOTHING: AlarmPlan = Object.freeze({})
 /** What says nothing new of an end that a check asked for: it came too late. */
 const TOO_LATE: ReadonlySet<string> = new Set(['ILLEGAL_OPERATION', 'TOPIC_NOT_EXIST', 'CLOSED'])
@@ -65,52 +68,45 @@ export class Transactions implements TransactionVerbs {
     parts.announcer.watch((event) => this.#onChange(event))
   }
 
-  async sendHalfMessage(request: HalfSendRequest): Promise<HalfReceipt> {
+  sendHalfMessage(request: HalfSendRequest): Promise<HalfReceipt> {
     const { store, publish, clock, transactionTimeOutMs } = this.#parts
     const { producerGroup, messages: message } = request
-    const log = publish.check(request)
-    const storeTimestamp = clock.now()
-    const spec = {
-      kind: 'transaction',
-      dueTimestamp: storeTimestamp + transactionTimeOutMs,
-      groupUid: NO_GROUP,
-      queueUid: log.uid,
-      queueOffset: 0,
-      attempt: 0,
-    } as const
-    const half = { ...message, properties: [...message.properties, ...transactionProperties(producerGroup)] }
-    const { alarm, status, durability } = await store.parking.park(log, spec, half, request)
-    const messageId = formatMessageId(message.messageId)
-    this.#open.know(messageId, producerGroup, alarm)
-    // Deleted in the same commit: what is told of the deletion came too early for this one.
-    if (log.isClosed) this.#open.end(messageId, 'LOST')
-    return {
-      status,
-      durability,
-      messageId,
-      offsetMessageId: '',
-      messageIds: [messageId],
-      queue: log.queue,
-      queueOffset: NO_OFFSET,
-      messageCount: 1,
-      storeTimestamp,
-      transactionId: messageId,
+    try {
+      const log = publish.check(request)
+      const storeTimestamp = clock.now()
+      const spec = transactionAlarm(log, storeTimestamp + transactionTimeOutMs)
+      const half = { ...message, properties: [...message.properties, PREPARED, groupProperty(producerGroup)] }
+      return store.parking.park(log, spec, half, request).then((parked) => {
+        const messageId = formatMessageId(message.messageId)
+        this.#open.know(messageId, producerGroup, parked.alarm)
+        // Deleted in the same commit: what is told of the deletion came too early for this one.
+        if (log.isClosed) this.#open.end(messageId, 'LOST')
+        return new StoredHalf(messageId, parked, log.queue, storeTimestamp)
+      })
+    } catch (error) {
+      return Promise.reject(error)
     }
   }
 
-  async endTransaction(
+  endTransaction(
     transactionId: string,
     producerGroup: string,
     resolution: TransactionResolution,
   ): Promise<void> {
-    if (resolution === 'UNKNOWN') return
-    for (;;) {
+    try {
+      if (resolution === 'UNKNOWN') return DONE
       if (this.#closed) throw closed()
       const open = this.#open.get(transactionId)
-      if (open === undefined) return this.#open.checkEnded(transactionId, resolution)
+      if (open === undefined) {
+        this.#open.checkEnded(transactionId, resolution)
+        return DONE
+      }
       if (open.producerGroup !== producerGroup) throw otherGroup(open, producerGroup)
       if (open.ending === undefined) return this.#begin(open, resolution)
-      await open.ending.catch(() => undefined)
+      const again = (): Promise<void> => this.endTransaction(transactionId, producerGroup, resolution)
+      return open.ending.then(again, again)
+    } catch (error) {
+      return Promise.reject(error)
     }
   }
 
@@ -141,38 +137,41 @@ export class Transactions implements TransactionVerbs {
   }
 
   #begin(open: OpenTransaction, end: TransactionEnd): Promise<void> {
-    const ending = this.#end(open, end).finally(() => {
-      open.ending = undefined
-    })
-    open.ending = ending
-    return ending
+    open.ending = this.#end(open, end)
+    return open.ending
   }
 
-  async #end(open: OpenTransaction, end: TransactionEnd): Promise<void> {
-    const { store, claims } = this.#parts
-    while (!claims.claim(open.alarm.id)) await claims.released(open.alarm.id)
-    const { alarm, transactionId } = open
-    try {
-      // It may have been given up, or deleted, while its end waited.
-      if (store.catalog.log(alarm.queueUid) === undefined) this.#forget(open, 'LOST')
-      if (!store.alarms.has(alarm.id)) return this.#open.checkEnded(transactionId, end)
-      const appends = end === 'COMMIT' ? [await this.#append(open)] : []
-      await store.commit({ appends, alarmsCleared: [alarm] })
-      this.#forget(open, end)
-    } finally {
-      claims.release(alarm.id)
-    }
+  #end(open: OpenTransaction, end: TransactionEnd): Promise<void> {
+    const { claims } = this.#parts
+    const { alarm } = open
+    // Behind a check that is being counted there is another alarm.
+    if (!claims.claim(alarm.id)) return claims.released(alarm.id).then(() => this.#end(open, end))
+    return this.#write(open, end).then(
+      () => {
+        open.ending = undefined
+        claims.release(alarm.id)
+        this.#forget(open, end)
+      },
+      (error) => {
+        open.ending = undefined
+        claims.release(alarm.id)
+        throw error
+      },
+    )
   }
 
-  async #append({ alarm, transactionId }: OpenTransaction) {
+  #write({ alarm, transactionId }: OpenTransaction, end: TransactionEnd): Promise<unknown> {
     const { store } = this.#parts
     const log = store.catalog.log(alarm.queueUid)
-    const message = await store.parking.message(alarm)
-    if (log === undefined || log.isClosed || message === undefined) {
-      const text = `The topic of the transaction ${transactionId} was deleted, and its message with it.`
-      throw new MQError('TOPIC_NOT_EXIST', text)
-    }
-    return { log, messages: copyParked(message) }
+    if (log !== undefined && store.alarms.has(alarm.id))
+      return store.parking.end(alarm, end === 'COMMIT' ? log : undefined)
+    return this.#checkGone(transactionId, log, end)
+  }
+
+  /** It was given up, or deleted, while its end waited. */
+  async #checkGone(transactionId: string, log: QueueLog | undefined, end: TransactionEnd): Promise<void> {
+    if (log === undefined) this.#open.end(transactionId, 'LOST')
+    this.#open.checkEnded(transactionId, end)
   }
 
   async #planNext(open: OpenTransaction, message: MessageView): Promise<AlarmPlan> {
@@ -279,11 +278,19 @@ async function askSafely(check: TransactionCheck, message: MessageView): Promise
   }
 }
 
-function transactionProperties(producerGroup: string): [string, string][] {
-  return [
-    [PropertyName.TRANSACTION_PREPARED, 'true'],
-    [PropertyName.PRODUCER_GROUP, producerGroup],
-  ]
+function transactionAlarm(log: QueueLog, dueTimestamp: number): AlarmSpec {
+  return {
+    kind: 'transaction',
+    dueTimestamp,
+    groupUid: NO_GROUP,
+    queueUid: log.uid,
+    queueOffset: 0,
+    attempt: 0,
+  }
+}
+
+function groupProperty(producerGroup: string): readonly [string, string] {
+  return [PropertyName.PRODUCER_GROUP, producerGroup]
 }
 
 function closed(): MQError {

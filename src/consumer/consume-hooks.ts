@@ -1,5 +1,6 @@
 /** Hooks around the listener (RocketMQ `ConsumeMessageHook`): for tracing and measuring. They watch and cannot change anything. */
-import { MQError } from '../model/errors.ts'
+import { callHook } from '../model/call-hook.ts'
+import type { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 
@@ -69,19 +70,8 @@ export class HookRunner {
     for (const hook of this.#hooks) this.#run(hook, () => hook.after?.(context, told))
   }
 
-  /** An `async` hook is not waited for, but its rejection must not reach the process either. */
   #run(hook: ConsumeHook, call: () => unknown): void {
-    try {
-      const result = call()
-      if (result instanceof Promise) result.catch((error: unknown) => this.#tell(hook, error))
-    } catch (error) {
-      this.#tell(hook, error)
-    }
-  }
-
-  #tell({ name = 'hook' }: ConsumeHook, cause: unknown): void {
-    const { code, message } = MQError.from(cause)
-    const text = `The consume hook '${name}' of '${this.#host.group}' failed, which is ignored: ${message}`
-    this.#host.onError(new MQError(code, text, { cause }))
+    const onError = (error: MQError): void => this.#host.onError(error)
+    callHook(hook, call, { kind: 'consume', group: this.#host.group, onError })
   }
 }

@@ -1,6 +1,7 @@
 /** The settings of a push consumer (RocketMQ `DefaultMQPushConsumer`, semantics section 6.1). */
 import { z } from 'zod'
 import type { AllocateStrategy } from '../allocate/allocate.ts'
+import { isHook } from '../model/call-hook.ts'
 import { invalidParameter } from '../model/errors.ts'
 import { DEFAULT_MAX_RECONSUME_TIMES, PULL_MAX_COUNT, SAFE_INTEGER_MAX } from '../model/limits.ts'
 import type { MessageView } from '../model/message.ts'
@@ -162,14 +163,6 @@ const DEFAULT_SUSPEND_MS = 1000
 const RATE_MAX_COUNT = 100_000
 
 const isFunction = (value: unknown): boolean => typeof value === 'function'
-const isHook = (value: unknown): boolean => {
-  if (typeof value !== 'object' || value === null) return false
-  const calls = [Reflect.get(value, 'before'), Reflect.get(value, 'after')].filter(
-    (call) => call !== undefined,
-  )
-  return calls.length > 0 && calls.every(isFunction)
-}
-
 const schema = z.strictObject({
   ...memberShape,
   ...startShape,

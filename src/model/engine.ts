@@ -8,8 +8,8 @@
  * - What an engine does not offer is absent, and `supports` says so; nobody asks for the class of an engine.
  */
 import type { Clock, RandomSource } from './clock.ts'
-import type { Delay } from './delay.ts'
-import { MQError } from './errors.ts'
+import type { DelayVerbs } from './delay-verbs.ts'
+import type { MQError } from './errors.ts'
 import type { Logger } from './logger.ts'
 import type { MessageView } from './message.ts'
 import type { MessageQueue } from './message-queue.ts'
@@ -17,7 +17,6 @@ import type { OutgoingMessage } from './outgoing-message.ts'
 import type { RequestVerbs } from './request-verbs.ts'
 import type {
   ConsumerProgress,
-  DelayedMessage,
   PullResult,
   QueueStatus,
   SendBackResult,
@@ -26,7 +25,7 @@ import type {
 } from './results.ts'
 import type { MessageFilter } from './subscription.ts'
 import type { GroupConfig, TopicConfig } from './topic.ts'
-import type { TransactionResolution } from './transaction.ts'
+import type { TransactionVerbs } from './transaction-verbs.ts'
 
 /** Which optional parts an engine offers. */
 export interface EngineSupports {
@@ -312,67 +311,6 @@ export interface RefusedReceipt {
   readonly error: MQError
 }
 
-/** Half messages (RocketMQ transactions, semantics section 11). */
-export interface TransactionVerbs {
-  /** Stores a message that nobody sees before its transaction is committed. */
-  sendHalfMessage(request: HalfSendRequest): Promise<HalfReceipt>
-  /**
-   * Ends a transaction; `UNKNOWN` changes nothing. Ending it again in the same way succeeds. Rejects with `ILLEGAL_OPERATION` when it ended
-   * in the other way, was given up after the last check, or belongs to another group.
-   */
-  endTransaction(
-    transactionId: string,
-    producerGroup: string,
-    resolution: TransactionResolution,
-  ): Promise<void>
-  /** Answers check-backs for a producer group until the returned function is called. */
-  answerChecks(producerGroup: string, clientId: string, check: TransactionCheck): () => void
-}
-
-/** A send of one message. */
-export type HalfSendRequest = SendRequest & { readonly messages: OutgoingMessage }
-
-/** The proof that a half message is stored; it has no place in its queue yet. */
-export interface HalfReceipt extends SendReceipt {
-  /** The id of the message, as in RocketMQ. */
-  readonly transactionId: string
-}
-
-/** How a transaction ended, as its producer knows. */
-export type TransactionCheck = (message: MessageView, transactionId: string) => Promise<TransactionResolution>
-
-/** Messages that appear later (semantics section 10). */
-export interface DelayVerbs {
-  /** Keeps one message until its time; one whose time is over is stored like any other. */
-  sendDelayedMessage(request: DelayedSendRequest, delay: Delay): Promise<SendReceipt>
-  /**
-   * Takes a message back that was not delivered yet; answers its id. Rejects with `ILLEGAL_OPERATION` when it was delivered,
-   * recalled or moved, and for what is no handle of this topic.
-   */
-  recallMessage(topic: string, recallHandle: string): Promise<string>
-  /** What waits for its time, earliest first. */
-  queryDelayedMessages(query: DelayedQuery): Promise<readonly DelayedMessage[]>
-  /**
-   * Gives a waiting message another time; one that is over delivers it at once. Answers its new handle, the old one is void.
-   * Rejects as `recallMessage` does.
-   */
-  rescheduleMessage(topic: string, recallHandle: string, deliveryTimestamp: number): Promise<string>
-  /** Delivers a waiting message before its time; answers its id. Rejects as `recallMessage` does. */
-  deliverMessageNow(topic: string, recallHandle: string): Promise<string>
-}
-
-/** A send of one message. */
-export type DelayedSendRequest = SendRequest & { readonly messages: OutgoingMessage }
-
-export interface DelayedQuery {
-  readonly topic: string
-  /** Due at or after, in milliseconds since 1970. */
-  readonly begin: number
-  /** Due at or before. */
-  readonly end: number
-  readonly maxCount: number
-}
-
 /** What a whole-store check found. */
 export interface CheckReport {
   readonly ok: boolean
@@ -386,16 +324,4 @@ export interface CheckProblem {
   readonly kind: 'checksum' | 'gap' | 'index' | 'offset' | 'alarm' | 'journal'
   /** Where, and what is wrong, in words. */
   readonly message: string
-}
-
-/** What an engine delays messages by; throws `UNSUPPORTED` where it does not. */
-export function delayVerbsOf({ delay }: Engine): DelayVerbs {
-  if (delay === undefined) throw new MQError('UNSUPPORTED', 'This engine does not delay messages.')
-  return delay
-}
-
-/** What an engine makes transactions by; throws `UNSUPPORTED` where it does not. */
-export function transactionVerbsOf({ transactions }: Engine): TransactionVerbs {
-  if (transactions === undefined) throw new MQError('UNSUPPORTED', 'This engine has no transactions.')
-  return transactions
 }

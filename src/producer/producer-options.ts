@@ -1,9 +1,11 @@
 /** The settings of a producer. */
 import { z } from 'zod'
+import { isHook } from '../model/call-hook.ts'
 import { invalidParameter } from '../model/errors.ts'
 import { SAFE_INTEGER_MAX } from '../model/limits.ts'
 import { parseOptions } from '../model/parse-options.ts'
 import { checkGroupName } from '../model/topic.ts'
+import type { SendHook } from './send-hooks.ts'
 import type { TransactionChecker } from './transactions.ts'
 
 /** What `createProducer` takes. */
@@ -25,6 +27,8 @@ export interface ProducerOptions {
    * (RocketMQ 5 `TransactionChecker`, 4.x `TransactionListener#checkLocalTransaction`).
    */
   readonly transactionChecker?: TransactionChecker | undefined
+  /** Called around every attempt to store something, in this order (RocketMQ `SendMessageHook`). Default: none. */
+  readonly sendHooks?: readonly SendHook[] | undefined
   /** The name of this one producer, unique in its group. Default: made from the process and a counter. */
   readonly clientId?: string | undefined
 }
@@ -38,6 +42,7 @@ const schema = z.strictObject({
   transactionChecker: z
     .custom<TransactionChecker>((value) => typeof value === 'function', 'must be a function')
     .optional(),
+  sendHooks: z.array(z.custom<SendHook>(isHook, 'must have before() or after()')).default([]),
   clientId: z.string().trim().min(1).max(255).optional(),
 })
 

@@ -3,7 +3,8 @@
  * takes the next queue of a route that is known, and hands out the engine's own promise.
  */
 import type { Delay } from '../model/delay.ts'
-import { type DelayedSendRequest, delayVerbsOf, type Engine } from '../model/engine.ts'
+import { type DelayedSendRequest, delayVerbsOf } from '../model/delay-verbs.ts'
+import type { Engine } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import type { Message, MessageView } from '../model/message.ts'
 import type { MessageIdGenerator } from '../model/message-id.ts'
@@ -15,6 +16,7 @@ import { deferMicrotask } from '../model/system-clock.ts'
 import { checkTopicName } from '../model/topic.ts'
 import { isTyped } from '../model/typed-body.ts'
 import type { Destination } from '../model/typed-message.ts'
+import { hookedEngine } from './hooked-engine.ts'
 import { OnewaySends } from './oneway-sends.ts'
 import { prepareBatch, withOwnBody } from './outgoing-batch.ts'
 import type { ProducerHost, ProducerStats } from './producer-host.ts'
@@ -85,18 +87,20 @@ export class Producer {
     this.group = options.group
     this.clientId = options.clientId ?? host.nextClientId()
     this.#host = host
-    this.#engine = host.engine
+    const { group, clientId } = this
+    const onError = (error: MQError): void => host.emit('error', error)
+    this.#engine = hookedEngine(host.engine, options.sendHooks, { group, clientId, onError })
     this.#ids = host.ids
     this.#timeoutMs = options.sendMsgTimeoutMs
     this.#routes = new PublishRoutes(host.engine)
     this.#transactions = new Transactions({
-      engine: host.engine,
+      engine: this.#engine,
       group: this.group,
       clientId: this.clientId,
       checker: options.transactionChecker,
       emit: host.emit,
     })
-    this.#oneways = new OnewaySends((error) => host.emit('error', error))
+    this.#oneways = new OnewaySends(onError)
     this.#requests = new Requests({
       engine: host.engine,
       ids: host.ids,

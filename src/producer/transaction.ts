@@ -2,8 +2,10 @@
 import { MQError } from '../model/errors.ts'
 import type { TransactionEnd } from '../model/transaction.ts'
 
-/** Ends a transaction at the engine. */
-export type EndTransaction = (transactionId: string, end: TransactionEnd) => Promise<void>
+/** Who began a transaction, and ends it at the engine. */
+export interface TransactionOwner {
+  end(transactionId: string, end: TransactionEnd): Promise<void>
+}
 
 /**
  * A message that nobody sees before `commit`. Made by `producer.beginTransaction`; it takes one message. When neither `commit` nor
@@ -26,14 +28,19 @@ export type EndTransaction = (transactionId: string, end: TransactionEnd) => Pro
  * ```
  */
 export class Transaction {
-  readonly #endTransaction: EndTransaction
+  readonly #owner: TransactionOwner
   #isTaken = false
   #transactionId: string | undefined
   #end: { readonly end: TransactionEnd; readonly done: Promise<void> } | undefined
 
   /** Applications call `producer.beginTransaction`. */
-  constructor(endTransaction: EndTransaction) {
-    this.#endTransaction = endTransaction
+  constructor(owner: TransactionOwner) {
+    this.#owner = owner
+  }
+
+  /** Whether this producer began it; nothing that only looks like a transaction was begun by anybody. */
+  static isBegunBy(owner: TransactionOwner, transaction: unknown): transaction is Transaction {
+    return transaction instanceof Transaction && #owner in transaction && transaction.#owner === owner
   }
 
   /** The id of its message, once that is stored. */
@@ -56,19 +63,20 @@ export class Transaction {
   }
 
   /** Stores its message by this send; refuses a second one, and one after its end. */
-  async enlist<Receipt extends { readonly transactionId: string }>(
-    send: () => Promise<Receipt>,
-  ): Promise<Receipt> {
-    if (this.#isTaken) throw illegal('The transaction has its message already; RocketMQ takes one.')
+  enlist<Receipt extends { readonly transactionId: string }>(send: () => Promise<Receipt>): Promise<Receipt> {
+    if (this.#isTaken)
+      return Promise.reject(illegal('The transaction has its message already; RocketMQ takes one.'))
     this.#isTaken = true
-    try {
-      const receipt = await send()
-      this.#transactionId = receipt.transactionId
-      return receipt
-    } catch (error) {
-      this.#isTaken = false
-      throw error
-    }
+    return send().then(
+      (receipt) => {
+        this.#transactionId = receipt.transactionId
+        return receipt
+      },
+      (error) => {
+        this.#isTaken = false
+        throw error
+      },
+    )
   }
 
   #finish(end: TransactionEnd): Promise<void> {
@@ -81,13 +89,12 @@ export class Transaction {
     return this.#end.done
   }
 
-  async #tryEnd(id: string, end: TransactionEnd): Promise<void> {
-    try {
-      await this.#endTransaction(id, end)
-    } catch (error) {
+  /** After a failure it is open, and may be tried again. */
+  #tryEnd(id: string, end: TransactionEnd): Promise<void> {
+    return this.#owner.end(id, end).catch((error) => {
       this.#end = undefined
       throw error
-    }
+    })
   }
 }
 

@@ -1,12 +1,13 @@
 /** What a producer does with transactions: begins them, answers checks, runs local transactions (semantics section 11). */
-import { type Engine, type HalfReceipt, type HalfSendRequest, transactionVerbsOf } from '../model/engine.ts'
+import type { Engine } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import type { EmitEvent } from '../model/events.ts'
 import type { Message, MessageView } from '../model/message.ts'
 import type { SendReceipt } from '../model/results.ts'
-import { TransactionResolution } from '../model/transaction.ts'
+import { type TransactionEnd, TransactionResolution } from '../model/transaction.ts'
+import { type HalfReceipt, type HalfSendRequest, transactionVerbsOf } from '../model/transaction-verbs.ts'
 import type { Destination } from '../model/typed-message.ts'
-import { Transaction } from './transaction.ts'
+import { Transaction, type TransactionOwner } from './transaction.ts'
 
 /**
  * Says how the transaction of a message ended, from what the application has stored itself. Nothing, an exception, or no answer leave
@@ -53,9 +54,8 @@ export interface TransactionsHost {
 
 const RESOLUTIONS: ReadonlySet<unknown> = new Set(Object.values(TransactionResolution))
 
-export class Transactions {
+export class Transactions implements TransactionOwner {
   readonly #host: TransactionsHost
-  readonly #begun = new WeakSet<Transaction>()
   #stopAnswering: () => void = () => undefined
 
   /** Throws `UNSUPPORTED` for a checker that the engine would never ask. */
@@ -74,23 +74,23 @@ export class Transactions {
   }
 
   begin(): Transaction {
-    const { engine, group, checker } = this.#host
-    if (checker === undefined) {
+    if (this.#host.checker === undefined) {
       const text =
         'Transactions need a transactionChecker: it is asked when a process ends before its transaction.'
       throw invalidParameter(text)
     }
-    const transaction = new Transaction((id, end) =>
-      transactionVerbsOf(engine).endTransaction(id, group, end),
-    )
-    this.#begun.add(transaction)
-    return transaction
+    return new Transaction(this)
   }
 
   /** Throws unless the transaction was begun by this producer. */
   checkOwn(transaction: unknown): asserts transaction is Transaction {
-    if (!(transaction instanceof Transaction) || !this.#begun.has(transaction))
+    if (!Transaction.isBegunBy(this, transaction))
       throw invalidParameter('The transaction must come from beginTransaction of this producer.')
+  }
+
+  end(transactionId: string, end: TransactionEnd): Promise<void> {
+    const { engine, group } = this.#host
+    return transactionVerbsOf(engine).endTransaction(transactionId, group, end)
   }
 
   sendHalf(transaction: Transaction, request: HalfSendRequest): Promise<HalfReceipt> {

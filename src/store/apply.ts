@@ -33,17 +33,21 @@ export function applyFact(state: AppliedState, slice: Slice, fact: Fact, seq: nu
       del(slice, keys.offsetKey(fact.groupUid, fact.queueUid))
       break
     case 'alarm-set':
-      setAlarm(state, slice, fact.alarm)
+      noteAlarm(state, fact.alarm)
+      putAlarm(slice, fact.alarm)
       break
     case 'alarm-clear':
-      clearAlarm(state, slice, fact)
+      state.alarms.delete(fact.id)
+      del(slice, keys.alarmKey(fact.dueTimestamp, fact.id))
       break
     case 'parked-put':
-      setAlarm(state, slice, fact.alarm)
-      put(slice, keys.parkedKey(fact.alarm.dueTimestamp, fact.alarm.id), fact.bytes)
+      noteAlarm(state, fact.alarm)
+      slice.parked.set(fact.alarm.id, fact)
       break
     case 'parked-clear':
-      clearAlarm(state, slice, fact)
+      state.alarms.delete(fact.id)
+      if (slice.parked.delete(fact.id)) break
+      del(slice, keys.alarmKey(fact.dueTimestamp, fact.id))
       del(slice, keys.parkedKey(fact.dueTimestamp, fact.id))
       break
     case 'topic-put':
@@ -83,6 +87,10 @@ export function applyFact(state: AppliedState, slice: Slice, fact: Fact, seq: nu
  */
 export function finishSlice(state: AppliedState, slice: Slice, isSummarized = true): void {
   closeRows(state, slice)
+  for (const { alarm, bytes } of slice.parked.values()) {
+    putAlarm(slice, alarm)
+    put(slice, keys.parkedKey(alarm.dueTimestamp, alarm.id), bytes)
+  }
   for (const queueUid of slice.touched) {
     const queue = state.queues.get(queueUid)
     if (queue !== undefined) put(slice, keys.stateKey(queueUid), encodeQueueState(queue))
@@ -133,19 +141,13 @@ function applyTrim(state: AppliedState, slice: Slice, fact: Extract<Fact, { type
   }
 }
 
-function setAlarm(state: AppliedState, slice: Slice, alarm: Alarm): void {
+function noteAlarm(state: AppliedState, alarm: Alarm): void {
   state.alarms.set(alarm.id, alarm)
   state.nextAlarmId = Math.max(state.nextAlarmId, alarm.id + 1)
-  put(slice, keys.alarmKey(alarm.dueTimestamp, alarm.id), encodeAlarm(alarm))
 }
 
-function clearAlarm(
-  state: AppliedState,
-  slice: Slice,
-  { id, dueTimestamp }: Pick<Alarm, 'id' | 'dueTimestamp'>,
-): void {
-  state.alarms.delete(id)
-  del(slice, keys.alarmKey(dueTimestamp, id))
+function putAlarm(slice: Slice, alarm: Alarm): void {
+  put(slice, keys.alarmKey(alarm.dueTimestamp, alarm.id), encodeAlarm(alarm))
 }
 
 function offsetsOf(state: AppliedState, groupUid: number): Map<number, number> {

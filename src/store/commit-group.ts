@@ -1,11 +1,13 @@
 /** What waits to be committed together: one journal frame, all of it or nothing. */
 
 import type { MQError } from '../model/errors.ts'
-import type { MessageId } from '../model/message-id.ts'
+import { MESSAGE_ID_PREFIX_BYTES, type MessageId } from '../model/message-id.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { SendReceipt, SendStatus } from '../model/results.ts'
+import { readUInt32 } from './bytes.ts'
 import type { Fact } from './fact.ts'
 import type { QueueLog } from './queue-log.ts'
+import { Batch, Rec } from './record-format.ts'
 
 /** A send that waits for its group. */
 export interface PendingSend {
@@ -38,6 +40,8 @@ export interface IdRun {
 /** Remembers the last id over all groups: a run never reaches back behind an earlier one. */
 export interface IdOrder {
   last: MessageId | undefined
+  /** What all ids of this instance begin with, once it has parked a message. */
+  ownPrefix: Uint8Array | undefined
 }
 
 export class CommitGroup {
@@ -80,6 +84,16 @@ export class CommitGroup {
     this.#bytes += log.records.batchBytes - before
   }
 
+  /** Stages a parked message for its queue, as it lies in its batch. */
+  appendParked(log: QueueLog, batch: Buffer): void {
+    if (log.staged === undefined) this.#begin(log)
+    const before = log.records.batchBytes
+    const id = this.#ownIdOf(batch)
+    if (id === undefined || !this.#joinsRun(id)) log.records.markExplicitIds()
+    log.records.appendParked(batch)
+    this.#bytes += log.records.batchBytes - before
+  }
+
   /** Stages facts that belong together; messages among them count as those of a queue do. */
   addFacts(facts: readonly Fact[]): void {
     for (const fact of facts) {
@@ -106,6 +120,16 @@ export class CommitGroup {
   #appendNew(log: QueueLog, message: OutgoingMessage): void {
     if (!this.#joinsRun(message.messageId)) log.records.markExplicitIds()
     log.records.append(message)
+  }
+
+  /** The id of a parked message if the generator of this instance made it: only such ids may begin a run. */
+  #ownIdOf(batch: Buffer): MessageId | undefined {
+    const { ownPrefix } = this.#idOrder
+    const position = Batch.HEADER_BYTES + Rec.MESSAGE_ID
+    if (ownPrefix === undefined) return undefined
+    for (const [i, byte] of ownPrefix.entries()) if (batch[position + i] !== byte) return undefined
+    const seconds = readUInt32(batch, position + MESSAGE_ID_PREFIX_BYTES)
+    return { prefix: ownPrefix, seconds, sequence: readUInt32(batch, position + MESSAGE_ID_PREFIX_BYTES + 4) }
   }
 
   /** A run is ids of one generator, each above all before it, over all groups: then a seek finds the one run that can hold an id. */

@@ -14,13 +14,14 @@ import type { Durability, SendStatus } from '../model/results.ts'
 import type { Views } from './announce.ts'
 import type { BlockPool } from './block-pool.ts'
 import type { Databases } from './databases.ts'
-import type { Alarm, AlarmSpec } from './fact.ts'
+import type { Alarm, AlarmSpec, Fact } from './fact.ts'
 import { ParkedReader } from './parked-reader.ts'
 import type { QueueLog } from './queue-log.ts'
 import { readStoredBatch } from './record-reader.ts'
 import { RecordWriter } from './record-writer.ts'
-import { checkU48 } from './refusals.ts'
+import { checkU48, topicDeleted } from './refusals.ts'
 import type { SendGate } from './send-gate.ts'
+import type { StoreStatus } from './store-status.ts'
 import type { Writer } from './writer.ts'
 
 /** An alarm that is to be set, and the message that lies with it. */
@@ -54,6 +55,7 @@ export interface ParkingHost {
   readonly writer: Writer
   /** Why nothing may be sent to this queue now. */
   refusalOf(log: QueueLog, signal: AbortSignal | undefined): MQError | undefined
+  readonly status: StoreStatus
   /** Reads from the databases; what healing interrupts is read again behind it. */
   read<T>(work: () => Promise<T>): Promise<T>
 }
@@ -81,6 +83,7 @@ export class Parking {
       checkU48('due timestamp', spec.dueTimestamp)
       const refusal = refusalOf(log, wait.signal)
       if (refusal !== undefined) throw refusal
+      this.#host.writer.noteOwnIds(message.messageId.prefix)
       const bytes = this.encode(message, log)
       if (gate.isOpen) return this.#commit(spec, bytes)
       return new Promise((resolve, reject) => {
@@ -109,6 +112,21 @@ export class Parking {
     return this.#host.read(async () => this.#host.views.unapplied.bytes(alarm.id) ?? this.#reader.read(alarm))
   }
 
+  /**
+   * Ends what is parked: clears the alarm and, with a log, appends its message to that queue, both in one commit. Not held up by
+   * back-pressure, nor by a full disk. Rejects with `STORE_CORRUPTED` for a damaged message that is to be delivered.
+   */
+  end(alarm: Alarm, log?: QueueLog): Promise<SendStatus> {
+    const refusal = this.#refusalOfEnd(log)
+    if (refusal !== undefined) return Promise.reject(refusal)
+    const { id, dueTimestamp } = alarm
+    const facts: Fact[] = [{ type: 'parked-clear', id, dueTimestamp }]
+    if (log === undefined) return this.#host.writer.commit({ facts, appends: NO_APPENDS })
+    const batch = this.#host.views.unapplied.bytes(id)
+    if (batch === undefined) return this.#endStored(alarm, log, facts)
+    return this.#host.writer.commit({ facts, appends: NO_APPENDS, delivered: { log, batch } })
+  }
+
   /** A message as it is parked. The body is copied here, into memory that small messages share. */
   encode(message: OutgoingMessage, log: QueueLog): Buffer {
     const records = this.#records
@@ -118,6 +136,22 @@ export class Parking {
     records.copyBatchTo(bytes, 0)
     records.reset()
     return bytes
+  }
+
+  async #endStored(alarm: Alarm, log: QueueLog, facts: Fact[]): Promise<SendStatus> {
+    const batch = await this.bytes(alarm)
+    const refusal = this.#refusalOfEnd(log)
+    if (refusal !== undefined) throw refusal
+    // Only who has claimed the alarm ends it, but its topic may have been deleted, made anew or not.
+    if (batch === undefined) throw topicDeleted(log)
+    readStoredBatch(batch, log.queue, `The parked message ${alarm.id}`)
+    return this.#host.writer.commit({ facts, appends: NO_APPENDS, delivered: { log, batch } })
+  }
+
+  #refusalOfEnd(log: QueueLog | undefined): MQError | undefined {
+    const { status } = this.#host
+    if (status.isOver) return status.refusal()
+    return log?.isClosed === true ? topicDeleted(log) : undefined
   }
 
   #commit(spec: AlarmSpec, bytes: Buffer): Promise<ParkedAlarm> {

@@ -85,6 +85,16 @@ export class RecordWriter {
     if (keysBytes > 0) this.#attributes |= BatchAttribute.HAS_KEYS
   }
 
+  /** Appends the one record of a parked batch as it is. */
+  appendParked(batch: Buffer): void {
+    const bytes = batch.length - Batch.HEADER_BYTES
+    this.#reserve(bytes)
+    batch.copy(this.#buffer, this.#position, Batch.HEADER_BYTES)
+    this.#position += bytes
+    this.#count += 1
+    this.#attributes |= (batch[Batch.ATTRIBUTES] ?? 0) & BatchAttribute.HAS_KEYS
+  }
+
   /** Completes the headers of fact and batch. */
   finish(queueUid: number, baseOffset: number, storeTimestamp: number): void {
     const buffer = this.#buffer

@@ -1,4 +1,5 @@
 /** A slice: the rows that a run of frames makes, gathered to be written to both databases at once. */
+import type { Fact } from './fact.ts'
 import type { MergingBatch } from './record-merge.ts'
 import { sealRow } from './row.ts'
 
@@ -17,6 +18,8 @@ export interface Slice {
   readonly merging: Map<number, MergingBatch>
   /** Ids that ascend through the slice; another generator begins another run. */
   readonly runs: { readonly first: Buffer; last: Buffer }[]
+  /** Parked messages by the ids of their alarms: what is parked and goes on within one slice makes no rows. */
+  readonly parked: Map<number, Extract<Fact, { readonly type: 'parked-put' }>>
   /** Where the batches of these runs lie in the commit log. */
   firstLogSeq: number | undefined
   lastLogSeq: number | undefined
@@ -29,6 +32,7 @@ export function emptySlice(): Slice {
     touched: new Set(),
     merging: new Map(),
     runs: [],
+    parked: new Map(),
     firstLogSeq: undefined,
     lastLogSeq: undefined,
   }

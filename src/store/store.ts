@@ -126,6 +126,7 @@ export class Store {
       gate: this.#gate,
       writer: this.#writer,
       refusalOf: (log, signal) => this.#refusalOf(log, signal),
+      status: this.#status,
       read: (work) => this.#read(work),
     })
     this.#janitor = new Janitor({

@@ -58,11 +58,13 @@ export interface StagedChange {
     readonly log: QueueLog
     readonly messages: OutgoingMessage | readonly OutgoingMessage[]
   }[]
+  /** A parked message that goes to its queue as it is. */
+  readonly delivered?: { readonly log: QueueLog; readonly batch: Buffer } | undefined
 }
 
 export class Writer {
   readonly #host: WriterHost
-  readonly #idOrder: IdOrder = { last: undefined }
+  readonly #idOrder: IdOrder = { last: undefined, ownPrefix: undefined }
   #open: CommitGroup
   #scheduled = false
   #pumping: Promise<void> | undefined
@@ -110,10 +112,17 @@ export class Writer {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
       for (const { log, messages } of change.appends) this.#open.appendCopies(log, messages)
+      if (change.delivered !== undefined)
+        this.#open.appendParked(change.delivered.log, change.delivered.batch)
       this.#open.addFacts(change.facts)
       this.#open.commits.push({ resolve, reject })
       this.#schedule()
     })
+  }
+
+  /** Ids that begin so are given by this instance, in ascending order. */
+  noteOwnIds(prefix: Uint8Array): void {
+    this.#idOrder.ownPrefix = prefix
   }
 
   /** Resolves when everything staged before this call is written, or was rejected; whatever is staged meanwhile. */

@@ -1,6 +1,8 @@
 /** The verbs of an engine and of its optional parts as a list, so that layers can treat them alike. */
-import type { DelayVerbs, Engine, PopVerbs, TransactionVerbs } from '../model/engine.ts'
+import type { DelayVerbs } from '../model/delay-verbs.ts'
+import type { Engine, PopVerbs } from '../model/engine.ts'
 import type { RequestVerbs } from '../model/request-verbs.ts'
+import type { TransactionVerbs } from '../model/transaction-verbs.ts'
 import { overlay } from './layer.ts'
 
 type NoVerb =

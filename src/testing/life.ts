@@ -2,9 +2,10 @@
  * One life of an engine, from its opening to its close or its crash. A crash cannot stop code that runs, but it can cut it
  * off: verbs of a crashed life reject, and what its listeners answer reaches nobody.
  */
-import type { Engine, EngineEvent, TransactionCheck } from '../model/engine.ts'
+import type { Engine, EngineEvent } from '../model/engine.ts'
 import { MQError, type WriteOutcome } from '../model/errors.ts'
 import type { ReplyTaker } from '../model/request-verbs.ts'
+import type { TransactionCheck } from '../model/transaction-verbs.ts'
 import type { CallListener, ListenerCall } from './layer.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 

@@ -1,6 +1,12 @@
 /** Writes down how transactions end, by whom they were begun or by who was asked about them. */
-import type { HalfReceipt, HalfSendRequest, TransactionCheck, TransactionVerbs } from '../model/engine.ts'
+
 import type { TransactionResolution } from '../model/transaction.ts'
+import type {
+  HalfReceipt,
+  HalfSendRequest,
+  TransactionCheck,
+  TransactionVerbs,
+} from '../model/transaction-verbs.ts'
 import { overlay } from './layer.ts'
 import type { Ledger } from './ledger.ts'
 

@@ -1,6 +1,6 @@
 /** What tests of delayed messages share: sends with a delay, and stores whose disk fails, hangs or ends. */
 import { onTestFinished } from 'vitest'
-import type { DelayedQuery } from '../../src/model/engine.ts'
+import type { DelayedQuery } from '../../src/model/delay-verbs.ts'
 import { silentLogger } from '../../src/model/logger.ts'
 import type { Message, MessageView } from '../../src/model/message.ts'
 import type { DelayedMessage, SendReceipt } from '../../src/model/results.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { TransactionCheck } from '../../src/model/engine.ts'
 import { Permission } from '../../src/model/topic.ts'
+import type { TransactionCheck } from '../../src/model/transaction-verbs.ts'
 import { mqError } from '../helpers/expect-error.ts'
 import { Signal } from '../helpers/signal.ts'
 import { openShop } from './set-up.ts'

@@ -1,7 +1,8 @@
 /** What tests of transactions share: halves, producers that answer checks, and what lies in a queue. */
-import type { HalfReceipt, TransactionCheck } from '../../src/model/engine.ts'
+
 import type { Message, MessageView } from '../../src/model/message.ts'
 import type { TransactionResolution } from '../../src/model/transaction.ts'
+import type { HalfReceipt, TransactionCheck } from '../../src/model/transaction-verbs.ts'
 import type { TestBroker } from './set-up.ts'
 
 export const GROUP = 'producers'

@@ -1,8 +1,8 @@
 /** Transactions over restarts, and over crashes at every call to the disk: each that was begun ends, and ends once. */
 import { describe, expect, test } from 'vitest'
-import type { TransactionCheck } from '../../src/model/engine.ts'
 import { MQError } from '../../src/model/errors.ts'
 import type { TransactionEnd } from '../../src/model/transaction.ts'
+import type { TransactionCheck } from '../../src/model/transaction-verbs.ts'
 import type { StoreOptions } from '../../src/store/store-options.ts'
 import { mqError } from '../helpers/expect-error.ts'
 import { FaultMedium } from '../helpers/fault-medium.ts'

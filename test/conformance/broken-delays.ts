@@ -1,5 +1,6 @@
 /** Engines that are broken for delayed messages. */
-import type { DelayVerbs, Engine } from '../../src/model/engine.ts'
+import type { DelayVerbs } from '../../src/model/delay-verbs.ts'
+import type { Engine } from '../../src/model/engine.ts'
 import { overlay } from '../../src/testing/layer.ts'
 
 /** What is wrong, the chapter that must notice, a rule of it that must fail, and the verbs that do something else. */

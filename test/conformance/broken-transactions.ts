@@ -1,5 +1,10 @@
 /** Engines that are broken for transactions. */
-import type { Engine, HalfSendRequest, TransactionCheck, TransactionVerbs } from '../../src/model/engine.ts'
+import type { Engine } from '../../src/model/engine.ts'
+import type {
+  HalfSendRequest,
+  TransactionCheck,
+  TransactionVerbs,
+} from '../../src/model/transaction-verbs.ts'
 import { overlay } from '../../src/testing/layer.ts'
 
 /** What is wrong, the chapter that must notice, a rule of it that must fail, and the verbs that do something else. */

@@ -26,31 +26,35 @@ const KINDS: readonly Kind[] = [
     kind: 'push',
     consumer: 'src/consumer/push-consumer.ts',
     options: 'src/consumer/push-consumer-options.ts',
-    interfaces: ['CommonOptions', 'SingleListenerOptions', 'BatchListenerOptions'],
+    interfaces: ['CommonOptions', 'SingleListenerOptions', 'BatchListenerOptions', 'Subscribing', 'Typing'],
     defaults: parsePushConsumerOptions({ group: 'g', subscriptions, listener: () => undefined }),
   },
   {
     kind: 'lite pull',
     consumer: 'src/consumer/lite-pull-consumer.ts',
     options: 'src/consumer/lite-pull-consumer-options.ts',
-    interfaces: ['LitePullConsumerOptions'],
+    interfaces: ['LitePullConsumerOptions', 'Typing'],
     defaults: parseLitePullConsumerOptions({ group: 'g' }),
   },
   {
     kind: 'pull',
     consumer: 'src/consumer/pull-consumer.ts',
     options: 'src/consumer/pull-consumer-options.ts',
-    interfaces: ['PullConsumerOptions'],
+    interfaces: ['PullConsumerOptions', 'Typing'],
     defaults: parsePullConsumerOptions({ group: 'g' }),
   },
   {
     kind: 'simple',
     consumer: 'src/consumer/simple-consumer.ts',
     options: 'src/consumer/simple-consumer-options.ts',
-    interfaces: ['SimpleConsumerOptions'],
+    interfaces: ['SimpleConsumerSettings', 'Subscribing', 'Typing'],
     defaults: parseSimpleConsumerOptions({ group: 'g', subscriptions }),
   },
 ]
+
+/** Options that several kinds have, in one place. */
+const SHARED_OPTIONS = 'src/consumer/consumer-options.ts'
+const SHARED: ReadonlySet<string> = new Set(['Subscribing', 'Typing'])
 
 /** What calls take and tell; the guide names each field somewhere. */
 const FIELDS: readonly (readonly [path: string, name: string])[] = [
@@ -135,7 +139,9 @@ describe(`The guide in ${DOC}`, () => {
     'lists every option of $kind consumers, once, and no other',
     ({ kind, interfaces, ...paths }) => {
       const listed = options.filter(({ cells }) => cells[kind] !== '-').map(({ name }) => name)
-      const fields = interfaces.flatMap((name) => fieldsOf(paths.options, name))
+      const fields = interfaces.flatMap((name) =>
+        fieldsOf(SHARED.has(name) ? SHARED_OPTIONS : paths.options, name),
+      )
       expect(listed.sort()).toEqual([...new Set(fields)].sort())
     },
   )

@@ -145,7 +145,7 @@ describe('A message is refused', () => {
 
   test('when it has a field that no message has, naming it', () => {
     expect(illegal({ tags: 'paid' })).toContain("'tags'")
-    expect(illegal({ delayTimeLevel: 3 })).toContain("'delayTimeLevel'")
+    expect(illegal({ delayLevel: 3 })).toContain("'delayLevel'")
   })
 
   test('when its topic is illegal', () => {

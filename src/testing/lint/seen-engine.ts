@@ -1,14 +1,10 @@
 /** Stands before the verbs of an engine and tells what is asked of it, in the words of the rules. */
-import type {
-  ConsumerRegistration,
-  DelayVerbs,
-  Engine,
-  SendRequest,
-  TransactionVerbs,
-} from '../../model/engine.ts'
+import type { DelayVerbs } from '../../model/delay-verbs.ts'
+import type { ConsumerRegistration, Engine, SendRequest } from '../../model/engine.ts'
 import { MQError } from '../../model/errors.ts'
 import type { ReplyRequest, RequestVerbs } from '../../model/request-verbs.ts'
 import type { TopicRoute } from '../../model/results.ts'
+import type { TransactionVerbs } from '../../model/transaction-verbs.ts'
 import { overlay } from '../layer.ts'
 import type { SeenSend } from './rule.ts'
 
