@@ -11,6 +11,7 @@ export default defineConfig({
     // Tests and examples may import the package by its names; it is the source that they get.
     alias: [
       { find: /^pocketmq$/, replacement: source('./src/index.ts') },
+      { find: /^pocketmq\/opentelemetry$/, replacement: source('./src/opentelemetry/index.ts') },
       { find: /^pocketmq\/testing$/, replacement: source('./src/testing/index.ts') },
       { find: /^pocketmq\/testing\/vitest$/, replacement: source('./src/testing/vitest.ts') },
       { find: /^pocketmq\/testing\/jest$/, replacement: source('./src/testing/jest.ts') },

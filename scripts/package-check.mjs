@@ -35,11 +35,17 @@ async function roundTrip(PocketMQ) {
 `
 
 const MODULE_PROGRAM = `import { PocketMQ } from 'pocketmq'
+import { instrument } from 'pocketmq/opentelemetry'
 import { createTestMQ } from 'pocketmq/testing'
 ${ROUND_TRIP}
 await roundTrip(PocketMQ)
 const mq = await createTestMQ()
 await mq.clock.advance('2h')
+try {
+  instrument(mq, {})
+} catch (error) {
+  if (error.code !== 'INVALID_PARAMETER' || !error.message.includes("'trace'")) throw error
+}
 await mq.close()
 console.log('arrived')
 `
@@ -51,8 +57,10 @@ roundTrip(PocketMQ).then(() => console.log('arrived'))
 `
 
 const TYPES_PROGRAM = `import { MQError, PocketMQ } from 'pocketmq'
+import { instrument, type TelemetryApi } from 'pocketmq/opentelemetry'
 import { createTestMQ, expectMQ } from 'pocketmq/testing'
 
+export const start = (api: TelemetryApi): (() => void) => instrument(test, api)
 const test = await createTestMQ({ seed: 7 })
 expectMQ(test).not.sent({ topic: 't' })
 // @ts-expect-error time cannot be moved by a boolean

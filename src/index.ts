@@ -12,6 +12,7 @@ export type {
 } from './admin/admin-arguments.ts'
 export type { ResendReport } from './admin/dead-letters.ts'
 export type { QueueOffset } from './admin/reset-offset.ts'
+export type { MessageTrace, TraceEntry } from './admin/trace-message.ts'
 export type { SchemaFailure, TopicVerification, VerifyTopicOptions } from './admin/verify-topic.ts'
 export type { AllocateStrategy } from './allocate/allocate.ts'
 export { allocateAveragely } from './allocate/averagely.ts'
@@ -49,6 +50,7 @@ export type {
 } from './consumer/simple-consumer-options.ts'
 export type { ConsumeFromWhere } from './consumer/start-offset.ts'
 export type { QueuesChangedListener } from './consumer/topic-watch.ts'
+export type { ApplicationDatabase, ChainedBatch } from './model/chained-batch.ts'
 export type { Clock, RandomSource, Timer } from './model/clock.ts'
 export type { CheckProblem, CheckReport } from './model/engine.ts'
 export {
@@ -69,7 +71,9 @@ export type {
 } from './model/events.ts'
 export type { Logger } from './model/logger.ts'
 export type { Message, MessageView } from './model/message.ts'
+export { messageIdFor } from './model/message-id-for.ts'
 export type { MessageQueue } from './model/message-queue.ts'
+export type { OutboxReceipt } from './model/outbox.ts'
 export type { Reply, ReplyReceipt, ReplyStatus } from './model/reply.ts'
 export type {
   ConsumerProgress,
@@ -90,6 +94,17 @@ export { type SplitOptions, splitIntoBatches } from './model/split-into-batches.
 export { type SqlFilter, sql } from './model/sql/sql-filter.ts'
 export type { SubscriptionExpression } from './model/subscription.ts'
 export { type GroupConfig, Permission, type TopicConfig } from './model/topic.ts'
+export type {
+  DeliveryTrace,
+  EndTransactionTrace,
+  RecallTrace,
+  ReceiveTrace,
+  SendTrace,
+  SettleTrace,
+  TracedClient,
+  TracedMessage,
+  TracedMessageType,
+} from './model/tracing.ts'
 export { TransactionResolution } from './model/transaction.ts'
 export type { ConsumedMessage, Destination, MessageOf, TypedMessageView } from './model/typed-message.ts'
 export { defineTopic, type TopicDefinition, type TypedTopic } from './model/typed-topic.ts'
@@ -106,7 +121,7 @@ export {
 } from './producer/queue-selector.ts'
 export type { RequestOptions } from './producer/request-options.ts'
 export type { SendHook, SendHookContext, SendHookOutcome, SendKind } from './producer/send-hooks.ts'
-export type { SendOptions } from './producer/send-options.ts'
+export type { OutboxSendOptions, SendOptions } from './producer/send-options.ts'
 export type { SentMessage } from './producer/sent-message.ts'
 export type { Transaction } from './producer/transaction.ts'
 export type {

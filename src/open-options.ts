@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { parseTopicSettings, type TopicSettings } from './admin/admin-arguments.ts'
 import { type BrokerOptions, brokerOptionsShape } from './broker/broker-options.ts'
+import type { ApplicationDatabase } from './model/chained-batch.ts'
 import type { Clock, RandomSource } from './model/clock.ts'
 import { invalidParameter } from './model/errors.ts'
 import { SAFE_INTEGER_MAX } from './model/limits.ts'
@@ -47,12 +48,29 @@ export interface OpenOptions {
   readonly transactionCheckIntervalMs?: number | undefined
   /** How often it is asked before the message is put aside and delivered to nobody. Default 15. */
   readonly transactionCheckMax?: number | undefined
+  /**
+   * Whether what happens to messages is written down, for `admin.trace`: sends, deliveries, acknowledgements, each with client, time and
+   * outcome, in `RMQ_SYS_TRACE_TOPIC`. Default false: it costs a record for each (RocketMQ `enableMsgTrace`, `traceTopicEnable`).
+   */
+  readonly trace?: boolean | undefined
+  /**
+   * For how long after a message was stored another send with its `messageId` and topic stores nothing, in milliseconds. Default 0: a
+   * `messageId` is refused. It finds what is still stored: retention should keep messages for longer.
+   */
+  readonly deduplicationWindowMs?: number | undefined
   /** How long `close` waits for running listeners, in milliseconds. Default 10 seconds; a consumer may set its own. */
   readonly closeTimeoutMs?: number | undefined
   /** Whether an open consumer keeps the process running, as a server would. Default true. */
   readonly keepAlive?: boolean | undefined
   /** The name that every queue carries. Default `localhost`. Applications may keep it with offsets, so choose it once. */
   readonly brokerName?: string | undefined
+
+  /**
+   * Your own database, of any kind that implements `abstract-level` (`level`, `classic-level`, `memory-level`), or a sublevel of it. With
+   * it `producer.send(message, { batch })` and `context.commit(batch)` join its chained batches. Open it before the instance, and close
+   * it behind it. It gets two sublevels, `pocketmq.outbox` and `pocketmq.inbox`; with several instances give each a sublevel of its own.
+   */
+  readonly database?: ApplicationDatabase | undefined
 
   // ---- tuning ----
   /**
@@ -117,6 +135,8 @@ export interface CompleteOpenOptions {
   readonly store: StoreOptions
   readonly broker: BrokerOptions
   readonly topics: readonly TopicConfig[]
+  readonly database: ApplicationDatabase | undefined
+  readonly trace: boolean
   readonly closeTimeoutMs: number
   readonly keepAlive: boolean
 }
@@ -154,7 +174,14 @@ const schema = z.strictObject({
   limits: limitsSchema.prefault({}),
   topics: z.array(z.custom<TopicSettings>()).default([]),
   deadLetterPermission: z.enum(['none', 'read', 'write', 'read-write']).default('none'),
+  trace: z.boolean().default(false),
   closeTimeoutMs: milliseconds.default(10_000),
+  database: z
+    .custom<ApplicationDatabase>(
+      has('batch', 'sublevel', 'get', 'on', 'off'),
+      'must have batch, sublevel, get, on and off, as a database of abstract-level',
+    )
+    .optional(),
   keepAlive: z.boolean().default(true),
   logger: z
     .custom<Logger>(has('debug', 'info', 'warn', 'error'), 'must have debug, info, warn and error')
@@ -178,6 +205,8 @@ export function parseOpenOptions(options: OpenOptions): CompleteOpenOptions {
     store: storeOptionsOf(parsed, storage),
     broker: brokerOptionsOf(parsed),
     topics: parsed.topics.map((topic) => parseTopicSettings(topic)),
+    database: parsed.database,
+    trace: parsed.trace,
     closeTimeoutMs: parsed.closeTimeoutMs,
     keepAlive: parsed.keepAlive,
   })
@@ -193,12 +222,13 @@ function storeOptionsOf(parsed: ParsedOptions, storage: 'disk' | 'memory'): Stor
 
 function brokerOptionsOf(parsed: ParsedOptions): BrokerOptions {
   const { brokerName, autoCreateTopicEnable, defaultTopicQueueNums, lockLeaseMs } = parsed
-  const { messageDelayLevel, timerMaxDelayMs } = parsed
+  const { messageDelayLevel, timerMaxDelayMs, deduplicationWindowMs } = parsed
   const { transactionTimeOutMs, transactionCheckIntervalMs, transactionCheckMax } = parsed
   const deadLetterPermission = PERMISSIONS[parsed.deadLetterPermission]
   const topics = { autoCreateTopicEnable, defaultTopicQueueNums, deadLetterPermission }
   const transactions = { transactionTimeOutMs, transactionCheckIntervalMs, transactionCheckMax }
-  return { brokerName, ...topics, messageDelayLevel, timerMaxDelayMs, ...transactions, lockLeaseMs }
+  const delays = { messageDelayLevel, timerMaxDelayMs }
+  return { brokerName, ...topics, ...delays, ...transactions, deduplicationWindowMs, lockLeaseMs }
 }
 
 function storageOf(path: string | undefined, storage: 'disk' | 'memory' | undefined): 'disk' | 'memory' {

@@ -4,6 +4,7 @@ import type { Engine } from './model/engine.ts'
 import { MQError } from './model/errors.ts'
 import type { EmitEvent, StoreState } from './model/events.ts'
 import type { CompleteOpenOptions } from './open-options.ts'
+import { Boxes } from './outbox/boxes.ts'
 import { Store } from './store/store.ts'
 
 /** An engine, and what its owner needs besides. */
@@ -11,6 +12,8 @@ export interface OpenedEngine {
   readonly engine: Engine
   /** Takes the events; those that come before it is set are lost. */
   onEvent: EmitEvent
+  /** What joins batches of the application's own database; absent without one. */
+  boxes?: Boxes | undefined
   state(): StoreState
   /** Stops the broker, then closes the store behind a barrier. */
   close(): Promise<void>
@@ -29,7 +32,7 @@ export interface OpenedBroker extends OpenedEngine {
  * `wrap` answers it.
  */
 export async function openEngine(
-  { store: storeOptions, broker: brokerOptions, topics }: CompleteOpenOptions,
+  { store: storeOptions, broker: brokerOptions, topics, database }: CompleteOpenOptions,
   wrap: (engine: Engine) => Engine = (engine) => engine,
 ): Promise<OpenedBroker> {
   const store = await Store.open(storeOptions)
@@ -45,6 +48,7 @@ export async function openEngine(
   })
   const close = async (): Promise<void> => {
     try {
+      await opened.boxes?.close()
       await engine.close()
     } catch (error) {
       // The directory must be given back all the same; what failed first is what is told.
@@ -63,6 +67,7 @@ export async function openEngine(
   }
   try {
     for (const topic of topics) await createUnlessExists(engine, topic)
+    if (database !== undefined) opened.boxes = await Boxes.open(database, { engine: opened.engine, emit })
   } catch (error) {
     await close().catch((second: unknown) => logger.error('The engine failed to close.', second))
     throw error

@@ -14,6 +14,7 @@ import { PullConsumer } from './consumer/pull-consumer.ts'
 import type { PullConsumerOptions, TypedPullConsumerOptions } from './consumer/pull-consumer-options.ts'
 import { type CloseReport, PushConsumer } from './consumer/push-consumer.ts'
 import type { PushConsumerOptions, TypedPushConsumerOptions } from './consumer/push-consumer-options.ts'
+import { traceReceived } from './consumer/receipt-trace.ts'
 import type { ReceivedMessage } from './consumer/received-message.ts'
 import { replyingEngine } from './consumer/replying-engine.ts'
 import { SimpleConsumer } from './consumer/simple-consumer.ts'
@@ -28,6 +29,10 @@ import { type CompleteOpenOptions, type OpenOptions, parseOpenOptions } from './
 import { Producer } from './producer/producer.ts'
 import type { ProducerHost } from './producer/producer-host.ts'
 import type { ProducerOptions } from './producer/producer-options.ts'
+import { publishEvent } from './tracing/channels.ts'
+import { setTracerOf } from './tracing/instance-tracers.ts'
+import { TraceRecorder } from './tracing/recorder.ts'
+import { Tracer } from './tracing/tracer.ts'
 
 type Puller = LitePullConsumer | PullConsumer | SimpleConsumer
 
@@ -55,6 +60,8 @@ export class PocketMQ extends EventEmitter<MQEvents> {
   readonly #host: ProducerHost
   readonly #consumerHost: ConsumerHost
   readonly #keepAlive: KeepAlive
+  readonly #tracer: Tracer
+  readonly #recorder: TraceRecorder | undefined
   readonly #clientIds: () => string
 
   readonly #producers = new Set<Producer>()
@@ -76,9 +83,14 @@ export class PocketMQ extends EventEmitter<MQEvents> {
     this.#options = options
     this.#keepAlive = new KeepAlive(options.keepAlive)
     this.#clientIds = clientIdSource(engine.random.next())
+    this.#tracer = new Tracer(engine.clock)
+    setTracerOf(this, this.#tracer)
+    if (options.trace) this.#recorder = this.#startRecorder(ids)
     this.#host = {
       engine,
+      tracing: this.#tracer,
       ids,
+      outbox: opened.boxes?.outbox,
       emit: (name, event) => this.#announce(name, event),
       keepAlive: this.#keepAlive,
       nextClientId: (group?: string) => this.nextClientId(group),
@@ -87,9 +99,18 @@ export class PocketMQ extends EventEmitter<MQEvents> {
     this.#consumerHost = {
       ...this.#host,
       engine: replyingEngine(engine, ids),
-      onPolled: (polled) => this.onPolled(polled),
+      inbox: opened.boxes?.inbox,
+      onPolled: (polled) => {
+        this.onPolled(polled)
+        traceReceived(this.#consumerHost, polled, polled.messages)
+      },
     }
-    this.admin = new Admin({ engine, ids, checkOpen: () => this.#checkEngineOpen() })
+    this.admin = new Admin({
+      engine,
+      ids,
+      checkOpen: () => this.#checkEngineOpen(),
+      flushTraces: async () => this.#recorder?.flush(),
+    })
   }
 
   /**
@@ -102,7 +123,10 @@ export class PocketMQ extends EventEmitter<MQEvents> {
     if (typeof place === 'string' && 'path' in more)
       throw invalidParameter('Name the path once: as the first argument, or in the options.')
     const options = parseOpenOptions(typeof place === 'string' ? { ...more, path: place } : place)
-    return new PocketMQ(await openEngine(options), options)
+    const opened = await openEngine(options)
+    const mq = new PocketMQ(opened, options)
+    await opened.boxes?.outbox.tried()
+    return mq
   }
 
   /** What the store does now. */
@@ -187,6 +211,20 @@ export class PocketMQ extends EventEmitter<MQEvents> {
   }
 
   /**
+   * Sends at once what waits in batches of your database that were written, also what failed before and rests; resolves when all of it
+   * is stored. Nobody has to call it, as written batches are noticed.
+   *
+   * Rejects with the failure of what still cannot be sent, which stays and is tried again, with `INVALID_PARAMETER` without `database`,
+   * and with `CLOSED`.
+   */
+  async drainOutbox(): Promise<void> {
+    this.#checkOpen()
+    const { boxes } = this.#opened
+    if (boxes === undefined) throw invalidParameter('There is no outbox: PocketMQ.open(path, { database }).')
+    await boxes.outbox.drain()
+  }
+
+  /**
    * Closes everything: takes no new clients, lets running listeners finish while their producers still work, closes the
    * producers, writes and flushes what was sent, and gives the directory back. Calling it again answers the same.
    * A listener must not wait for it, since it waits for the listener.
@@ -236,6 +274,7 @@ export class PocketMQ extends EventEmitter<MQEvents> {
         Promise.all([...this.#pullers].map((puller) => puller.close())),
       ])
       await Promise.all([...this.#producers].map((producer) => producer.close()))
+      await this.#writeTraces()
       return {
         drained: reports.every(({ drained }) => drained),
         unfinishedCount: reports.reduce((sum, { unfinishedCount }) => sum + unfinishedCount, 0),
@@ -273,6 +312,7 @@ export class PocketMQ extends EventEmitter<MQEvents> {
 
   /** Tells the application. What a listener throws must not reach the part that has something to tell. */
   #announce<N extends keyof MQEvents>(name: N, event: Parameters<MQEvents[N]>[0]): void {
+    publishEvent(name, event)
     try {
       Reflect.apply(this.emit, this, [name, event])
     } catch (error) {
@@ -280,6 +320,19 @@ export class PocketMQ extends EventEmitter<MQEvents> {
       if (name === 'error') return
       this.#announce('error', MQError.from(error))
     }
+  }
+
+  /** What was sent and is not stored yet is traced too. */
+  async #writeTraces(): Promise<void> {
+    if (this.#recorder === undefined) return
+    await this.#tracer.sendsEnded()
+    await this.#recorder.flush()
+  }
+
+  #startRecorder(ids: MessageIdGenerator): TraceRecorder {
+    const recorder = new TraceRecorder(this.#opened.engine, ids)
+    this.#tracer.observe(recorder)
+    return recorder
   }
 
   async #adoptPuller<Consumer extends Puller>(consumer: Consumer): Promise<Consumer> {

@@ -7,6 +7,7 @@ import {
   SAFE_INTEGER_MAX,
   TOPIC_MAX_QUEUES,
 } from '../model/limits.ts'
+import { isMessageId } from '../model/message-id.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { parseOptions } from '../model/parse-options.ts'
 import type { GroupRetryPolicy } from '../model/retry-policy.ts'
@@ -281,6 +282,12 @@ export function checkQueue(queue: MessageQueue): MessageQueue {
 export function checkRecallHandle(handle: string): void {
   if (typeof handle !== 'string' || handle === '')
     throw invalidParameter('The recallHandle must be a string that is not empty.')
+}
+
+/** Refuses what has not the form of a message id. */
+export function checkMessageId(messageId: unknown): asserts messageId is string {
+  if (typeof messageId !== 'string' || !isMessageId(messageId))
+    throw invalidParameter(`'${messageId}' is no message id.`)
 }
 
 /** Refuses what is no offset and no time. */

@@ -3,7 +3,7 @@ import { delayVerbsOf } from '../model/delay-verbs.ts'
 import type { CheckReport, Engine } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
-import { isMessageId, type MessageIdGenerator } from '../model/message-id.ts'
+import type { MessageIdGenerator } from '../model/message-id.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { isOffsetMessageId } from '../model/offset-message-id.ts'
 import type { ConsumerProgress, DelayedMessage, QueueStatus, SendReceipt } from '../model/results.ts'
@@ -11,6 +11,7 @@ import { checkGroupName, checkTopicName, type GroupConfig, type TopicConfig } fr
 import type { TypedTopic } from '../model/typed-topic.ts'
 import {
   type CloneOffsetOptions,
+  checkMessageId,
   checkNaturalNumber,
   checkQueue,
   checkRecallHandle,
@@ -33,6 +34,7 @@ import { cloneGroupOffset } from './clone-group-offset.ts'
 import { type ResendReport, readDeadLetters, resend, resendAll, viewDeadLetter } from './dead-letters.ts'
 import { readQueue, readTimes, readTopic } from './read-messages.ts'
 import { type QueueOffset, resetOffset } from './reset-offset.ts'
+import { type MessageTrace, traceMessage } from './trace-message.ts'
 import { type TopicVerification, type VerifyTopicOptions, verifyTopic } from './verify-topic.ts'
 
 /** What an instance lends to its admin. */
@@ -41,6 +43,8 @@ export interface AdminHost {
   readonly ids: MessageIdGenerator
   /** Throws `CLOSED` once the engine is closed. */
   checkOpen(): void
+  /** Resolves when everything that was traced is written. Absent where nothing is. */
+  flushTraces?(): Promise<void>
 }
 
 /**
@@ -137,9 +141,32 @@ export class Admin {
 
   /** All stored copies of a message, oldest first: as it was sent, each retry, the dead letter. */
   async queryMessagesById(messageId: string): Promise<readonly MessageView[]> {
-    if (typeof messageId !== 'string' || !isMessageId(messageId))
-      throw invalidParameter(`'${messageId}' is no message id.`)
+    checkMessageId(messageId)
     return this.#engine.queryMessagesById(messageId)
+  }
+
+  /**
+   * The life of a message as a timeline, oldest first: what is stored of it and what waits for it. With `trace: true` also what was written
+   * down: who sent it, each delivery with its consumer, duration and outcome, recalls, ends of transactions.
+   *
+   * Rejects with `NO_MESSAGE` when nothing is known of it. A message that waits for its time, or for the end of its transaction, is looked
+   * for among all that wait, which takes as long as there are many (RocketMQ `queryMsgTraceById`).
+   *
+   * @example
+   * ```ts
+   * import { PocketMQ } from 'pocketmq'
+   * const mq = await PocketMQ.open({ storage: 'memory', trace: true })
+   * const producer = await mq.createProducer({ group: 'shop' })
+   * const { messageId } = await producer.send({ topic: 'orders', body: 'hello' })
+   * for (const { timestamp, type, group, durationMs, outcome } of (await mq.admin.trace(messageId)).entries)
+   *   console.log(timestamp, type, group, durationMs, outcome)
+   * ```
+   */
+  async trace(messageId: string): Promise<MessageTrace> {
+    checkMessageId(messageId)
+    const engine = this.#engine
+    await this.#host.flushTraces?.()
+    return traceMessage(engine, messageId)
   }
 
   /** Messages of a topic with this key, newest first; 64 unless `max` says otherwise. */

@@ -52,9 +52,9 @@ export async function resend(
     throw invalidParameter(`The message ${letter.messageId} is no dead letter of '${group}'.`)
   }
   const topic = letter.properties[PropertyName.RETRY_TOPIC] ?? letter.topic
-  const { body, tag, keys, messageGroup, properties } = letter
+  const { body, tag, keys, messageGroup, priority, properties } = letter
   const own = Object.fromEntries(Object.entries(properties).filter(([name]) => !isReservedProperty(name)))
-  const again = { topic, body, tag, keys, messageGroup, properties: own }
+  const again = { topic, body, tag, keys, messageGroup, priority, properties: own }
   const message = prepareMessage(again, ids.next(), engine.clock.now())
   const route = await engine.publishRoute(topic)
   return engine.sendMessage({

@@ -76,7 +76,7 @@ export async function verifyTopic(
     if (verifiedCount === max)
       return { topic: topic.name, verifiedCount, failedCount, failures, isComplete: false }
     verifiedCount += 1
-    const { error } = await checkBody(topic, message.body)
+    const { error } = await checkBody(topic, message)
     if (error === undefined) continue
     failedCount += 1
     if (failures.length < maxFailures) failures.push({ message, error })

@@ -17,5 +17,6 @@ export interface BrokerContext {
 
 /** The optional parts that it offers. */
 export function supportsOf(durable: boolean): EngineSupports {
-  return { durable, pop: true, transactions: true, delay: true, requests: true, severalBrokers: false }
+  const parts = { pop: true, transactions: true, delay: true, requests: true, traces: true }
+  return { durable, ...parts, deduplication: true, severalBrokers: false }
 }

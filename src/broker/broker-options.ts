@@ -81,6 +81,11 @@ export const brokerOptionsShape = {
    */
   transactionCheckMax: z.int().min(1).max(TRANSACTION_CHECK_LIMIT).default(15),
   /**
+   * For how long after a message was stored another send with its `messageId` and topic stores nothing, in milliseconds. Default 0: a
+   * `messageId` is refused. RocketMQ has nothing like it.
+   */
+  deduplicationWindowMs: z.int().min(0).max(DELAY_MAX_MS).default(0),
+  /**
    * How long a member's lease on a queue lasts unless it is renewed, in milliseconds. Default 60,000, at least 40,000:
    * consumers renew every 20 seconds, and one renewal may fail. Shorter hands the queues of a stuck consumer over sooner
    * (RocketMQ `RebalanceLockManager`).

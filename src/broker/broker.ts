@@ -37,6 +37,7 @@ import { type BrokerContext, supportsOf } from './broker-context.ts'
 import type { BrokerOptions } from './broker-options.ts'
 import { ConsumerOffsets } from './consumer-offsets.ts'
 import { DeadLetters } from './dead-letters.ts'
+import { Deduplication } from './deduplication.ts'
 import { DelayedMessages } from './delayed-messages.ts'
 import { Groups } from './groups.ts'
 import { Locks, type QueueLease } from './locks.ts'
@@ -52,6 +53,7 @@ import { Retry } from './retry.ts'
 import { Serial } from './serial.ts'
 import { Timekeeper } from './timekeeper.ts'
 import { Topics } from './topics.ts'
+import { Traces } from './traces.ts'
 import { Transactions } from './transactions.ts'
 
 export class Broker implements Engine {
@@ -64,6 +66,7 @@ export class Broker implements Engine {
   readonly delay: DelayedMessages
   readonly transactions: Transactions
   readonly requests: Requests
+  readonly traces: Traces
 
   readonly #store: Store
   readonly #announcer: Announcer
@@ -101,7 +104,8 @@ export class Broker implements Engine {
     this.#store = store
     this.#announcer = announcer
     this.#topics = topics
-    this.#publish = new Publish(store, topics, announcer)
+    const deduplication = new Deduplication(store, clock, options)
+    this.#publish = new Publish(store, topics, announcer, deduplication)
     this.#pull = new Pull(groups, topics, members, clock)
     this.#members = members
     this.#groups = groups
@@ -145,6 +149,7 @@ export class Broker implements Engine {
     })
     this.#timekeeper = new Timekeeper(store, clock, announcer, claims)
     this.#queries = new Queries(store, topics)
+    this.traces = new Traces({ store, topics, clock })
     this.#progress = new Progress(store, groups, members, broadcast)
     this.#start()
   }

@@ -5,6 +5,7 @@ import type { MessageView } from '../model/message.ts'
 import { parseMessageId } from '../model/message-id.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import { fieldProperties, type PropertyEntries, PropertyName } from '../model/properties.ts'
+import { StoredMessage } from '../store/stored-message.ts'
 
 /** What a copy has that its original does not. */
 export interface CopyChanges {
@@ -33,13 +34,25 @@ export function copyParked(message: MessageView): OutgoingMessage {
   return outgoing(message, message.topic, properties, 0)
 }
 
+/** A copy of what is stored has its compressed body; what comes from elsewhere is copied as it is read. */
+function storedBodyOf(message: MessageView): {
+  readonly body: Buffer
+  readonly compression?: string | undefined
+} {
+  if (!(message instanceof StoredMessage)) return { body: message.body }
+  return { body: message.storedBody, compression: message.compression }
+}
+
 function outgoing(
   message: MessageView,
   topic: string,
-  properties: PropertyEntries,
+  given: PropertyEntries,
   reconsumeTimes: number,
 ): OutgoingMessage {
-  const { body, bornTimestamp, tag = '' } = message
+  const { bornTimestamp, tag = '' } = message
+  const { body, compression } = storedBodyOf(message)
+  const properties =
+    compression === undefined ? given : [[PropertyName.COMPRESSION, compression] as const, ...given]
   let sizeBytes = topic.length + body.length + MESSAGE_LOG_OVERHEAD_BYTES
   for (const [name, value] of properties) sizeBytes += Buffer.byteLength(name) + Buffer.byteLength(value)
   return {

@@ -31,6 +31,10 @@ export class OpenTransactions {
   readonly #remembered: string[] = []
   #nextPlace = 0
 
+  get size(): number {
+    return this.#open.size
+  }
+
   get(transactionId: string): OpenTransaction | undefined {
     return this.#open.get(transactionId)
   }

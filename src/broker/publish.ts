@@ -12,6 +12,7 @@ import type { SendReceipt } from '../model/results.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
 import type { Announcer } from './announcer.ts'
+import type { Deduplication, OnceRequest } from './deduplication.ts'
 import { isWritable } from './routes.ts'
 import type { Topics } from './topics.ts'
 
@@ -19,19 +20,28 @@ export class Publish {
   readonly #store: Store
   readonly #topics: Topics
   readonly #announcer: Announcer
+  readonly #deduplication: Deduplication
 
-  constructor(store: Store, topics: Topics, announcer: Announcer) {
+  constructor(store: Store, topics: Topics, announcer: Announcer, deduplication: Deduplication) {
     this.#store = store
     this.#topics = topics
     this.#announcer = announcer
+    this.#deduplication = deduplication
   }
 
   send(request: SendRequest): Promise<SendReceipt> {
     try {
-      return this.#store.append(this.check(request), request.messages, request)
+      const log = this.check(request)
+      if (isOnce(request)) return this.#deduplication.send(log, request, (checked) => this.#append(checked))
+      return this.#store.append(log, request.messages, request)
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  /** Behind a wait the topic may be another one, or gone. */
+  async #append(request: SendRequest): Promise<SendReceipt> {
+    return this.#store.append(this.check(request), request.messages, request)
   }
 
   /** The log to append to; refuses what must not go there. */
@@ -60,6 +70,10 @@ export class Publish {
     const message = `A batch for '${topic}' takes ${bytes} bytes; stay below ${BATCH_ADVISED_BYTES}, see splitIntoBatches.`
     this.#announcer.emit('warning', { code: 'LARGE_BATCH', message })
   }
+}
+
+function isOnce(request: SendRequest): request is OnceRequest {
+  return 'topic' in request.messages && request.messages.isSentOnce === true
 }
 
 function isBatch(messages: SendRequest['messages']): messages is readonly OutgoingMessage[] {

@@ -16,6 +16,7 @@ export class ReplyMessage implements MessageView {
   readonly messageGroup = undefined
   readonly delayTimeLevel = undefined
   readonly deliveryTimestamp = undefined
+  readonly priority = undefined
   readonly body: Buffer
   readonly properties: Readonly<Record<string, string>>
   readonly queue: MessageQueue

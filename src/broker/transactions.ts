@@ -68,6 +68,11 @@ export class Transactions implements TransactionVerbs {
     parts.announcer.watch((event) => this.#onChange(event))
   }
 
+  /** How many are kept in memory; nothing is kept of what has ended. */
+  get openCount(): number {
+    return this.#open.size
+  }
+
   sendHalfMessage(request: HalfSendRequest): Promise<HalfReceipt> {
     const { store, publish, clock, transactionTimeOutMs } = this.#parts
     const { producerGroup, messages: message } = request

@@ -2,9 +2,11 @@
  * What a listener is told about a delivery besides the message, and what it may say (RocketMQ `ConsumeConcurrentlyContext`
  * and `ConsumeOrderlyContext`).
  */
+import type { ChainedBatch } from '../model/chained-batch.ts'
 import type { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
+import { commitImpossible, type DeliveryCommit } from './delivery-commit.ts'
 
 /** One delivery: one call of the listener. */
 export interface ConsumeContext {
@@ -31,6 +33,17 @@ export interface ConsumeContext {
    * `suspendCurrentQueueTimeMs` (RocketMQ `ConsumeOrderlyContext#suspendCurrentQueueTimeMillis`).
    */
   suspendCurrentQueueTimeMs: number
+  /**
+   * Writes a chained batch of your own database, and with it that the message is done, for batches every message of it: both or neither,
+   * so that what the batch does is done once, also across crashes. When it has resolved, the message is done whatever the listener
+   * answers; when it has rejected, the attempt has failed whatever it answers. `options` go to the `write` of the batch; with `{ sync: true }` it outlives a power cut.
+   *
+   * Rejects, with nothing written, with `INVALID_PARAMETER` without the `database` of `PocketMQ.open`, when broadcasting, and for a batch
+   * of another database or one that was written or closed before; with `ILLEGAL_OPERATION` when the message is done already or somebody
+   * else's by now; with `CONSUME_MSG_TIMEOUT` or `CLOSED` when the listener has had its time. Rejects with `BATCH_FAILED` when your
+   * database does.
+   */
+  commit(batch: ChainedBatch, options?: object): Promise<void>
 }
 
 /** The context of one delivery. Its signal costs something, so it is made when the listener first asks for it. */
@@ -40,6 +53,8 @@ export class DeliveryContext implements ConsumeContext {
   ackIndex: number = Number.MAX_SAFE_INTEGER
   suspendCurrentQueueTimeMs = -1
   readonly #first: MessageView
+  /** Set where acknowledgements can be written together with state. */
+  committing: DeliveryCommit | undefined
   #controller: AbortController | undefined
   #reason: MQError | undefined
 
@@ -56,6 +71,16 @@ export class DeliveryContext implements ConsumeContext {
     this.#controller ??= new AbortController()
     if (this.#reason !== undefined) this.#controller.abort(this.#reason)
     return this.#controller.signal
+  }
+
+  /** Why the listener had its time, if it had. */
+  get abortReason(): MQError | undefined {
+    return this.#reason
+  }
+
+  async commit(batch: ChainedBatch, options?: object): Promise<void> {
+    if (this.committing === undefined) throw commitImpossible()
+    await this.committing.commit(batch, options)
   }
 
   /** The result no longer counts. */

@@ -58,6 +58,10 @@ export class HookRunner {
     this.#host = host
   }
 
+  get hasHooks(): boolean {
+    return this.#hooks.length > 0
+  }
+
   before(queue: MessageQueue, messages: readonly MessageView[]): ConsumeHookContext {
     const { group, clientId } = this.#host
     const context = Object.freeze({ group, clientId, queue, messages })

@@ -1,7 +1,9 @@
 /** What an instance lends to its consumers, of whatever kind. */
 import type { Engine } from '../model/engine.ts'
 import type { EmitEvent } from '../model/events.ts'
+import type { Inbox } from '../model/inbox.ts'
 import type { MessageView } from '../model/message.ts'
+import type { Tracing } from '../model/tracing.ts'
 
 /** Messages that a poll, or a round of a loop, handed to the application. */
 export interface PolledMessages {
@@ -15,6 +17,10 @@ export interface PolledMessages {
 export interface ConsumerHost {
   readonly engine: Engine
   readonly emit: EmitEvent
+  /** Absent without a database of the application. */
+  readonly inbox?: Inbox | undefined
+  /** Absent where nobody can trace messages. */
+  readonly tracing?: Tracing
   /** A name that no other client has, for a consumer of this group. */
   nextClientId(group: string): string
   /** A lite pull consumer handed messages out. Absent where nobody looks. */

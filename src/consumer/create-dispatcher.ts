@@ -2,9 +2,12 @@
 import type { Engine } from '../model/engine.ts'
 import type { MQError } from '../model/errors.ts'
 import type { EmitEvent } from '../model/events.ts'
+import type { Inbox } from '../model/inbox.ts'
+import type { Tracing } from '../model/tracing.ts'
 import { BroadcastFailures } from './broadcast-failures.ts'
 import type { ConsumeCounts } from './consume-counts.ts'
 import { HookRunner } from './consume-hooks.ts'
+import { DeliveryWatch } from './delivery-watch.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import { ConcurrentDispatcher } from './dispatcher-concurrent.ts'
 import { MessageGroupDispatcher } from './dispatcher-message-groups.ts'
@@ -20,6 +23,8 @@ export interface DispatcherOwner {
   readonly clientId: string
   readonly counts: ConsumeCounts
   readonly emit: EmitEvent
+  readonly inbox?: Inbox | undefined
+  readonly tracing?: Tracing | undefined
   onError(error: MQError): void
 }
 
@@ -29,9 +34,10 @@ export function createDispatcher(options: CompletePushConsumerOptions, owner: Di
   const shared = {
     ...options,
     ...owner,
+    inbox: messageModel === 'broadcasting' ? undefined : owner.inbox,
     clock: engine.clock,
     isNamed: options.clientId !== undefined,
-    hooks: hooksOf(options, owner),
+    watch: watchOf(options, owner),
     onWarning: (event: Parameters<typeof emit<'warning'>>[1]) => emit('warning', event),
   }
   if (mode === 'orderly') {
@@ -48,10 +54,11 @@ export function createDispatcher(options: CompletePushConsumerOptions, owner: Di
   return dispatcher
 }
 
-function hooksOf(
+function watchOf(
   { group, consumeHooks }: CompletePushConsumerOptions,
-  { clientId, onError }: DispatcherOwner,
-): HookRunner | undefined {
-  if (consumeHooks.length === 0) return undefined
-  return new HookRunner(consumeHooks, { group, clientId, onError })
+  { engine, clientId, tracing, onError }: DispatcherOwner,
+): DeliveryWatch | undefined {
+  if (consumeHooks.length === 0 && tracing === undefined) return undefined
+  const hooks = new HookRunner(consumeHooks, { group, clientId, onError })
+  return new DeliveryWatch({ group, clientId, clock: engine.clock, hooks, tracing })
 }

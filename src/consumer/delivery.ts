@@ -3,7 +3,7 @@
  * a delivery costs no closure. One whose answer no longer counts is abandoned and never used again.
  */
 import { DeliveryContext } from './consume-context.ts'
-import type { ConsumeHookContext } from './consume-hooks.ts'
+import type { WatchedCall } from './delivery-watch.ts'
 import type { LaneTurn } from './lane.ts'
 import type { ProcessQueue } from './process-queue.ts'
 
@@ -32,8 +32,8 @@ export class Delivery {
   isRunning = false
   /** Whether the listener had its time; where order matters, its answer counts all the same. */
   isOverdue = false
-  /** What hooks were told before the call; absent where there are none. */
-  hookContext: ConsumeHookContext | undefined
+  /** What was told before the call; absent where nobody wanted to know. */
+  watched: WatchedCall | undefined
 
   constructor(end: DeliveryEnd) {
     this.onAnswer = (answer) => end.answered(this, answer)
@@ -57,7 +57,7 @@ export class Delivery {
     this.#sequences = turn?.sequences
     this.isRunning = true
     this.isOverdue = false
-    this.hookContext = undefined
+    this.watched = undefined
   }
 
   /** Goes on with some of its messages only; the listener is not called yet. */

@@ -207,10 +207,10 @@ export abstract class LaneDispatcher implements Dispatcher, DeliveryOwner {
 
   /** The lane stays busy until what the failure causes is stored: whoever gets the queue next relies on it. */
   async #fail(lane: Lane, failed: Failed): Promise<void> {
-    const { queue, sequences, context } = failed
-    this.#host.counts.failedCount += sequences.length
+    const { queue, context } = failed
+    let rest = this.#withoutCommitted(failed)
+    this.#host.counts.failedCount += rest.length
     const suspendMs = suspendMsOf(context, this.#host.suspendCurrentQueueTimeMs)
-    let rest = sequences
     try {
       while (rest.length > 0 && (await this.#giveUp(failed, rest[0]!))) rest = rest.slice(1)
       for (const sequence of rest) queue.replace(sequence, AttemptedMessage.failed(queue.messageAt(sequence)))
@@ -222,6 +222,20 @@ export abstract class LaneDispatcher implements Dispatcher, DeliveryOwner {
     if (rest.length > 0 && lane.queue === queue && !queue.isDropped) this.#suspend(lane, suspendMs)
     else this.#free(lane)
     this.pump()
+  }
+
+  /** What was committed is done, whatever the listener answered. */
+  #withoutCommitted({ queue, sequences }: Failed): readonly number[] {
+    const { inbox, group, counts } = this.#host
+    if (inbox === undefined) return sequences
+    return sequences.filter((sequence) => {
+      const isCommitted = inbox.isCommitted(group, queue.messageAt(sequence).messageId)
+      if (isCommitted) {
+        counts.succeededCount += 1
+        queue.finish(sequence)
+      }
+      return !isCommitted
+    })
   }
 
   /** Parts with a message that has had all its attempts; answers whether it did. */

@@ -5,9 +5,10 @@
 import type { Clock } from '../model/clock.ts'
 import type { MQError } from '../model/errors.ts'
 import type { WarningEvent } from '../model/events.ts'
+import type { Inbox } from '../model/inbox.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import type { ConsumeCounts } from './consume-counts.ts'
-import type { HookRunner } from './consume-hooks.ts'
+import type { DeliveryWatch } from './delivery-watch.ts'
 import type { BatchMessageListener, MessageListener } from './message-listener.ts'
 import type { ProcessQueue } from './process-queue.ts'
 import type { RateLimit } from './rate-limiter.ts'
@@ -27,10 +28,12 @@ export interface DispatcherHost {
   readonly consumeTimeoutMs: number
   readonly rateLimit?: RateLimit | undefined
   readonly counts: ConsumeCounts
-  /** Absent when the application has no hooks: then nothing is done for them. */
-  readonly hooks: HookRunner | undefined
+  /** Absent when nobody can want to know of calls. */
+  readonly watch: DeliveryWatch | undefined
   /** Absent without typed topics: then no message is read before the listener is called. */
   readonly values?: TopicValues | undefined
+  /** Absent where listeners cannot write acknowledgements together with their own state. */
+  readonly inbox?: Inbox | undefined
   onWarning(event: WarningEvent): void
 }
 

@@ -9,6 +9,8 @@ import type { MessageView } from '../model/message.ts'
 import { DeliveryContext } from './consume-context.ts'
 import type { ConsumeHookOutcome } from './consume-hooks.ts'
 import { Delivery, type DeliveryEnd } from './delivery.ts'
+import { offerCommit } from './delivery-commit.ts'
+import type { DeliveryWatch } from './delivery-watch.ts'
 import type { DispatcherHost } from './dispatcher.ts'
 import { reasonOfAnswer, reasonOfError, reasonOfRefusal } from './failure-reason.ts'
 import type { LaneTurn } from './lane.ts'
@@ -85,9 +87,12 @@ export class ListenerRunner implements DeliveryEnd {
   }
 
   #deliver(delivery: Delivery, messages?: readonly MessageView[]): void {
-    if (this.#host.hooks !== undefined) this.#callHooksBefore(delivery, messages)
+    const { inbox, group } = this.#host
+    if (inbox !== undefined) offerCommit(inbox, group, delivery, messagesOf(delivery))
     try {
-      const answer = this.#call(delivery, messages)
+      const answer = this.#host.watch?.isOn
+        ? this.#callWatched(this.#host.watch, delivery, messages)
+        : this.#call(delivery, messages)
       if (isPlainPromise(answer)) answer.then(delivery.onAnswer, delivery.onError)
       else if (isThenable(answer)) settledOnce(answer).then(delivery.onAnswer, delivery.onError)
       else this.answered(delivery, answer)
@@ -97,13 +102,16 @@ export class ListenerRunner implements DeliveryEnd {
   }
 
   answered(delivery: Delivery, answer: unknown): void {
-    if (!delivery.isRunning) return
-    const reason = reasonOfAnswer(answer)
+    if (!delivery.isRunning || this.#waitsForCommit(delivery, () => this.answered(delivery, answer))) return
+    const { committing } = delivery.context
+    // A listener that commits acknowledges by that alone, also where it does not look how that ends.
+    const reason = committing?.error === undefined ? reasonOfAnswer(answer) : reasonOfError(committing.error)
     this.#end(delivery, reason === undefined ? 'SUCCESS' : 'FAILED', reason)
   }
 
   threw(delivery: Delivery, error: unknown): void {
-    if (delivery.isRunning) this.#end(delivery, 'EXCEPTION', reasonOfError(error))
+    if (!delivery.isRunning || this.#waitsForCommit(delivery, () => this.threw(delivery, error))) return
+    this.#end(delivery, 'EXCEPTION', reasonOfError(error))
   }
 
   /** Lets the answer of a delivery count no more. */
@@ -130,11 +138,23 @@ export class ListenerRunner implements DeliveryEnd {
     delivery.isRunning = false
     this.#runningCount -= 1
     this.#host.counts.consumeDurationMs += durationMs
-    const { hookContext } = delivery
-    if (hookContext !== undefined) this.#host.hooks?.after(hookContext, { status, reason, durationMs })
+    const { watched } = delivery
+    if (watched !== undefined) this.#host.watch?.after(watched, { status, reason, durationMs })
+  }
+
+  /** What a commit that is under way does comes first. */
+  #waitsForCommit(delivery: Delivery, goOn: () => void): boolean {
+    const { context } = delivery
+    const { committing } = context
+    if (committing?.underWay === undefined) return false
+    void committing.underWay.then(() => {
+      if (delivery.context === context && delivery.isRunning) goOn()
+    })
+    return true
   }
 
   #expire(delivery: Delivery): void {
+    if (delivery.isOverdue || this.#waitsForCommit(delivery, () => this.#expire(delivery))) return
     const { group, consumeTimeoutMs, counts } = this.#host
     const text = `A listener of '${group}' did not settle within ${consumeTimeoutMs} ms.`
     counts.timedOutCount += delivery.count
@@ -149,8 +169,10 @@ export class ListenerRunner implements DeliveryEnd {
     return listener.listen(messages ?? messagesOf(delivery), context)
   }
 
-  #callHooksBefore(delivery: Delivery, messages = messagesOf(delivery)): void {
-    delivery.hookContext = this.#host.hooks?.before(delivery.queue.queue, messages)
+  #callWatched(watch: DeliveryWatch, delivery: Delivery, messages = messagesOf(delivery)): unknown {
+    const watched = watch.before(delivery.queue.queue, messages)
+    delivery.watched = watched
+    return watch.call(watched, () => this.#call(delivery, messages))
   }
 
   /** Reads the values first. The time that this takes is time of the listener. */

@@ -48,6 +48,8 @@ export class ProcessQueue {
   #nextOffset: number
   /** Offsets of what is finished behind something unfinished, by sequence number; absent where nobody asks. */
   readonly #done: Map<number, number> | undefined
+  /** Messages before this offset were there when this member began. */
+  #inheritedEnd: number | undefined
   #isDropped = false
   #isDiscarded = false
   #onIdle: (() => void) | undefined
@@ -88,6 +90,16 @@ export class ProcessQueue {
   /** The sequence number of the first message that is not started. */
   get nextSequence(): number {
     return this.#next
+  }
+
+  /** A pull saw where the queue ends; the first time says what was there before this member. */
+  noteEnd(maxOffset: number): void {
+    this.#inheritedEnd ??= maxOffset
+  }
+
+  /** Whether an earlier member may have been given this message, and may have sent it back. */
+  mayHaveBeenSentBack({ queueOffset }: MessageView): boolean {
+    return this.#inheritedEnd === undefined || queueOffset < this.#inheritedEnd
   }
 
   /** Messages that may be started. */

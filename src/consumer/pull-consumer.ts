@@ -25,6 +25,7 @@ import {
   parsePullConsumerOptions,
 } from './pull-consumer-options.ts'
 import { QueueShare } from './queue-share.ts'
+import { traceReceived } from './receipt-trace.ts'
 import { listen, unlisten } from './signal-listeners.ts'
 import { giveMessages } from './topic-values.ts'
 
@@ -278,7 +279,9 @@ export class PullConsumer<Received extends MessageView = MessageView> {
 
   /** As the type of the consumer says: with values, if it has typed topics. */
   async #give(result: PullResult): Promise<PullResult<Received>> {
-    return { ...result, messages: await giveMessages(this.#options.values, result.messages) }
+    const messages = await giveMessages<Received>(this.#options.values, result.messages)
+    traceReceived(this.#host, this, messages)
+    return { ...result, messages }
   }
 
   #filterOf(expression: SubscriptionExpression): MessageFilter {

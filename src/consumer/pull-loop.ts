@@ -59,6 +59,8 @@ export interface PullLoopHost {
    * queue learns it from `queryAttempts`. Absent where nobody remembers, or nothing finishes out of order for long.
    */
   storeDone?(queue: MessageQueue, offsets: readonly number[]): Promise<void>
+  /** Whether a message is done although no offset says so: it is passed over. Absent where offsets say all. */
+  readonly isDone?: ((message: MessageView) => boolean) | undefined
   /** Messages between two offsets are gone: retention was faster than the consumer. */
   onSkipped?(queue: MessageQueue, fromOffset: number, toOffset: number): void
   /** A pull was answered. */
@@ -310,10 +312,13 @@ export class PullLoop {
     if (result.status === 'FOUND' && pullIntervalMs > 0) await this.#restFor(pullIntervalMs)
   }
 
-  #accept(position: Position, { status, messages, nextBeginOffset }: PullResult): void {
+  #accept(position: Position, { status, messages, nextBeginOffset, maxOffset }: PullResult): void {
     const { processQueue, keeper } = position
+    processQueue.noteEnd(maxOffset)
     if (status === 'FOUND') {
-      const undone = recalled(position, messages)
+      const { isDone } = this.#host
+      const found = recalled(position, messages)
+      const undone = isDone === undefined ? found : found.filter((message) => !isDone(message))
       processQueue.append(undone, nextBeginOffset)
       if (undone.length > 0) this.#host.dispatcher.offer(processQueue)
       else keeper.onProgress()

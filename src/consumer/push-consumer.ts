@@ -87,9 +87,9 @@ export class PushConsumer {
     this.#engine = host.engine
     this.#options = options
     this.#subscriptions = new SubscriptionChanges(options.subscriptions)
-    const { engine, emit } = host
+    const { engine, emit, inbox, tracing } = host
     const { clientId } = this
-    const owner = { engine, clientId, counts: this.#counts, emit, onError: this.#onError }
+    const owner = { engine, clientId, counts: this.#counts, emit, inbox, tracing, onError: this.#onError }
     this.#dispatcher = createDispatcher(options, owner)
     this.#rebalancer = this.#createRebalancer()
     this.#unwatch = host.engine.watch((event) => this.#onEngineEvent(event))
@@ -311,6 +311,7 @@ export class PushConsumer {
       counts: this.#counts,
       dispatcher: this.#dispatcher,
       emit: this.#host.emit,
+      inbox: this.#host.inbox,
       queueCount: () => this.#rebalancer.queueCount,
     })
     return new Rebalancer({

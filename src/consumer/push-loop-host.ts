@@ -2,6 +2,7 @@
 import type { Engine } from '../model/engine.ts'
 import type { MQError } from '../model/errors.ts'
 import type { EmitEvent } from '../model/events.ts'
+import type { Inbox } from '../model/inbox.ts'
 import type { ConsumeCounts } from './consume-counts.ts'
 import { startWishOf } from './consumer-options.ts'
 import type { Dispatcher } from './dispatcher.ts'
@@ -16,6 +17,7 @@ export interface LoopOwner {
   readonly counts: ConsumeCounts
   readonly dispatcher: Dispatcher
   readonly emit: EmitEvent
+  readonly inbox?: Inbox | undefined
   /** How many queues the consumer has now. */
   queueCount(): number
   onError(error: MQError): void
@@ -23,7 +25,7 @@ export interface LoopOwner {
 
 export function pushLoopHost(options: CompletePushConsumerOptions, owner: LoopOwner): PullLoopHost {
   const { group, mode, messageModel, pullBatchSize, suspendMs, pullIntervalMs } = options
-  const { engine, clientId, counts, dispatcher, emit, onError } = owner
+  const { engine, clientId, counts, dispatcher, emit, inbox, onError } = owner
   const isShared = messageModel === 'clustering'
   const offsetOwner = isShared ? undefined : clientId
   const keeperHost = { engine, group, offsetOwner, onError }
@@ -40,6 +42,7 @@ export function pushLoopHost(options: CompletePushConsumerOptions, owner: LoopOw
       return limits.of(owner.queueCount())
     },
     createKeeper: (source, committedOffset) => new OffsetKeeper(keeperHost, source, committedOffset),
+    isDone: inbox && isShared ? ({ messageId }) => inbox.isCommitted(group, messageId) : undefined,
     onPulled: (messageCount, durationMs) => counts.countPull(messageCount, durationMs),
     onError,
   }

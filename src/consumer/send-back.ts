@@ -5,6 +5,7 @@
  */
 import type { Engine } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
+import type { Inbox } from '../model/inbox.ts'
 import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import type { FailureTaker } from './failure-taker.ts'
@@ -18,6 +19,7 @@ export interface SendBackHost {
   readonly engine: Engine
   readonly group: string
   readonly maxReconsumeTimes: number
+  readonly inbox?: Inbox | undefined
   redeliver(due: readonly Redelivery[]): void
   onError(error: MQError): void
 }
@@ -47,13 +49,23 @@ export class SendBack implements FailureTaker {
   /** The message is finished as soon as its retry is stored. Of a discarded queue it comes again anyway. */
   async #fail(queue: ProcessQueue, sequence: number, delayLevel: number, reason: string): Promise<void> {
     try {
-      if (!queue.isDiscarded) await this.#send(queue.messageAt(sequence), delayLevel, reason)
+      const message = queue.messageAt(sequence)
+      if (!queue.isDiscarded && !(await this.#isCommitted(message)))
+        await this.#send(message, delayLevel, reason)
     } catch (error) {
       this.#host.onError(MQError.from(error))
       this.#redeliveries.add(queue, sequence)
       return
     }
     queue.finish(sequence)
+  }
+
+  /** What was committed is done, whatever became of its listener; a retry of it would be one too many. */
+  async #isCommitted({ messageId }: MessageView): Promise<boolean> {
+    const { inbox, group } = this.#host
+    if (inbox === undefined) return false
+    await inbox.settled(group, messageId)
+    return inbox.isCommitted(group, messageId)
   }
 
   async #send(message: MessageView, delayLevel: number, reason: string): Promise<void> {

@@ -2,12 +2,13 @@
  * The public face of receiving and acknowledging single messages (RocketMQ 5 `SimpleConsumer`, semantics section 8.7). It keeps
  * nothing but its subscriptions: what is received, by whom and for how long, is the engine's affair.
  */
-import type { PopRequest, PopVerbs } from '../model/engine.ts'
+import type { PopRequest, PopVerbs, RefusedReceipt } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import { type MessageFilter, parseExpression, type SubscriptionExpression } from '../model/subscription.ts'
 import { checkTopicName } from '../model/topic.ts'
 import type { ConsumerHost } from './consumer-host.ts'
 import { PendingCalls } from './pending-calls.ts'
+import { traceReceived, traceSettled } from './receipt-trace.ts'
 import { ReceivedMessage } from './received-message.ts'
 import { listen, unlisten } from './signal-listeners.ts'
 import {
@@ -109,8 +110,9 @@ export class SimpleConsumer<Received extends ReceivedMessage = ReceivedMessage> 
     )
     if (popped.length === 0 && signal?.aborted) throw aborted(signal)
     const { values } = this.#options
-    const received = values?.received(popped) ?? popped.map((each) => new ReceivedMessage(each))
-    return (await received) as readonly Received[]
+    const received = await (values?.received(popped) ?? popped.map((each) => new ReceivedMessage(each)))
+    traceReceived(this.#host, this, received)
+    return received as readonly Received[]
   }
 
   /**
@@ -122,10 +124,10 @@ export class SimpleConsumer<Received extends ReceivedMessage = ReceivedMessage> 
    */
   async ack(messages: ReceivedMessage | readonly ReceivedMessage[]): Promise<void> {
     this.#checkOpen()
-    const handles = Array.isArray(messages)
-      ? messages.map(ReceivedMessage.handleOf)
-      : [ReceivedMessage.handleOf(messages)]
+    const list: readonly ReceivedMessage[] = Array.isArray(messages) ? messages : [messages]
+    const handles = list.map(ReceivedMessage.handleOf)
     const refused = await this.#calls.track(this.#pop.ackMessages(this.group, handles))
+    this.#traceAck(list, handles, refused)
     const [first] = refused
     if (first === undefined) return
     if (handles.length === 1) throw first.error
@@ -158,6 +160,7 @@ export class SimpleConsumer<Received extends ReceivedMessage = ReceivedMessage> 
     const { reason } = parseNackOptions(options)
     const receipt = await this.#calls.track(this.#pop.nackMessage(this.group, handle, reason))
     ReceivedMessage.release(message, receipt)
+    traceSettled(this.#host, this, [message], { settlement: 'NACK', reason })
   }
 
   /** Receives from this topic too, or with another expression, from the next receive on. Rejects with `CLOSED`, among others. */
@@ -221,6 +224,16 @@ export class SimpleConsumer<Received extends ReceivedMessage = ReceivedMessage> 
       subscriptions: this.#subscriptions.current,
       consumeMessageOrderly: this.#options.consumeMessageOrderly,
     })
+  }
+
+  #traceAck(
+    messages: readonly ReceivedMessage[],
+    handles: readonly string[],
+    refused: readonly RefusedReceipt[],
+  ): void {
+    const isRefused = new Set(refused.map(({ receiptHandle }) => receiptHandle))
+    const acknowledged = messages.filter((_, i) => !isRefused.has(handles[i] ?? ''))
+    traceSettled(this.#host, this, acknowledged, { settlement: 'ACK' })
   }
 
   async #close(): Promise<void> {

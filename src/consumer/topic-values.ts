@@ -103,7 +103,7 @@ export class TopicValues {
 
   #check(message: MessageView): CheckedValue | Promise<CheckedValue> | undefined {
     const topic = this.#topics.get(message.topic)
-    return topic === undefined ? undefined : checkBody(topic, message.body)
+    return topic === undefined ? undefined : checkBody(topic, message)
   }
 }
 

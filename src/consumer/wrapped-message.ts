@@ -50,6 +50,10 @@ export abstract class WrappedMessage implements MessageView {
     return this.#inner.deliveryTimestamp
   }
 
+  get priority(): number | undefined {
+    return this.#inner.priority
+  }
+
   get body(): Buffer {
     return this.#inner.body
   }

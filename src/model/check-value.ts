@@ -34,14 +34,26 @@ export function checkValue(topic: SchemaOfTopic, value: unknown): CheckedValue |
   }
 }
 
-/** Reads the body of a message as JSON and asks the schema about it; never throws and never rejects. */
-export function checkBody(topic: SchemaOfTopic, body: Buffer): CheckedValue | Promise<CheckedValue> {
+/**
+ * Reads the body of a message as JSON and asks the schema about it; never throws and never rejects. A body that cannot be read at all says
+ * nothing about the value.
+ */
+export function checkBody(
+  topic: SchemaOfTopic,
+  message: { readonly body: Buffer },
+): CheckedValue | Promise<CheckedValue> {
+  let body: Buffer
+  try {
+    body = message.body
+  } catch (error) {
+    return { error: MQError.from(error) }
+  }
   let value: unknown
   try {
     value = parseJson(body)
   } catch (error) {
-    const message = `it is no JSON: ${MQError.from(error).message}`
-    return { error: schemaMismatch(topic.name, [{ path: [], message }], error) }
+    const text = `it is no JSON: ${MQError.from(error).message}`
+    return { error: schemaMismatch(topic.name, [{ path: [], message: text }], error) }
   }
   return checkValue(topic, value)
 }

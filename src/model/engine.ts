@@ -25,6 +25,7 @@ import type {
 } from './results.ts'
 import type { MessageFilter } from './subscription.ts'
 import type { GroupConfig, TopicConfig } from './topic.ts'
+import type { TraceVerbs } from './trace-verbs.ts'
 import type { TransactionVerbs } from './transaction-verbs.ts'
 
 /** Which optional parts an engine offers. */
@@ -39,6 +40,10 @@ export interface EngineSupports {
   readonly delay: boolean
   /** The engine answers `engine.requests`. */
   readonly requests: boolean
+  /** The engine answers `engine.traces`. */
+  readonly traces: boolean
+  /** Messages that are marked `isSentOnce` are stored once within a window, if the engine was opened with one. */
+  readonly deduplication: boolean
   /** Queues of one topic may lie on several brokers, so that a failed send can go elsewhere. */
   readonly severalBrokers: boolean
 }
@@ -233,6 +238,7 @@ export interface Engine {
   readonly transactions?: TransactionVerbs
   readonly delay?: DelayVerbs
   readonly requests?: RequestVerbs
+  readonly traces?: TraceVerbs
 }
 
 export interface KeyQuery {

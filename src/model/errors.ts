@@ -94,6 +94,9 @@ export const MQErrorCodes = {
   },
   ABORTED: { description: 'The caller aborted the operation before it took effect.' },
   CLOSED: { description: 'The instance or the handle is closed or closing.' },
+  BATCH_FAILED: {
+    description: 'The application’s own database failed to write a batch; the cause is its error.',
+  },
   DISK_FULL: {
     description: 'Free disk space is below the floor; reading goes on, sends are refused.',
     responseCode: 14,

@@ -50,3 +50,6 @@ export const PULL_MAX_BYTES = 256 * 1024
 export const POP_MAX_COUNT = 32
 /** The longest time for which received messages may be invisible (RocketMQ `ProxyConfig#maxInvisibleTimeMills`). */
 export const INVISIBLE_MAX_MS = 12 * 3_600_000
+
+/** The highest priority of a message (semantics section 1.7). */
+export const PRIORITY_MAX = 9

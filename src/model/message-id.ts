@@ -26,6 +26,14 @@ export interface MessageId {
   readonly sequence: number
 }
 
+/** What the ids begin with that generators of this process give. */
+const prefixesGivenHere = new WeakSet<Uint8Array>()
+
+/** Whether a generator of this process gave the id; one that was read from somewhere may be old. */
+export function isGivenHere({ prefix }: MessageId): boolean {
+  return prefixesGivenHere.has(prefix)
+}
+
 /** Makes the ids of one process. */
 export class MessageIdGenerator {
   readonly #prefix: Buffer
@@ -38,6 +46,7 @@ export class MessageIdGenerator {
     this.#clock = clock
     this.#prefix = Buffer.alloc(MESSAGE_ID_PREFIX_BYTES)
     for (let i = 0; i < MESSAGE_ID_PREFIX_BYTES; i++) this.#prefix[i] = randomBelow(random, 256)
+    prefixesGivenHere.add(this.#prefix)
     this.#sequence = lastSequence
   }
 

@@ -36,6 +36,11 @@ export interface Message<To extends Destination = string> {
    * `deliveryTimestamp`).
    */
   readonly deliveryTimestamp?: number | undefined
+  /**
+   * How urgent it is: 0 to 9, 9 most. It is kept and shown to consumers, and **changes no order here**. Not together with `messageGroup`,
+   * a delay or a transaction (RocketMQ 5 `priority`).
+   */
+  readonly priority?: number | undefined
 }
 
 /** A stored message as a consumer or a query sees it. Fields are decoded when they are first read. */
@@ -57,6 +62,8 @@ export interface MessageView {
   readonly delayTimeLevel: number | undefined
   /** The time that it was to be delivered at, if it was sent with one, in milliseconds since 1970. */
   readonly deliveryTimestamp: number | undefined
+  /** How urgent its sender says that it is, 0 to 9; the same through all retries up to the dead letter. */
+  readonly priority: number | undefined
   /** The content. It is a view of shared memory: copy it before changing it. */
   readonly body: Buffer
   /** User properties, and those that retries add (`RETRY_TOPIC`, `ORIGIN_MESSAGE_ID`, ...). */

@@ -9,6 +9,7 @@ import {
   MESSAGE_GROUP_MAX_BYTES,
   MESSAGE_LOG_OVERHEAD_BYTES,
   MESSAGE_MAX_BYTES,
+  PRIORITY_MAX,
   PROPERTIES_MAX_BYTES,
 } from './limits.ts'
 import type { Message } from './message.ts'
@@ -18,7 +19,7 @@ import { checkTopicName } from './topic.ts'
 
 const NO_PROPERTIES: PropertyEntries = Object.freeze([])
 const FIELDS: ReadonlySet<string> = new Set(
-  'topic body tag keys properties messageGroup delayTimeLevel deliveryTimestamp'.split(' '),
+  'topic body tag keys properties messageGroup delayTimeLevel deliveryTimestamp priority'.split(' '),
 )
 /** Control characters: RocketMQ separates properties by 1 and 2 and does not escape them. */
 const CONTROL_CHARACTERS = /\p{Cc}/u
@@ -26,6 +27,9 @@ const CONTROL_CHARACTERS = /\p{Cc}/u
 const PROPERTY_SEPARATOR_BYTES = 2
 const TAGS_NAME_BYTES = 4
 const KEYS_NAME_BYTES = 4
+
+/** The value of the property `COMPRESSION` of a body in the format of zlib (RFC 1950). */
+export const COMPRESSION_ZLIB = 'ZLIB'
 
 /** What the store needs of a message, in the form that it is written in. */
 export interface OutgoingMessage {
@@ -40,6 +44,10 @@ export interface OutgoingMessage {
   readonly keys: string
   /** The message group among them, as RocketMQ stores it. */
   readonly properties: PropertyEntries
+  /** The sender gave the id: it is stored unless one with this id is there within the window (`engine.supports.deduplication`). */
+  readonly isSentOnce?: boolean | undefined
+  /** What was sent, when `body` is compressed: for those who look at messages on their way. */
+  readonly uncompressed?: OutgoingMessage | undefined
   /** When it becomes visible; absent for at once. */
   readonly delay?: Delay | undefined
   readonly bornTimestamp: number
@@ -64,7 +72,8 @@ export function prepareMessage(
   const own = message.properties === undefined ? NO_PROPERTIES : checkProperties(message.properties)
   const grouped = message.messageGroup === undefined ? own : withMessageGroup(message.messageGroup, own)
   const delay = delayOf(message)
-  const given = delay === undefined ? grouped : withDelay(delay, grouped)
+  const timed = delay === undefined ? grouped : withDelay(delay, grouped)
+  const given = message.priority === undefined ? timed : withPriority(message, delay, timed)
   const properties = added.length === 0 ? given : [...added, ...given]
   const propertiesBytes = sizeOfProperties(tag, keys, properties)
   const sizeBytes = topic.length + propertiesBytes + bodyBytes + MESSAGE_LOG_OVERHEAD_BYTES
@@ -84,6 +93,17 @@ export function prepareMessage(
     reconsumeTimes: 0,
     sizeBytes,
   }
+}
+
+/** The message with one property more; throws `MESSAGE_ILLEGAL` when it may not have it, or becomes too large. */
+export function withProperty(message: OutgoingMessage, name: string, value: string): OutgoingMessage {
+  checkProperty(name, value)
+  const { tag, keys } = message
+  const properties = [...message.properties, [name, value] as const]
+  const addedBytes = sizeOfProperties(tag, keys, properties) - sizeOfProperties(tag, keys, message.properties)
+  const sizeBytes = message.sizeBytes + addedBytes
+  if (sizeBytes > MESSAGE_MAX_BYTES) throw tooLarge(sizeBytes)
+  return { ...message, properties, sizeBytes }
 }
 
 /** The size of a message by RocketMQ's formula; checks the message on the way. */
@@ -169,6 +189,20 @@ function delayOf({ delayTimeLevel, deliveryTimestamp, messageGroup }: Message): 
     throw illegal(`The ${name} must be a whole number from 0 up, not ${value}.`)
   if (deliveryTimestamp !== undefined) return { deliveryTimestamp }
   return delayTimeLevel === 0 || delayTimeLevel === undefined ? undefined : { delayTimeLevel }
+}
+
+/** RocketMQ's client refuses the same combinations: each of them is a type of message (semantics section 1.7). */
+function withPriority(
+  { priority, messageGroup }: Message,
+  delay: Delay | undefined,
+  properties: PropertyEntries,
+): PropertyEntries {
+  if (!Number.isInteger(priority) || priority! < 0 || priority! > PRIORITY_MAX)
+    throw illegal(`The priority must be a whole number from 0 to ${PRIORITY_MAX}, not ${priority}.`)
+  if (messageGroup !== undefined)
+    throw illegal('A message with a messageGroup has no priority: it keeps its place.')
+  if (delay !== undefined) throw illegal('A delayed message has no priority: it has a time.')
+  return [[PropertyName.PRIORITY, String(priority)], ...properties]
 }
 
 /** The names and values by which RocketMQ stores a delay. */

@@ -12,6 +12,8 @@ export const PropertyName = {
   DELAY_TIME_LEVEL: 'DELAY',
   /** When a message is to be delivered that was sent with a time (RocketMQ `PROPERTY_TIMER_DELIVER_MS`). */
   TIMER_DELIVER_MS: 'TIMER_DELIVER_MS',
+  /** The priority (RocketMQ `PROPERTY_PRIORITY`). */
+  PRIORITY: '_SYS_MSG_PRIORITY_',
   /** On the message of a transaction (RocketMQ `PROPERTY_TRANSACTION_PREPARED`). */
   TRANSACTION_PREPARED: 'TRAN_MSG',
   /** The producer group of a transaction (RocketMQ `PROPERTY_PRODUCER_GROUP`). */
@@ -29,15 +31,19 @@ export const PropertyName = {
   MESSAGE_TYPE: 'MSG_TYPE',
   PUSH_REPLY_TIME: 'PUSH_REPLY_TIME',
   ARRIVE_TIME: 'ARRIVE_TIME',
+  /** How the body is compressed; absent when it is not. Not a RocketMQ name: there it is a flag of the record. */
+  COMPRESSION: '__COMPRESSION',
   /** Why the last attempt failed; on dead letters only. Not a RocketMQ name. */
   DEAD_LETTER_REASON: 'DLQ_REASON',
 } as const
 
-/** What has a field of its own is no property to applications, as tag and keys. */
+/** What has a field of its own, or is undone when a body is read, is no property to applications, as tag and keys. */
 const FIELDS: ReadonlySet<string> = new Set([
   PropertyName.MESSAGE_GROUP,
   PropertyName.DELAY_TIME_LEVEL,
   PropertyName.TIMER_DELIVER_MS,
+  PropertyName.COMPRESSION,
+  PropertyName.PRIORITY,
 ])
 
 /** Whether a message shows this property as a field. */
@@ -50,13 +56,15 @@ export function fieldProperties(message: {
   readonly messageGroup?: string | undefined
   readonly delayTimeLevel?: number | undefined
   readonly deliveryTimestamp?: number | undefined
+  readonly priority?: number | undefined
 }): PropertyEntries {
-  const { messageGroup, delayTimeLevel, deliveryTimestamp } = message
+  const { messageGroup, delayTimeLevel, deliveryTimestamp, priority } = message
   const entries: [string, string][] = []
   if (messageGroup !== undefined) entries.push([PropertyName.MESSAGE_GROUP, messageGroup])
   if (delayTimeLevel !== undefined) entries.push([PropertyName.DELAY_TIME_LEVEL, String(delayTimeLevel)])
   if (deliveryTimestamp !== undefined)
     entries.push([PropertyName.TIMER_DELIVER_MS, String(deliveryTimestamp)])
+  if (priority !== undefined) entries.push([PropertyName.PRIORITY, String(priority)])
   return entries
 }
 
@@ -67,7 +75,7 @@ const RESERVED = new Set(
   PUSH_REPLY_TIME CLUSTER MSG_TYPE POP_CK POP_CK_OFFSET 1ST_POP_TIME INNER_MULTI_QUEUE_OFFSET TIMER_DELAY_SEC TIMER_DELAY_MS
   TIMER_DELIVER_MS TIMER_ENQUEUE_MS TIMER_DEQUEUE_MS TIMER_ROLL_TIMES TIMER_OUT_MS TIMER_DEL_UNIQKEY TIMER_DELAY_LEVEL
   __BORNHOST BORN_TIMESTAMP __CRC32# DLQ_ORIGIN_TOPIC DLQ_ORIGIN_MESSAGE_ID DLQ_REASON __SHARDINGKEY __transactionId__
-  TRANSACTION_CHECK_TIMES CHECK_IMMUNITY_TIME_IN_SECONDS`.split(/\s+/),
+  TRANSACTION_CHECK_TIMES CHECK_IMMUNITY_TIME_IN_SECONDS __COMPRESSION _SYS_MSG_PRIORITY_`.split(/\s+/),
 )
 
 /** Whether an application must not set a property of this name. */

@@ -28,6 +28,8 @@ export interface SendReceipt {
   readonly messageCount: number
   /** When it was stored, in milliseconds since 1970; never smaller than that of an earlier message of the store. */
   readonly storeTimestamp: number
+  /** True when this send was the repetition of an earlier one: nothing was stored, and the receipt is that of the first. */
+  readonly isDuplicate?: boolean
   /** Of a delayed message: when it is delivered, in milliseconds since 1970. */
   readonly deliveryTimestamp?: number
   /** Of a message that was sent with a `deliveryTimestamp`: takes it back (`producer.recall`). */

@@ -18,6 +18,9 @@ const DEAD_LETTER_PREFIX = '%DLQ%'
 /** Where messages go of transactions that nobody could end (RocketMQ `TRANS_CHECK_MAX_TIME_TOPIC`). */
 export const TRANSACTION_CHECK_TOPIC = 'TRANS_CHECK_MAX_TIME_TOPIC'
 
+/** What was traced of messages (RocketMQ `RMQ_SYS_TRACE_TOPIC`). */
+export const TRACE_TOPIC = 'RMQ_SYS_TRACE_TOPIC'
+
 /** The topic that replies say they are of (RocketMQ: that of the cluster); nothing is stored in it. */
 export const REPLY_TOPIC = 'DefaultCluster_REPLY_TOPIC'
 
@@ -29,7 +32,7 @@ const SYSTEM_TOPICS: ReadonlySet<string> = new Set([
   'DefaultCluster',
   'OFFSET_MOVED_EVENT',
   'SCHEDULE_TOPIC_XXXX',
-  'RMQ_SYS_TRACE_TOPIC',
+  TRACE_TOPIC,
   REPLY_TOPIC,
   'RMQ_SYS_TRANS_HALF_TOPIC',
   'RMQ_SYS_TRANS_OP_HALF_TOPIC',
@@ -127,6 +130,12 @@ export function popSourceTopicOf(topic: string, group: string): string {
 /** Whether a topic is the retry topic of any group for this topic. */
 export function isPopRetryTopicOfTopic(retryTopic: string, topic: string): boolean {
   return isRetryTopic(retryTopic) && retryTopic.endsWith(POP_RETRY_SEPARATOR + topic)
+}
+
+/** The group that a retry or dead-letter topic belongs to; `undefined` for any other. */
+export function consumerGroupOf(topic: string): string | undefined {
+  if (isDeadLetterTopic(topic)) return topic.slice(DEAD_LETTER_PREFIX.length)
+  return isRetryTopic(topic) ? topic.slice(RETRY_PREFIX.length).split(POP_RETRY_SEPARATOR)[0] : undefined
 }
 
 /** The topic that holds a group's dead letters. */

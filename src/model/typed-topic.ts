@@ -47,7 +47,7 @@ export class TypedTopic<Name extends string = string, Schema extends StandardSch
    * ```
    */
   async parse(message: MessageView): Promise<StandardSchemaV1.InferOutput<Schema>> {
-    const checked = await checkBody(this, message.body)
+    const checked = await checkBody(this, message)
     if (checked.error !== undefined) throw checked.error
     return checked.value as StandardSchemaV1.InferOutput<Schema>
   }

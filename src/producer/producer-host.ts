@@ -2,6 +2,8 @@
 import type { Engine } from '../model/engine.ts'
 import type { EmitEvent } from '../model/events.ts'
 import type { MessageIdGenerator } from '../model/message-id.ts'
+import type { IntentTaker } from '../model/outbox.ts'
+import type { Tracing } from '../model/tracing.ts'
 import type { ProcessHold } from './requests.ts'
 
 /** What an instance lends to its producers. */
@@ -9,6 +11,10 @@ export interface ProducerHost {
   readonly engine: Engine
   readonly ids: MessageIdGenerator
   readonly emit: EmitEvent
+  /** Absent without a database of the application. */
+  readonly outbox?: IntentTaker | undefined
+  /** Absent where nobody can trace messages. */
+  readonly tracing?: Tracing
   /** Absent where the process runs anyway. */
   readonly keepAlive?: ProcessHold
   /** A name that no other client has. */

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { isHook } from '../model/call-hook.ts'
 import { invalidParameter } from '../model/errors.ts'
-import { SAFE_INTEGER_MAX } from '../model/limits.ts'
+import { MESSAGE_MAX_BYTES, SAFE_INTEGER_MAX } from '../model/limits.ts'
 import { parseOptions } from '../model/parse-options.ts'
 import { checkGroupName } from '../model/topic.ts'
 import type { SendHook } from './send-hooks.ts'
@@ -27,8 +27,19 @@ export interface ProducerOptions {
    * (RocketMQ 5 `TransactionChecker`, 4.x `TransactionListener#checkLocalTransaction`).
    */
   readonly transactionChecker?: TransactionChecker | undefined
+  /**
+   * Compresses bodies of at least so many bytes, by zlib; consumers get them as they were sent. Batches are not compressed, nor what would not
+   * become smaller. Limits count what is sent, not what is stored. Default: nothing is compressed; RocketMQ begins at 4096
+   * (RocketMQ `compressMsgBodyOverHowmuch`).
+   */
+  readonly compressMsgBodyOverHowmuchBytes?: number | undefined
   /** Called around every attempt to store something, in this order (RocketMQ `SendMessageHook`). Default: none. */
   readonly sendHooks?: readonly SendHook[] | undefined
+  /**
+   * How long `close` waits for one-way sends that are on their way, in milliseconds; then an `error` event tells how many are left to chance.
+   * Default 10,000.
+   */
+  readonly closeTimeoutMs?: number | undefined
   /** The name of this one producer, unique in its group. Default: made from the process and a counter. */
   readonly clientId?: string | undefined
 }
@@ -42,7 +53,9 @@ const schema = z.strictObject({
   transactionChecker: z
     .custom<TransactionChecker>((value) => typeof value === 'function', 'must be a function')
     .optional(),
+  compressMsgBodyOverHowmuchBytes: z.int().min(1).max(MESSAGE_MAX_BYTES).optional(),
   sendHooks: z.array(z.custom<SendHook>(isHook, 'must have before() or after()')).default([]),
+  closeTimeoutMs: z.int().min(1).max(SAFE_INTEGER_MAX).default(10_000),
   clientId: z.string().trim().min(1).max(255).optional(),
 })
 

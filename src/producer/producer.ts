@@ -8,7 +8,8 @@ import type { Engine } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import type { Message, MessageView } from '../model/message.ts'
 import type { MessageIdGenerator } from '../model/message-id.ts'
-import { type MessageQueue, queueKey } from '../model/message-queue.ts'
+import { queueKey } from '../model/message-queue.ts'
+import type { OutboxReceipt } from '../model/outbox.ts'
 import { type OutgoingMessage, prepareMessage } from '../model/outgoing-message.ts'
 import type { PropertyEntries } from '../model/properties.ts'
 import type { SendReceipt } from '../model/results.ts'
@@ -16,9 +17,9 @@ import { deferMicrotask } from '../model/system-clock.ts'
 import { checkTopicName } from '../model/topic.ts'
 import { isTyped } from '../model/typed-body.ts'
 import type { Destination } from '../model/typed-message.ts'
-import { hookedEngine } from './hooked-engine.ts'
 import { OnewaySends } from './oneway-sends.ts'
-import { prepareBatch, withOwnBody } from './outgoing-batch.ts'
+import { prepareBatch } from './outgoing-batch.ts'
+import { enlisting, type PlannedSend, withOwnBodies } from './planned-send.ts'
 import type { ProducerHost, ProducerStats } from './producer-host.ts'
 import {
   type CompleteProducerOptions,
@@ -28,27 +29,22 @@ import {
 import { type PublishRoute, PublishRoutes } from './publish-routes.ts'
 import { checkRequest, type RequestOptions } from './request-options.ts'
 import { Requests } from './requests.ts'
+import { prepareOnce } from './send-once.ts'
 import {
   checkHalf,
+  checkOneway,
   checkSendOptions,
   checkSignal,
   chooserOf,
+  type OutboxSendOptions,
   queueChooser,
   type SendOptions,
 } from './send-options.ts'
+import { sendingEngine } from './sending-engine.ts'
 import type { Transaction } from './transaction.ts'
 import { type LocalTransaction, type TransactionReceipt, Transactions } from './transactions.ts'
 import { isAnyTyped, TypedSends } from './typed-sends.ts'
-
-/** A checked send that lacks nothing but the route of its topic. */
-interface PlannedSend {
-  readonly topic: string
-  readonly messages: OutgoingMessage | readonly OutgoingMessage[]
-  readonly timeoutMs: number
-  readonly signal: AbortSignal | undefined
-  readonly chooseQueue: (route: PublishRoute) => MessageQueue
-  readonly transaction?: Transaction | undefined
-}
+import { WatchedEngine } from './watched-engine.ts'
 
 /**
  * Sends messages. Made by `mq.createProducer`, ready when you get it, ended by `close()` or `await using`.
@@ -70,7 +66,7 @@ export class Producer {
   /** The name of this one producer, unique in its group. */
   readonly clientId: string
   readonly #host: ProducerHost
-  readonly #engine: Engine
+  readonly #watched: WatchedEngine
   readonly #ids: MessageIdGenerator
   readonly #timeoutMs: number
   readonly #routes: PublishRoutes
@@ -87,20 +83,19 @@ export class Producer {
     this.group = options.group
     this.clientId = options.clientId ?? host.nextClientId()
     this.#host = host
-    const { group, clientId } = this
-    const onError = (error: MQError): void => host.emit('error', error)
-    this.#engine = hookedEngine(host.engine, options.sendHooks, { group, clientId, onError })
+    this.#watched = new WatchedEngine(sendingEngine(host, options, this.clientId), this, host.tracing)
     this.#ids = host.ids
     this.#timeoutMs = options.sendMsgTimeoutMs
     this.#routes = new PublishRoutes(host.engine)
     this.#transactions = new Transactions({
-      engine: this.#engine,
+      watched: this.#watched,
       group: this.group,
       clientId: this.clientId,
       checker: options.transactionChecker,
       emit: host.emit,
+      tracing: host.tracing,
     })
-    this.#oneways = new OnewaySends(onError)
+    this.#oneways = new OnewaySends(host, options)
     this.#requests = new Requests({
       engine: host.engine,
       ids: host.ids,
@@ -131,6 +126,15 @@ export class Producer {
   }
 
   /**
+   * Puts a message, or an array of them, into a chained batch of your own database: it is sent when the batch is written, and never when it is
+   * not. Resolves when it lies in the batch, so await it before you write. Rejects as below, and with `INVALID_PARAMETER` without
+   * `database` in `PocketMQ.open`, for a batch of another database or one that was written or closed, and in a transaction.
+   */
+  send<A, const To extends Destination = string>(
+    message: Message<To> | readonly Message<To>[],
+    options: OutboxSendOptions<A>,
+  ): Promise<OutboxReceipt>
+  /**
    * Sends a message, or an array of messages for one topic as a batch that is stored in one queue, together or not at all.
    *
    * Resolves when it is stored as safely as the `flushDiskType` says; the receipt repeats it. Sends that are not awaited
@@ -147,7 +151,11 @@ export class Producer {
   send<A, const To extends Destination = string>(
     message: Message<To> | readonly Message<To>[],
     options?: SendOptions<A>,
-  ): Promise<SendReceipt> {
+  ): Promise<SendReceipt>
+  send<A>(
+    message: Message<Destination> | readonly Message<Destination>[],
+    options?: SendOptions<A>,
+  ): Promise<SendReceipt | OutboxReceipt> {
     try {
       if (options === undefined && !isBatch(message) && !isTyped(message))
         return this.#sendNext(message as Message)
@@ -165,10 +173,7 @@ export class Producer {
     message: Message<To> | readonly Message<To>[],
     options?: SendOptions<A>,
   ): void {
-    if (options?.transaction !== undefined)
-      throw invalidParameter(
-        'A message in a transaction is not sent one-way: its sender must know that it is stored.',
-      )
+    checkOneway(options)
     this.#oneways.add(this.#sendPlanned(message, options))
   }
 
@@ -246,8 +251,8 @@ export class Producer {
   }
 
   /**
-   * Refuses further sends with `CLOSED`, rejects requests that wait for their replies with it, waits for one-way sends on their way, and
-   * leaves the group.
+   * Refuses further sends with `CLOSED`, rejects requests that wait for their replies with it, waits up to
+   * `closeTimeoutMs` for one-way sends on their way, and leaves the group.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()
@@ -256,6 +261,10 @@ export class Producer {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  get #engine(): Engine {
+    return this.#watched.engine
   }
 
   #sendNext(message: Message): Promise<SendReceipt> {
@@ -310,20 +319,19 @@ export class Producer {
     checkSendOptions(options)
     const { transaction } = options
     if (transaction !== undefined) this.#transactions.checkOwn(transaction)
-    const messages = this.#prepare(message, added)
+    const messages =
+      options.messageId === undefined
+        ? this.#prepare(message, added)
+        : prepareOnce(message, options, this.#engine)
     if (transaction !== undefined) checkHalf(message, options)
     const topic = 'topic' in messages ? messages.topic : messages[0]!.topic
     if (options.queue !== undefined && options.queue.topic !== topic) {
       throw invalidParameter(`The message is for '${topic}', but the queue is ${queueKey(options.queue)}.`)
     }
-    return {
-      topic,
-      messages,
-      timeoutMs: options.timeoutMs ?? this.#timeoutMs,
-      signal: options.signal,
-      chooseQueue: queueChooser(isBatch(message) ? message[0]! : message, options, this.#engine.random),
-      transaction,
-    }
+    const timeoutMs = options.timeoutMs ?? this.#timeoutMs
+    const chooseQueue = queueChooser(isBatch(message) ? message[0]! : message, options, this.#engine.random)
+    const plan = { topic, messages, timeoutMs, signal: options.signal, chooseQueue, transaction }
+    return enlisting(plan, options, { outbox: this.#host.outbox, group: this.group })
   }
 
   #prepare(
@@ -332,7 +340,8 @@ export class Producer {
   ): OutgoingMessage | readonly OutgoingMessage[] {
     const { clock } = this.#engine
     if (isBatch(message)) return prepareBatch(message, this.#ids, clock)
-    return prepareMessage(message, this.#ids.next(), clock.now(), added)
+    const now = this.#timeOfTurn()
+    return prepareMessage(message, this.#ids.next(now), now, added)
   }
 
   #send(plan: PlannedSend): Promise<SendReceipt> {
@@ -341,11 +350,7 @@ export class Producer {
   }
 
   #sendLater(route: Promise<PublishRoute>, plan: PlannedSend): Promise<SendReceipt> {
-    const { messages } = plan
-    const kept = {
-      ...plan,
-      messages: 'topic' in messages ? withOwnBody(messages) : messages.map(withOwnBody),
-    }
+    const kept = withOwnBodies(plan)
     return route.then((known) => {
       if (plan.signal !== undefined) checkSignal(plan.signal)
       return this.#sendBy(known, kept)
@@ -354,8 +359,10 @@ export class Producer {
 
   #sendBy(
     route: PublishRoute,
-    { messages, timeoutMs, signal, chooseQueue, transaction }: PlannedSend,
+    { messages, timeoutMs, signal, chooseQueue, transaction, enlist }: PlannedSend,
   ): Promise<SendReceipt> {
+    // Only `send` lets a batch through, and says what it answers then.
+    if (enlist !== undefined) return Promise.resolve(enlist(route) as SendReceipt)
     const request = { producerGroup: this.group, queue: chooseQueue(route), timeoutMs, signal }
     if ('topic' in messages) {
       if (transaction !== undefined) return this.#transactions.sendHalf(transaction, { ...request, messages })

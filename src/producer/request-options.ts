@@ -26,6 +26,12 @@ export function checkRequest<A>(message: Message<Destination>, options: RequestO
   checkSendOptions(options)
   if (Reflect.get(options, 'transaction') !== undefined)
     throw invalidParameter('A request cannot be part of a transaction: its reply would have to wait for it.')
+  if (Reflect.get(options, 'messageId') !== undefined)
+    throw invalidParameter('A request cannot be repeated under its messageId: each has a reply of its own.')
+  if (Reflect.get(options, 'batch') !== undefined)
+    throw invalidParameter(
+      'A request cannot wait for a batch of your database: somebody waits for the reply.',
+    )
 }
 
 function illegal(text: string): MQError {

@@ -1,4 +1,6 @@
 /** What may be said about one send besides the message; checked by hand, since it is on the way of every message. */
+
+import type { ChainedBatch } from '../model/chained-batch.ts'
 import type { RandomSource } from '../model/clock.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import type { Message } from '../model/message.ts'
@@ -17,10 +19,26 @@ export interface SendOptions<A = unknown> {
   readonly arg?: A | undefined
   /** Stores the message as the half of this transaction: nobody sees it before `transaction.commit()`. */
   readonly transaction?: Transaction | undefined
+  /**
+   * The id to store the message under, by `messageIdFor`. A send that was stored with it, to the same topic and within the instance's
+   * `deduplicationWindowMs`, is not stored again: its receipt comes back, and `isDuplicate` says so. So a send whose outcome nobody knows can be
+   * repeated, by another process as well. Not for a batch, a delayed message, a request or the message of a transaction.
+   */
+  readonly messageId?: string | undefined
   /** How long this send may wait for room, in milliseconds. Default: the producer's `sendMsgTimeoutMs`. */
   readonly timeoutMs?: number | undefined
   /** Takes the send back with `ABORTED` as long as it waits; what is already being written is not taken back. */
   readonly signal?: AbortSignal | undefined
+}
+
+/** Options of a `send` into a chained batch of the application's own database. */
+export interface OutboxSendOptions<A = unknown> extends SendOptions<A> {
+  /**
+   * The batch of the database that the instance was opened with. The message is sent when the batch is written; `timeoutMs` is then that of
+   * each attempt, and a selector chooses now.
+   */
+  readonly batch: ChainedBatch
+  readonly transaction?: undefined
 }
 
 const FIELDS: ReadonlySet<string> = new Set([
@@ -28,6 +46,8 @@ const FIELDS: ReadonlySet<string> = new Set([
   'selector',
   'arg',
   'transaction',
+  'messageId',
+  'batch',
   'timeoutMs',
   'signal',
 ])
@@ -59,6 +79,23 @@ export function checkSendOptions<A>(options: SendOptions<A>): void {
     throw invalidParameter(`timeoutMs must be a whole number of milliseconds above 0, not ${timeoutMs}.`)
   }
   if (signal !== undefined) checkSignal(signal)
+  if (options.transaction !== undefined && Reflect.get(options, 'batch') !== undefined)
+    throw invalidParameter(
+      'A message is either part of a transaction or of a batch of your database, not both.',
+    )
+}
+
+/** Refuses what nobody may forget about. */
+export function checkOneway(options: object | undefined): void {
+  if (options === undefined || options === null) return
+  if (Reflect.get(options, 'transaction') !== undefined)
+    throw invalidParameter(
+      'A message in a transaction is not sent one-way: its sender must know that it is stored.',
+    )
+  if (Reflect.get(options, 'batch') !== undefined)
+    throw invalidParameter(
+      'A message for a batch is not sent one-way: its sender must know that it lies in the batch.',
+    )
 }
 
 /** Refuses what cannot be the half of a transaction (semantics section 11.2: what is not possible). */
@@ -67,9 +104,10 @@ export function checkHalf<A>(
   { queue, selector }: SendOptions<A>,
 ): void {
   if (Array.isArray(message)) throw illegalHalf('A batch')
-  const { delayTimeLevel, deliveryTimestamp, messageGroup } = message as Message
+  const { delayTimeLevel, deliveryTimestamp, messageGroup, priority } = message as Message
   if (delayTimeLevel !== undefined || deliveryTimestamp !== undefined) throw illegalHalf('A delayed message')
   if (messageGroup !== undefined) throw illegalHalf('A message with a messageGroup')
+  if (priority !== undefined) throw illegalHalf('A message with a priority')
   if ((queue ?? selector) !== undefined)
     throw invalidParameter('A message in a transaction takes the next queue; leave queue and selector out.')
 }

@@ -4,6 +4,7 @@ import { invalidParameter, MQError } from '../model/errors.ts'
 import type { EmitEvent } from '../model/events.ts'
 import type { Message, MessageView } from '../model/message.ts'
 import type { SendReceipt } from '../model/results.ts'
+import type { Tracing } from '../model/tracing.ts'
 import { type TransactionEnd, TransactionResolution } from '../model/transaction.ts'
 import { type HalfReceipt, type HalfSendRequest, transactionVerbsOf } from '../model/transaction-verbs.ts'
 import type { Destination } from '../model/typed-message.ts'
@@ -45,11 +46,12 @@ export interface TransactionReceipt {
 
 /** What the transactions of a producer need of it. */
 export interface TransactionsHost {
-  readonly engine: Engine
+  readonly watched: { readonly engine: Engine }
   readonly group: string
   readonly clientId: string
   readonly checker: TransactionChecker | undefined
   readonly emit: EmitEvent
+  readonly tracing?: Tracing | undefined
 }
 
 const RESOLUTIONS: ReadonlySet<unknown> = new Set(Object.values(TransactionResolution))
@@ -61,14 +63,14 @@ export class Transactions implements TransactionOwner {
   /** Throws `UNSUPPORTED` for a checker that the engine would never ask. */
   constructor(host: TransactionsHost) {
     this.#host = host
-    if (host.checker !== undefined) transactionVerbsOf(host.engine)
+    if (host.checker !== undefined) transactionVerbsOf(host.watched.engine)
   }
 
   /** Answers the checks of its group from now on, if it can. */
   startAnswering(): void {
-    const { engine, group, clientId, checker } = this.#host
+    const { watched, group, clientId, checker } = this.#host
     if (checker === undefined) return
-    this.#stopAnswering = transactionVerbsOf(engine).answerChecks(group, clientId, (message, id) =>
+    this.#stopAnswering = transactionVerbsOf(watched.engine).answerChecks(group, clientId, (message, id) =>
       this.#check(checker, message, id),
     )
   }
@@ -89,12 +91,12 @@ export class Transactions implements TransactionOwner {
   }
 
   end(transactionId: string, end: TransactionEnd): Promise<void> {
-    const { engine, group } = this.#host
-    return transactionVerbsOf(engine).endTransaction(transactionId, group, end)
+    const { watched, group } = this.#host
+    return transactionVerbsOf(watched.engine).endTransaction(transactionId, group, end)
   }
 
   sendHalf(transaction: Transaction, request: HalfSendRequest): Promise<HalfReceipt> {
-    return transaction.enlist(() => transactionVerbsOf(this.#host.engine).sendHalfMessage(request))
+    return transaction.enlist(() => transactionVerbsOf(this.#host.watched.engine).sendHalfMessage(request))
   }
 
   /** Stores the half of a transaction, runs the local one, and ends it as that answers. */
@@ -143,11 +145,20 @@ export class Transactions implements TransactionOwner {
     id: string,
   ): Promise<TransactionResolution> {
     try {
-      return resolutionOf(await checker(message, id), 'The transactionChecker')
+      const resolution = resolutionOf(await checker(message, id), 'The transactionChecker')
+      this.#trace(message, resolution)
+      return resolution
     } catch (error) {
       this.#host.emit('error', MQError.from(error))
       return 'UNKNOWN'
     }
+  }
+
+  #trace({ messageId }: MessageView, resolution: TransactionResolution): void {
+    const { tracing, group, clientId, watched } = this.#host
+    if (tracing === undefined || !tracing.watchesSends || resolution === 'UNKNOWN') return
+    const timestamp = watched.engine.clock.now()
+    tracing.transactionEnded({ group, clientId, messageId, resolution, isFromCheck: true, timestamp })
   }
 }
 

@@ -1,7 +1,7 @@
 /** What waits to be committed together: one journal frame, all of it or nothing. */
 
 import type { MQError } from '../model/errors.ts'
-import { MESSAGE_ID_PREFIX_BYTES, type MessageId } from '../model/message-id.ts'
+import { isGivenHere, MESSAGE_ID_PREFIX_BYTES, type MessageId } from '../model/message-id.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { SendReceipt, SendStatus } from '../model/results.ts'
 import { readUInt32 } from './bytes.ts'
@@ -122,20 +122,21 @@ export class CommitGroup {
     log.records.append(message)
   }
 
-  /** The id of a parked message if the generator of this instance made it: only such ids may begin a run. */
+  /** The id of a parked message if it begins as those of this instance: one of another would end the run for all that follow. */
   #ownIdOf(batch: Buffer): MessageId | undefined {
-    const { ownPrefix } = this.#idOrder
+    const { ownPrefix: prefix } = this.#idOrder
+    if (prefix === undefined) return undefined
     const position = Batch.HEADER_BYTES + Rec.MESSAGE_ID
-    if (ownPrefix === undefined) return undefined
-    for (const [i, byte] of ownPrefix.entries()) if (batch[position + i] !== byte) return undefined
+    for (let i = 0; i < MESSAGE_ID_PREFIX_BYTES; i++) if (batch[position + i] !== prefix[i]) return undefined
     const seconds = readUInt32(batch, position + MESSAGE_ID_PREFIX_BYTES)
-    return { prefix: ownPrefix, seconds, sequence: readUInt32(batch, position + MESSAGE_ID_PREFIX_BYTES + 4) }
+    return { prefix, seconds, sequence: readUInt32(batch, position + MESSAGE_ID_PREFIX_BYTES + 4) }
   }
 
   /** A run is ids of one generator, each above all before it, over all groups: then a seek finds the one run that can hold an id. */
   #joinsRun(id: MessageId): boolean {
     const { last } = this.#idOrder
-    if (last !== undefined && (id.prefix !== last.prefix || !isAbove(id, last))) return false
+    // One from an earlier process must not begin: its run would lie within theirs, and hide what they hold.
+    if (last === undefined ? !isGivenHere(id) : id.prefix !== last.prefix || !isAbove(id, last)) return false
     if (this.idRun === undefined) this.idRun = { first: id, last: id }
     else this.idRun.last = id
     this.#idOrder.last = id

@@ -83,7 +83,7 @@ export class Parking {
       checkU48('due timestamp', spec.dueTimestamp)
       const refusal = refusalOf(log, wait.signal)
       if (refusal !== undefined) throw refusal
-      this.#host.writer.noteOwnIds(message.messageId.prefix)
+      this.#host.writer.noteParked(message.messageId)
       const bytes = this.encode(message, log)
       if (gate.isOpen) return this.#commit(spec, bytes)
       return new Promise((resolve, reject) => {

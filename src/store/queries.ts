@@ -130,7 +130,12 @@ function messagesOf(batch: StoredBatch, log: QueueLog): MessageView[] {
   return messages.filter((message) => message.queueOffset >= log.minOffset)
 }
 
-async function findExplicit(source: QuerySource, generation: number, id: Buffer): Promise<MessageView[]> {
+/** The messages whose ids have a row of their own in this generation. */
+export async function findExplicit(
+  source: QuerySource,
+  generation: number,
+  id: Buffer,
+): Promise<MessageView[]> {
   const found: MessageView[] = []
   for (const key of await source.databases.index.level.keys(rangeOfId(generation, id)).all()) {
     const message = await readMessage(source, u48FromEnd(key, 12), u48FromEnd(key, 6))

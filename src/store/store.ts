@@ -9,7 +9,7 @@ import { MQError } from '../model/errors.ts'
 import type { EmitEvent, StoreState } from '../model/events.ts'
 import type { MessageView } from '../model/message.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
-import type { SendReceipt } from '../model/results.ts'
+import type { Durability, SendReceipt } from '../model/results.ts'
 import { AlarmTable } from './alarm-table.ts'
 import { announceFact, loadViews } from './announce.ts'
 import { type AppliedState, latestStoreTimestamp } from './applied-state.ts'
@@ -26,7 +26,7 @@ import { OffsetTable } from './offset-table.ts'
 import { markClean, type OpenedStore, openStore } from './open-store.ts'
 import { loadPage } from './page-loader.ts'
 import { Parking, UnappliedMessages } from './parking.ts'
-import { queryById, queryByKey, readMessage } from './queries.ts'
+import { type QuerySource, queryById, queryByKey, readMessage } from './queries.ts'
 import type { LoadPage, QueueLog } from './queue-log.ts'
 import { ReadCache } from './read-cache.ts'
 import type { RecoveryReport } from './recovery.ts'
@@ -80,7 +80,7 @@ export class Store {
     this.#options = options
     this.#opened = opened
     const pool = new BlockPool(POOL_BYTES)
-    const load: LoadPage = (log, offset) => this.#read(() => loadPage(opened.databases, log, offset))
+    const load: LoadPage = (log, offset) => this.read(() => loadPage(opened.databases, log, offset))
     this.catalog = new Catalog(options.brokerName, { cache: new ReadCache(READ_CACHE_BYTES), load, pool })
     loadViews(this, state)
     const frames = new FrameBuilder(clock, generationRule(options.retention), pool, {
@@ -94,7 +94,7 @@ export class Store {
       journal: opened.journal,
       syncFlush: options.flushDiskType === 'SYNC_FLUSH' && opened.journal !== undefined,
       syncFlushTimeoutMs: options.syncFlushTimeoutMs,
-      durability: opened.journal === undefined ? 'MEMORY' : options.flushDiskType,
+      durability: this.durability,
       frames,
       announce: (frame) => this.#announce(frame),
       onTakenBack: () => this.#gate.admit(),
@@ -127,7 +127,7 @@ export class Store {
       writer: this.#writer,
       refusalOf: (log, signal) => this.#refusalOf(log, signal),
       status: this.#status,
-      read: (work) => this.#read(work),
+      read: (work) => this.read(work),
     })
     this.#janitor = new Janitor({
       options,
@@ -147,6 +147,10 @@ export class Store {
 
   get state(): StoreState {
     return this.#status.state
+  }
+
+  get durability(): Durability {
+    return this.#opened.journal === undefined ? 'MEMORY' : this.#options.flushDiskType
   }
 
   /** What opening found and did. */
@@ -202,13 +206,7 @@ export class Store {
   }
 
   /** Messages of a topic with a key, stored from `begin` to `end`, newest first. */
-  async queryByKey(
-    topic: TopicEntry,
-    key: string,
-    begin: number,
-    end: number,
-    maxCount: number,
-  ): Promise<readonly MessageView[]> {
+  async queryByKey(topic: TopicEntry, key: string, begin: number, end: number, maxCount: number) {
     return queryByKey(await this.#querySource(), topic, key, begin, end, maxCount)
   }
 
@@ -332,16 +330,21 @@ export class Store {
     }
   }
 
+  /** What the databases hold by now. */
+  get applied(): QuerySource {
+    return { databases: this.#opened.databases, catalog: this.catalog, state: this.#applier.state }
+  }
+
   async #querySource() {
     if (this.#status.isOver) throw this.#status.refusal()
     await this.#applyAll()
     await this.#healed
     if (this.#status.isOver) throw this.#status.refusal()
-    return { databases: this.#opened.databases, catalog: this.catalog, state: this.#applier.state }
+    return this.applied
   }
 
   /** Reads from the databases; what healing interrupts is read again behind it. */
-  async #read<T>(work: () => Promise<T>): Promise<T> {
+  async read<T>(work: () => Promise<T>): Promise<T> {
     for (;;) {
       const healed = this.#healed
       await healed
@@ -363,13 +366,8 @@ export class Store {
     this.#status.setHealing(error)
     const { files } = medium
     const { clock } = this.#options
-    const healing = healDatabases({
-      databases,
-      files,
-      clock,
-      untilSeq,
-      givenUp: () => this.#status.isOver,
-    })
+    const givenUp = (): boolean => this.#status.isOver
+    const healing = healDatabases({ databases, files, clock, untilSeq, givenUp })
     this.#healed = healing.then(
       () => undefined,
       () => undefined,

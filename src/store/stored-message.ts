@@ -8,10 +8,13 @@ import { isFieldProperty, PropertyName } from '../model/properties.ts'
 import { notReplyable, type ReplyReceipt } from '../model/reply.ts'
 import { isRetryTopic } from '../model/topic.ts'
 import { findProperty } from './find-property.ts'
+import { inflateBody } from './inflate-body.ts'
 import { Rec } from './record-format.ts'
 
 const NO_KEYS: readonly string[] = Object.freeze([])
 const MESSAGE_GROUP_NAME = Buffer.from(PropertyName.MESSAGE_GROUP)
+const COMPRESSION_NAME = Buffer.from(PropertyName.COMPRESSION)
+const PRIORITY_NAME = Buffer.from(PropertyName.PRIORITY)
 const DELAY_TIME_LEVEL_NAME = Buffer.from(PropertyName.DELAY_TIME_LEVEL)
 const REPLY_TO_CLIENT_NAME = Buffer.from(PropertyName.REPLY_TO_CLIENT)
 const TIMER_DELIVER_MS_NAME = Buffer.from(PropertyName.TIMER_DELIVER_MS)
@@ -35,6 +38,7 @@ export class StoredMessage implements MessageView {
   #properties: Readonly<Record<string, string>> | undefined
   #keys: readonly string[] | undefined
   #messageId: string | undefined
+  #inflated: Buffer | undefined
 
   constructor(home: Home, position: number, queueOffset: number) {
     this.#home = home
@@ -68,6 +72,10 @@ export class StoredMessage implements MessageView {
     return this.#numberProperty(TIMER_DELIVER_MS_NAME)
   }
 
+  get priority(): number | undefined {
+    return this.#numberProperty(PRIORITY_NAME)
+  }
+
   get tag(): string | undefined {
     const length = this.#home.bytes.readUInt16BE(this.#position + Rec.TAG_BYTES)
     return length === 0 ? undefined : this.#text(this.#position + Rec.HEADER_BYTES, length)
@@ -88,6 +96,19 @@ export class StoredMessage implements MessageView {
   }
 
   get body(): Buffer {
+    const { compression } = this
+    if (compression === undefined) return this.storedBody
+    this.#inflated ??= inflateBody(this.storedBody, compression, this.messageId)
+    return this.#inflated
+  }
+
+  /** How the stored body is compressed; `undefined` when it is not. */
+  get compression(): string | undefined {
+    return findProperty(this.#home.bytes, this.#position, COMPRESSION_NAME)
+  }
+
+  /** The body as it is stored. */
+  get storedBody(): Buffer {
     const end = this.#position + this.storeSize
     return this.#home.bytes.subarray(
       end - this.#home.bytes.readUInt32BE(this.#position + Rec.BODY_BYTES),
@@ -136,10 +157,10 @@ export class StoredMessage implements MessageView {
   toJSON(): object {
     const { messageId, offsetMessageId, topic, tag, keys, messageGroup, properties, queue, queueOffset } =
       this
-    const { delayTimeLevel, deliveryTimestamp } = this
+    const { delayTimeLevel, deliveryTimestamp, priority } = this
     const { bornTimestamp, storeTimestamp, reconsumeTimes, deliveryAttempt, storeSize } = this
-    const delay = { delayTimeLevel, deliveryTimestamp }
-    const sent = { messageId, offsetMessageId, topic, tag, keys, messageGroup, ...delay, properties }
+    const wishes = { delayTimeLevel, deliveryTimestamp, priority }
+    const sent = { messageId, offsetMessageId, topic, tag, keys, messageGroup, ...wishes, properties }
     const place = { queue, queueOffset }
     return { ...sent, ...place, bornTimestamp, storeTimestamp, reconsumeTimes, deliveryAttempt, storeSize }
   }
@@ -147,6 +168,7 @@ export class StoredMessage implements MessageView {
   /** What `console.log` and test runners show. */
   [Symbol.for('nodejs.util.inspect.custom')](): object {
     const { messageId, topic, tag, keys, messageGroup, queue, queueOffset, reconsumeTimes } = this
+    const { compression } = this
     return {
       messageId,
       topic,
@@ -156,7 +178,8 @@ export class StoredMessage implements MessageView {
       queueId: queue.queueId,
       queueOffset,
       reconsumeTimes,
-      bodyBytes: this.body.length,
+      bodyBytes: this.storedBody.length,
+      ...(compression !== undefined && { compression }),
     }
   }
 

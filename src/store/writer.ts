@@ -14,6 +14,7 @@
  */
 import type { Clock } from '../model/clock.ts'
 import { MQError } from '../model/errors.ts'
+import type { MessageId } from '../model/message-id.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { Durability, SendReceipt, SendStatus } from '../model/results.ts'
 import { deferMicrotask } from '../model/system-clock.ts'
@@ -120,8 +121,8 @@ export class Writer {
     })
   }
 
-  /** Ids that begin so are given by this instance, in ascending order. */
-  noteOwnIds(prefix: Uint8Array): void {
+  /** A message of this instance is to be parked. */
+  noteParked({ prefix }: MessageId): void {
     this.#idOrder.ownPrefix = prefix
   }
 

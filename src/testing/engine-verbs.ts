@@ -16,6 +16,7 @@ type NoVerb =
   | 'transactions'
   | 'delay'
   | 'requests'
+  | 'traces'
 type AllVerbs = Omit<Engine, NoVerb> &
   PopVerbs &
   Omit<TransactionVerbs, 'answerChecks'> &

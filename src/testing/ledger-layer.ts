@@ -179,7 +179,8 @@ async function recordSend<Receipt extends SendReceipt>(
   }
 }
 
-function contentOf({ tag, keys, properties, body }: OutgoingMessage): SentContent {
+function contentOf(message: OutgoingMessage): SentContent {
+  const { tag, keys, properties, body } = message.uncompressed ?? message
   const messageGroup = properties.find(([name]) => name === PropertyName.MESSAGE_GROUP)?.[1]
   return {
     tag: tag === '' ? undefined : tag,

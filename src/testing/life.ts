@@ -155,7 +155,7 @@ export class Life {
 }
 
 /** The optional parts of an engine, which hold verbs themselves. */
-const PARTS: ReadonlySet<string | symbol> = new Set(['pop', 'transactions', 'delay', 'requests'])
+const PARTS: ReadonlySet<string | symbol> = new Set(['pop', 'transactions', 'delay', 'requests', 'traces'])
 /** Verbs by which clients are told something until they do not want to be. */
 const LISTENING: ReadonlySet<string | symbol> = new Set(['watch', 'answerChecks', 'takeReplies'])
 

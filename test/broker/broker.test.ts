@@ -9,7 +9,8 @@ describe('The embedded broker', () => {
     const { broker } = await openBroker()
     const parts = ['pop', 'transactions', 'delay', 'requests']
     const offered = Object.fromEntries(parts.map((part) => [part, true]))
-    expect(broker.supports).toEqual({ ...offered, durable: false, severalBrokers: false })
+    const others = { deduplication: true, traces: true, durable: false, severalBrokers: false }
+    expect(broker.supports).toEqual({ ...offered, ...others })
     expect(parts.filter((part) => part in broker)).toEqual(parts)
   })
 

@@ -232,6 +232,24 @@ describe('When the time comes while somebody decides', () => {
     expect(await texts(shop)).toEqual(left)
   })
 
+  test.each(DECISIONS)('to %s it, and the topic is being deleted, it is too late', async (_, decide) => {
+    const hanging = { journal: false }
+    const medium = new FaultMedium({
+      decide: ({ kind }) => (hanging.journal && kind.startsWith('journal') ? 'hangs' : 'works'),
+    })
+    const shop = await openOn(medium, undefined, { flushDiskType: 'SYNC_FLUSH' })
+    await shop.createTopic()
+    const { recallHandle } = await sendIn(shop, 10)
+    hanging.journal = true
+    const deleting = shop.broker.deleteTopic('orders')
+    await shop.clock.advance(1)
+    await expect(decide(shop, recallHandle)).rejects.toThrow(tooLate())
+    medium.gate.release()
+    await deleting
+    expect(shop.events('message-lost')).toMatchObject([{ delayedCount: 1 }])
+    expect(shop.store.alarms.size).toBe(0)
+  })
+
   test('to recall it, and the topic is deleted, it is lost', async () => {
     const shop = await openShop()
     const { recallHandle } = await sendIn(shop, 10)

@@ -159,6 +159,15 @@ describe('Messages fall due', () => {
     expect(await texts(shop)).toEqual(['earlier', 'level', 'time'])
   })
 
+  test('each in its own millisecond', async () => {
+    const shop = await openShop()
+    for (const delayMs of [10, 11, 12]) await sendIn(shop, delayMs, { body: String(delayMs) })
+    await shop.clock.advance(10)
+    expect(await texts(shop)).toEqual(['10'])
+    await shop.clock.advance(1)
+    expect(await texts(shop)).toEqual(['10', '11'])
+  })
+
   test('without holding up what is sent meanwhile', async () => {
     const shop = await openShop()
     await sendIn(shop, 10, { body: 'delayed' })

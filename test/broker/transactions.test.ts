@@ -2,12 +2,14 @@ import { describe, expect, test } from 'vitest'
 import { matchAll } from '../../src/model/subscription.ts'
 import { Permission } from '../../src/model/topic.ts'
 import { mqError } from '../helpers/expect-error.ts'
+import { FaultMedium } from '../helpers/fault-medium.ts'
 import { Signal } from '../helpers/signal.ts'
-import { holdCommits } from './delayed-set-up.ts'
+import { holdCommits, openOn } from './delayed-set-up.ts'
 import { bodies, openShop, watchPromise } from './set-up.ts'
 import {
   commit,
   halfCount,
+  INTERVAL_MS,
   join,
   rollback,
   sendHalf,
@@ -20,7 +22,7 @@ describe('The half of a transaction', () => {
   test('is stored, and its receipt says so', async () => {
     const shop = await openShop()
     const receipt = await sendHalf(shop)
-    expect(receipt).toEqual({
+    expect(JSON.parse(JSON.stringify(receipt))).toEqual({
       status: 'SEND_OK',
       durability: 'MEMORY',
       messageId: receipt.transactionId,
@@ -164,11 +166,12 @@ describe('A commit', () => {
   test('that the store refuses leaves the transaction open, and may be tried again', async () => {
     const shop = await openShop()
     const half = await sendHalf(shop, { body: 'order 1' })
-    const storeCommit = shop.store.commit.bind(shop.store)
-    shop.store.commit = () => Promise.reject(new Error('the disk is tired'))
+    const { parking } = shop.store
+    const end = parking.end.bind(parking)
+    parking.end = () => Promise.reject(new Error('the disk is tired'))
     await expect(commit(shop, half)).rejects.toThrow('the disk is tired')
     await expect(rollback(shop, half)).rejects.toThrow('the disk is tired')
-    shop.store.commit = storeCommit
+    parking.end = end
     await commit(shop, half)
     expect(await texts(shop)).toEqual(['order 1'])
   })
@@ -176,9 +179,10 @@ describe('A commit', () => {
   test('while another one fails takes its place', async () => {
     const shop = await openShop()
     const half = await sendHalf(shop, { body: 'order 1' })
-    const storeCommit = shop.store.commit.bind(shop.store)
-    shop.store.commit = async () => {
-      shop.store.commit = storeCommit
+    const { parking } = shop.store
+    const end = parking.end.bind(parking)
+    parking.end = async () => {
+      parking.end = end
       throw new Error('the disk is tired')
     }
     const ends = await Promise.allSettled([rollback(shop, half), commit(shop, half)])
@@ -219,10 +223,13 @@ describe('An end and a check at the same time', () => {
     const shop = await openShop()
     const half = await sendHalf(shop, { body: 'order 1' })
     const answerer = join(shop)
-    const release = holdCommits(shop)
+    const { parking } = shop.store
+    const end = parking.end.bind(parking)
+    const released = new Signal()
+    parking.end = (...parameters) => released.promise.then(() => end(...parameters))
     const committed = commit(shop, half)
     await shop.clock.advance(TIMEOUT_MS)
-    release()
+    released.resolve()
     await committed
     await shop.clock.advance(3_600_000)
     expect(answerer.asked).toEqual([])
@@ -241,9 +248,26 @@ describe('An end and a check at the same time', () => {
       return message
     }
     await shop.clock.advance(TIMEOUT_MS)
+    expect(shop.broker.transactions.openCount).toBe(0)
     await commit(shop, half)
     await expect(rollback(shop, half)).rejects.toThrow(mqError('ILLEGAL_OPERATION', 'it was committed'))
     expect(await texts(shop)).toEqual(['order 1'])
+  })
+
+  test('a commit that waits while the transaction is given up comes too late', async () => {
+    const shop = await openShop({ transactionCheckMax: 1 })
+    // The first one that is given up makes the topic.
+    await sendHalf(shop, { body: 'order 0' })
+    await shop.clock.advance(1)
+    const half = await sendHalf(shop, { body: 'order 1' })
+    await shop.clock.advance(TIMEOUT_MS + INTERVAL_MS - 1)
+    const release = holdCommits(shop)
+    await shop.clock.advance(1)
+    const committed = commit(shop, half)
+    release()
+    await expect(committed).rejects.toThrow(mqError('ILLEGAL_OPERATION', 'it was given up'))
+    expect(await texts(shop)).toEqual([])
+    expect(await texts(shop, 'TRANS_CHECK_MAX_TIME_TOPIC')).toEqual(['order 0', 'order 1'])
   })
 
   test('an answer that contradicts the end is of no concern', async () => {
@@ -268,7 +292,7 @@ describe('A topic that is deleted', () => {
     const answerer = join(shop)
     await shop.broker.deleteTopic('orders')
     expect(shop.events('message-lost')).toMatchObject([{ reason: 'deleted', delayedCount: 2 }])
-    expect(halfCount(shop)).toBe(0)
+    expect([halfCount(shop), shop.broker.transactions.openCount]).toEqual([0, 0])
     await shop.clock.advance(3_600_000)
     expect(answerer.asked).toEqual([])
   })
@@ -284,13 +308,18 @@ describe('A topic that is deleted', () => {
   })
 
   test('while a commit is read: the commit is refused', async () => {
-    const shop = await openShop()
+    const medium = new FaultMedium()
+    const shop = await openOn(medium)
+    await shop.createTopic()
     const half = await sendHalf(shop)
-    const read = shop.store.parking.message.bind(shop.store.parking)
-    shop.store.parking.message = async (alarm) => {
-      const message = await read(alarm)
+    // Now it lies in the index alone.
+    await shop.clock.advance(1000)
+    const { parking } = shop.store
+    const read = parking.bytes.bind(parking)
+    parking.bytes = async (alarm) => {
+      const bytes = await read(alarm)
       await shop.broker.deleteTopic('orders')
-      return message
+      return bytes
     }
     await expect(commit(shop, half)).rejects.toThrow(mqError('TOPIC_NOT_EXIST'))
     await rollback(shop, half)
@@ -302,6 +331,7 @@ describe('A topic that is deleted', () => {
     const sending = sendHalf(shop)
     const deleting = shop.broker.deleteTopic('orders')
     const [half] = await Promise.all([sending, deleting])
+    expect(shop.broker.transactions.openCount).toBe(0)
     await expect(commit(shop, half)).rejects.toThrow(mqError('TOPIC_NOT_EXIST'))
     await rollback(shop, half)
     await shop.clock.advance(3_600_000)

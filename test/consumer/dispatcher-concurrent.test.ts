@@ -16,7 +16,7 @@ test('A dispatcher goes on after something in it threw', () => {
     concurrency: 1,
     consumeTimeoutMs: 1000,
     counts: new ConsumeCounts(),
-    hooks: undefined,
+    watch: undefined,
     failures: { fate: '', fail: () => undefined, redeliveryMs: () => undefined, stop: () => undefined },
     onWarning: () => undefined,
   })

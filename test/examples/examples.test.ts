@@ -18,6 +18,7 @@ const LAST_LINES: Readonly<Record<string, string>> = {
   'message-groups.ts': 'every group went through its steps in order',
   'order-payment.ts': 'every payment has its one message',
   'orderly.ts': 'every order went through its steps in order',
+  'outbox.ts': 'packed o-1, packed o-2',
   'pull.ts': 'waited for: the last one',
   'query.ts': 'orders holds 2 messages in 4 queues',
   'request-reply.ts': '1 answer came too late',

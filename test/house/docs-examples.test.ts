@@ -18,6 +18,7 @@ const CONFIG = {
     noUnusedParameters: false,
     paths: {
       pocketmq: ['../../src/index.ts'],
+      'pocketmq/opentelemetry': ['../../src/opentelemetry/index.ts'],
       'pocketmq/testing': ['../../src/testing/index.ts'],
       'pocketmq/testing/vitest': ['../../src/testing/vitest.ts'],
       'pocketmq/testing/jest': ['../../src/testing/jest.ts'],

@@ -11,6 +11,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cluster: ['model', 'store', 'broker'],
   producer: ['model'],
   consumer: ['model', 'allocate'],
+  outbox: ['model', 'producer'],
+  tracing: ['model'],
+  opentelemetry: ['model', 'tracing'],
   admin: ['model'],
   testing: ['root', 'model', 'store', 'allocate', 'broker', 'cluster', 'producer', 'consumer', 'admin'],
 }
@@ -35,6 +38,9 @@ const BUILTINS: Readonly<Record<string, readonly string[]>> = {
   cluster: PURE_BUILTINS,
   producer: PURE_BUILTINS,
   consumer: PURE_BUILTINS,
+  outbox: PURE_BUILTINS,
+  tracing: [...PURE_BUILTINS, 'node:diagnostics_channel'],
+  opentelemetry: PURE_BUILTINS,
   admin: PURE_BUILTINS,
   testing: [...PURE_BUILTINS, 'node:assert', 'node:async_hooks', 'node:path', 'node:process'],
   root: [...PURE_BUILTINS, 'node:os', 'node:path', 'node:process', 'node:url'],
@@ -93,13 +99,13 @@ function packageBreach(
   const door = FRAMEWORKS[name]
   if (door !== undefined && door !== source.path) return `only ${door} may import this framework`
   if (DATABASES.includes(name) && !mayUseDatabases(source.path))
-    return 'only the store and its test disk may import a database'
+    return 'only the store, its test disk and the outbox may import a database'
   return
 }
 
-/** The store, and the disk in memory that tests put below it. */
+/** The store, the disk in memory that tests put below it, and what joins batches of the application's own database. */
 function mayUseDatabases(path: string): boolean {
-  return path.startsWith('src/store/') || path.startsWith('src/testing/disk/')
+  return ['src/store/', 'src/testing/disk/', 'src/outbox/'].some((folder) => path.startsWith(folder))
 }
 
 /** The first cycle found along value imports, as a list of files that starts and ends with the same one. */

@@ -4,6 +4,7 @@ import { type Node, parse, read, walk } from './source.ts'
 /** Every door of the package, and the list of the names that it promises. */
 const DOORS: readonly (readonly [door: string, list: string])[] = [
   ['src/index.ts', 'test/house/public-names.txt'],
+  ['src/opentelemetry/index.ts', 'test/house/public-names-opentelemetry.txt'],
   ['src/testing/index.ts', 'test/house/public-names-testing.txt'],
   ['src/testing/vitest.ts', 'test/house/public-names-testing-vitest.txt'],
   ['src/testing/jest.ts', 'test/house/public-names-testing-jest.txt'],

@@ -39,11 +39,13 @@ describe('defineTopic', () => {
 describe('Checking a body', () => {
   test('gives the output of the schema', () => {
     const doubled = schemaOf((value) => ({ value: Number(value) * 2 }))
-    expect(checkBody(defineTopic({ name: 'a', schema: doubled }), body('21'))).toEqual({ value: 42 })
+    expect(checkBody(defineTopic({ name: 'a', schema: doubled }), { body: body('21') })).toEqual({
+      value: 42,
+    })
   })
 
   test('lists what is wrong, with paths as keys', () => {
-    expect(checkBody(orders, body('{}'))).toEqual({
+    expect(checkBody(orders, { body: body('{}') })).toEqual({
       error: expect.objectContaining({
         code: 'SCHEMA_MISMATCH',
         issues: [
@@ -60,7 +62,7 @@ describe('Checking a body', () => {
     ['an empty body', body(''), 'body: it is no JSON: '],
     ['bytes that are no UTF-8', Buffer.from([0x22, 0xff, 0x22]), 'its bytes are no UTF-8'],
   ])('refuses %s', (_, bytes, text) => {
-    expect(checkBody(orders, bytes)).toEqual({ error: mqError('SCHEMA_MISMATCH', text) })
+    expect(checkBody(orders, { body: bytes })).toEqual({ error: mqError('SCHEMA_MISMATCH', text) })
   })
 
   const oddities: [string, () => unknown][] = [
@@ -92,14 +94,14 @@ describe('Checking a body', () => {
   ]
   test.each(oddities)('of a schema that %s says that the schema failed', async (_, validate) => {
     const topic = defineTopic({ name: 'orders', schema: schemaOf(validate as never) })
-    expect(await checkBody(topic, body('1'))).toEqual({
+    expect(await checkBody(topic, { body: body('1') })).toEqual({
       error: mqError('INVALID_PARAMETER', "The schema of 'orders' failed"),
     })
   })
 
   test('takes an empty list of issues for a refusal, as the standard says', () => {
     const topic = defineTopic({ name: 'orders', schema: schemaOf(() => ({ issues: [] })) })
-    expect(checkBody(topic, body('1'))).toEqual({
+    expect(checkBody(topic, { body: body('1') })).toEqual({
       error: mqError('SCHEMA_MISMATCH', 'refused without a reason'),
     })
   })

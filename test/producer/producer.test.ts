@@ -397,6 +397,41 @@ describe('Sending one way', () => {
   })
 })
 
+describe('The end of one-way sends', () => {
+  test('is not waited for without end: an error tells how many are left to chance', async () => {
+    const host = await openShop()
+    const producer = await host.producer({ group: 'shop', closeTimeoutMs: 500 })
+    await producer.send(order)
+    const stored = new Signal<SendReceipt>()
+    host.replace({ sendMessage: () => stored.promise })
+    producer.sendOneway(order)
+    producer.sendOneway(order)
+    let isClosed = false
+    const closing = producer.close().then(() => {
+      isClosed = true
+    })
+    await host.clock.advance(499)
+    expect([isClosed, host.events('error')]).toEqual([false, []])
+    await host.clock.advance(1)
+    await closing
+    expect(host.events('error')).toEqual([mqError('SEND_TIMEOUT', "2 one-way sends of 'shop'")])
+    expect(host.events('error')[0]?.outcome).toBe('unknown')
+    expect(producer.stats).toMatchObject({ onewayOutstandingCount: 2, onewayFailedCount: 0 })
+    stored.reject(new Error('lost'))
+    await host.clock.settle()
+    expect(producer.stats).toMatchObject({ onewayOutstandingCount: 0, onewayFailedCount: 2 })
+  })
+
+  test('leaves no timer when they are stored in time', async () => {
+    const host = await openShop()
+    const producer = await host.producer({ closeTimeoutMs: 500 })
+    producer.sendOneway(order)
+    await producer.close()
+    await host.clock.advance(1000)
+    expect(host.events('error')).toEqual([])
+  })
+})
+
 describe('A producer', () => {
   test('refuses to send once it is closed', async () => {
     const host = await openShop()

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MQError } from '../../src/model/errors.ts'
 import type { Message } from '../../src/model/message.ts'
+import { overlay } from '../../src/model/overlay.ts'
 import { TransactionResolution } from '../../src/model/transaction.ts'
 import type { TransactionVerbs } from '../../src/model/transaction-verbs.ts'
 import type { Producer } from '../../src/producer/producer.ts'
@@ -304,10 +305,8 @@ describe('A local transaction', () => {
     const host = await openShop()
     const { transactions } = host.broker
     replaceVerbs(host, {
-      sendHalfMessage: async (request) => ({
-        ...(await transactions.sendHalfMessage(request)),
-        status: 'FLUSH_DISK_TIMEOUT',
-      }),
+      sendHalfMessage: async (request) =>
+        overlay(await transactions.sendHalfMessage(request), { status: 'FLUSH_DISK_TIMEOUT' }),
     })
     const producer = await payer(host)
     let runCount = 0

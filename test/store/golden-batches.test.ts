@@ -66,6 +66,20 @@ const FULL = `
     00 // a body is any bytes
 `
 
+/** One message whose body, a hundred times "hello ", is compressed. */
+const COMPRESSED = `
+  220ab93b // CRC-32
+  01 00 000000010002 000000000007 01a2ce8bd405 00000001 // as above
+  00000075 // 117 bytes
+    00000055 // record of 85 bytes
+    0000 0000 00000000 01a2ce8bd400
+    aabbccddeeff1122 0b488680 00000001
+    0000 0000 0015 // bytes of tag, keys, properties
+    00000014 // 20 bytes of body
+    000d 5f5f434f4d5052455353494f4e 0004 5a4c4942 // __COMPRESSION = ZLIB
+    785ecb48cdc9c957c818254749aa9200edd2dc51 // zlib, RFC 1950
+`
+
 const plain = () => outgoing({ body: 'hello' }, ID, BORN)
 
 describe('The bytes of a record batch', () => {
@@ -116,6 +130,23 @@ describe('The bytes of a record batch', () => {
     expect(batch.message(1)).toMatchObject({ queueOffset: 9, tag: undefined, keys: [], reconsumeTimes: 2 })
     expect(batch.message(1).body).toEqual(Buffer.of(0))
     expect([batch.tag(0), batch.tagHash(0), batch.bodyBytes(0)]).toEqual(['paid', 3433164, 2])
+  })
+
+  test('with a body that is compressed are read as it was sent', () => {
+    const bytes = bytesOf(COMPRESSED)
+    const batch = readStoredBatch(bytes, queue, 'here')
+    expect(batch.message(0)).toMatchObject({ properties: {}, compression: 'ZLIB', storeSize: 85 })
+    expect(batch.message(0).text()).toBe('hello '.repeat(100))
+    const messages = [
+      {
+        ...plain(),
+        body: bytes.subarray(-20),
+        bodyBytes: 20,
+        properties: [['__COMPRESSION', 'ZLIB']] as const,
+      },
+    ]
+    const fields = { queueUid: 0x10002, baseOffset: 7, storeTimestamp: STORED, messages }
+    expect(batchBytes(fields).toString('hex')).toBe(hex(COMPRESSED))
   })
 
   test('that were merged keep all records and the time of each', () => {

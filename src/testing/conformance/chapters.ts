@@ -47,6 +47,7 @@ import { requests } from './chapters/requests.ts'
 import { resets } from './chapters/resets.ts'
 import { retention } from './chapters/retention.ts'
 import { retries } from './chapters/retries.ts'
+import { sendDetails } from './chapters/send-details.ts'
 import { sending } from './chapters/sending.ts'
 import { sizes } from './chapters/sizes.ts'
 import { sqlFilters } from './chapters/sql-filters.ts'
@@ -67,6 +68,7 @@ export const conformanceChapters: readonly ConformanceChapter[] = Object.freeze(
   messages,
   sizes,
   sending,
+  sendDetails,
   queueChoice,
   messageGroups,
   orderTopics,

@@ -12,6 +12,7 @@ export type ConformanceSettings = Pick<
   | 'deadLetterPermission'
   | 'messageDelayLevel'
   | 'timerMaxDelayMs'
+  | 'deduplicationWindowMs'
   | 'transactionTimeOutMs'
   | 'transactionCheckIntervalMs'
   | 'transactionCheckMax'

@@ -36,5 +36,6 @@ function freshContext(context: ConsumeContext): ConsumeContext {
     delayLevelWhenNextConsume: 0,
     ackIndex: Number.MAX_SAFE_INTEGER,
     suspendCurrentQueueTimeMs: -1,
+    commit: (batch, options) => context.commit(batch, options),
   }
 }

@@ -17,7 +17,9 @@ export const bodyNearLimit = defineRule({
   refuses: true,
   watch: (report) => ({
     sends({ topic, messages }) {
-      const large = messages.find(({ bodyBytes }) => bodyBytes >= MESSAGE_MAX_BYTES * NEAR_LIMIT_SHARE)
+      // The limit is for what is sent, however small it becomes.
+      const sent = messages.map((message) => message.uncompressed ?? message)
+      const large = sent.find(({ bodyBytes }) => bodyBytes >= MESSAGE_MAX_BYTES * NEAR_LIMIT_SHARE)
       if (large === undefined) return
       const message = `A body for '${topic}' has ${large.bodyBytes} of ${MESSAGE_MAX_BYTES} bytes.`
       report({ subject: topic, topic, message })

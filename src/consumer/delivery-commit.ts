@@ -1,0 +1,97 @@
+/**
+ * What `context.commit` does for one delivery: the state of the application and the acknowledgement in one write. From its beginning to its
+ * end the delivery waits for it, whatever the listener answers meanwhile and whether its time is over.
+ */
+import type { ChainedBatch } from '../model/chained-batch.ts'
+import { invalidParameter, MQError } from '../model/errors.ts'
+import type { Inbox } from '../model/inbox.ts'
+import type { MessageView } from '../model/message.ts'
+import type { Delivery } from './delivery.ts'
+import type { ProcessQueue } from './process-queue.ts'
+
+/** Whose commit it is. */
+interface CommittingDelivery {
+  readonly group: string
+  readonly queue: ProcessQueue
+  readonly messages: readonly MessageView[]
+  /** Why its answer does not count any more, if so. */
+  refusal(): MQError | undefined
+}
+
+export class DeliveryCommit {
+  readonly #inbox: Inbox
+  readonly #delivery: CommittingDelivery
+  #underWay: Promise<void> | undefined
+  #error: MQError | undefined
+
+  constructor(inbox: Inbox, delivery: CommittingDelivery) {
+    this.#inbox = inbox
+    this.#delivery = delivery
+  }
+
+  /** Resolves, never rejects, when the write is over; `undefined` when none is under way. */
+  get underWay(): Promise<void> | undefined {
+    return this.#underWay
+  }
+
+  /** Why the last write failed, if it did. */
+  get error(): MQError | undefined {
+    return this.#error
+  }
+
+  async commit(batch: ChainedBatch, options: object | undefined): Promise<void> {
+    const { group, queue, messages } = this.#delivery
+    const refusal = this.#delivery.refusal() ?? refusalOf(queue)
+    if (refusal !== undefined) throw refusal
+    const committed = messages.map((message) => ({
+      message,
+      isInherited: queue.mayHaveBeenSentBack(message),
+    }))
+    const writing = this.#inbox.commit(group, committed, batch, options)
+    const underWay = writing.then(
+      () => this.#end(undefined),
+      (error: unknown) => this.#end(MQError.from(error)),
+    )
+    this.#underWay = underWay
+    await writing
+  }
+
+  #end(error: MQError | undefined): void {
+    this.#underWay = undefined
+    this.#error = error
+  }
+}
+
+/** Lets the listener of this delivery commit. */
+export function offerCommit(
+  inbox: Inbox,
+  group: string,
+  delivery: Delivery,
+  messages: readonly MessageView[],
+): void {
+  const { queue, context } = delivery
+  const refusal = (): MQError | undefined => {
+    if (delivery.isRunning && delivery.context === context) return undefined
+    return context.abortReason ?? illegal('The listener has answered already.')
+  }
+  context.committing = new DeliveryCommit(inbox, { group, queue, messages, refusal })
+}
+
+/** Refuses a commit where there is nothing to commit by. */
+export function commitImpossible(): MQError {
+  return invalidParameter(
+    'context.commit needs an instance with a database, PocketMQ.open(path, { database }), and a clustering consumer.',
+  )
+}
+
+/** What this queue had is delivered anew, by another member or from another offset: two could commit one message. */
+function refusalOf(queue: ProcessQueue): MQError | undefined {
+  if (!queue.isDiscarded) return undefined
+  return illegal(
+    'The message is delivered anew: its queue has another owner now, or offsets were set from outside.',
+  )
+}
+
+function illegal(text: string): MQError {
+  return new MQError('ILLEGAL_OPERATION', text, { outcome: 'not-attempted' })
+}

@@ -1,0 +1,25 @@
+/** Ids for sends that may be repeated. */
+import { createHash } from 'node:crypto'
+import { invalidParameter } from './errors.ts'
+import { formatStoredMessageId } from './message-id.ts'
+
+/**
+ * The message id that belongs to a key of your own, always the same one: for `producer.send(message, { messageId })`. A key says what the message
+ * tells, such as `'o-42 paid'`; 128 bits of its SHA-256 make the id. Throws `INVALID_PARAMETER` for an empty key.
+ *
+ * @example
+ * ```ts
+ * import { messageIdFor, PocketMQ } from 'pocketmq'
+ * const mq = await PocketMQ.open({ path: './data', deduplicationWindowMs: 600_000 })
+ * const producer = await mq.createProducer({ group: 'order-service' })
+ * const messageId = messageIdFor('o-42 paid')
+ * await producer.send({ topic: 'orders', body: 'o-42', tag: 'paid' }, { messageId })
+ * const { isDuplicate } = await producer.send({ topic: 'orders', body: 'o-42', tag: 'paid' }, { messageId })
+ * console.log(isDuplicate) // true: there is one message
+ * ```
+ */
+export function messageIdFor(key: string): string {
+  if (typeof key !== 'string' || key === '')
+    throw invalidParameter('The key must be a string that is not empty.')
+  return formatStoredMessageId(createHash('sha256').update(key).digest(), 0)
+}

@@ -1,0 +1,154 @@
+import { describe, expect, test } from 'vitest'
+import { mqError } from '../helpers/expect-error.ts'
+import { bodiesOf, errorsOf, openDatabase, openMQ, rowKeys } from './set-up.ts'
+
+describe('A crash', () => {
+  test('between the write and the send: the message is sent at the next opening', async () => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database)
+    const producer = await mq.createProducer({ group: 'shop' })
+    const batch = database.batch().put('order', 'o-1')
+    await producer.send({ topic: 'orders', body: 'a' }, { batch })
+    // Nothing of the instance hears of the write.
+    const reopening = mq.crash()
+    await batch.write()
+    await using reopened = await reopening
+    await using last = await reopened.crash()
+    await last.drainOutbox()
+    expect(await bodiesOf(last)).toEqual(['a'])
+    await last.clock.advance(600)
+    expect(await rowKeys(database, 'outbox')).toEqual([])
+  })
+
+  test.each([
+    ['a message', {}],
+    ['a delayed message', { deliveryTimestamp: Date.UTC(2027, 0, 1, 0, 1) }],
+    ['a message with a level', { delayTimeLevel: 5 }],
+  ])('between the send and the end of the row: %s is not sent twice', async (_, delay) => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database)
+    const producer = await mq.createProducer({ group: 'shop' })
+    const batch = database.batch()
+    await producer.send({ topic: 'orders', body: 'a', ...delay }, { batch })
+    await batch.write()
+    await mq.drainOutbox()
+    expect(await rowKeys(database, 'outbox')).toHaveLength(1)
+    await using reopened = await mq.crash()
+    await reopened.drainOutbox()
+    await reopened.clock.advance('2m')
+    expect(await bodiesOf(reopened)).toEqual(['a'])
+    expect(await rowKeys(database, 'outbox')).toEqual([])
+  })
+
+  test('in which a power cut takes the message: its row is still there', async () => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database)
+    const producer = await mq.createProducer({ group: 'shop' })
+    const batch = database.batch()
+    await producer.send({ topic: 'orders', body: 'a' }, { batch })
+    await batch.write()
+    await mq.drainOutbox()
+    await using reopened = await mq.crash('power')
+    await reopened.drainOutbox()
+    expect(await bodiesOf(reopened)).toEqual(['a'])
+  })
+
+  test('keeps ids that earlier lives gave findable', async () => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database)
+    const producer = await mq.createProducer({ group: 'shop' })
+    const first = await producer.send({ topic: 'orders', body: 'first' })
+    const batch = database.batch()
+    const second = await producer.send({ topic: 'orders', body: 'second' }, { batch })
+    const third = await producer.send({ topic: 'orders', body: 'third' })
+    const reopening = mq.crash()
+    await batch.write()
+    await using reopened = await (await reopening).crash()
+    await reopened.drainOutbox()
+    for (const { messageId } of [first, second, third])
+      expect((await reopened.admin.queryMessageById(messageId)).messageId).toBe(messageId)
+  })
+})
+
+describe('A message that cannot be sent', () => {
+  test('stays, is told of, lets others pass, and is sent when it can be', async () => {
+    const database = await openDatabase()
+    const { mq, errors } = await openMQ(database)
+    const producer = await mq.createProducer({ group: 'shop' })
+    mq.faults.failSend({ nth: 1, code: 'DISK_FULL' })
+    for (const body of ['a', 'b']) {
+      const batch = database.batch()
+      await producer.send({ topic: 'orders', body }, { batch })
+      await batch.write()
+    }
+    await mq.clock.rest()
+    expect(await bodiesOf(mq)).toEqual(['b'])
+    expect(errors).toEqual([
+      mqError('DISK_FULL', 'The outbox row 0000000000000001/orders cannot be sent now'),
+    ])
+    await mq.clock.advance(1000)
+    expect(await bodiesOf(mq)).toEqual(['b', 'a'])
+  })
+
+  test('fails drainOutbox, which tries it at once', async () => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database)
+    const producer = await mq.createProducer({ group: 'shop' })
+    const batch = database.batch()
+    await producer.send({ topic: 'orders', body: 'a', messageGroup: 'g' }, { batch })
+    await mq.admin.updateTopic({ topic: 'orders', permission: 4 })
+    await batch.write()
+    await expect(mq.drainOutbox()).rejects.toEqual(mqError('NO_PERMISSION'))
+    await mq.admin.updateTopic({ topic: 'orders', permission: 6 })
+    await mq.drainOutbox()
+    expect(await bodiesOf(mq)).toEqual(['a'])
+  })
+
+  test('whose answer is lost is not sent twice', async () => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database)
+    const producer = await mq.createProducer({ group: 'shop' })
+    mq.faults.loseReceipt({ nth: 1 })
+    const batch = database.batch()
+    await producer.send({ topic: 'orders', body: 'a' }, { batch })
+    await batch.write()
+    await mq.clock.advance('1m')
+    expect(await bodiesOf(mq)).toEqual(['a'])
+    expect(await rowKeys(database, 'outbox')).toEqual([])
+  })
+})
+
+describe('A database', () => {
+  test('serves one instance at a time, unless each has a part of it', async () => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database)
+    await expect(openMQ(database)).rejects.toEqual(mqError('INVALID_PARAMETER', 'another open instance'))
+    const { mq: other } = await openMQ(database.sublevel('other') as never)
+    const producer = await other.createProducer({ group: 'shop' })
+    const batch = database.batch()
+    await producer.send({ topic: 'orders', body: 'for the other' }, { batch })
+    await batch.write()
+    await Promise.all([mq.drainOutbox(), other.drainOutbox()])
+    expect(await bodiesOf(mq)).toEqual([])
+    expect(await bodiesOf(other)).toEqual(['for the other'])
+    await mq.close()
+    await using again = (await openMQ(database)).mq
+    expect(errorsOf(again)).toEqual([])
+  })
+
+  test('must be open, and a database', async () => {
+    const database = await openDatabase()
+    await database.close()
+    await expect(openMQ(database)).rejects.toEqual(mqError('INVALID_PARAMETER', 'closed'))
+    await expect(openMQ({} as never)).rejects.toEqual(mqError('INVALID_PARAMETER', 'abstract-level'))
+  })
+
+  test('is needed', async () => {
+    const database = await openDatabase()
+    await using mq = (await openMQ(undefined as never)).mq
+    const producer = await mq.createProducer({ group: 'shop' })
+    const send = producer.send({ topic: 'orders', body: 'a' }, { batch: database.batch() })
+    await expect(send).rejects.toEqual(mqError('INVALID_PARAMETER', 'PocketMQ.open(path, { database })'))
+    await expect(mq.drainOutbox()).rejects.toEqual(mqError('INVALID_PARAMETER', 'no outbox'))
+  })
+})
