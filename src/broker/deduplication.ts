@@ -25,7 +25,6 @@ export type OnceRequest = SendRequest & { readonly messages: OutgoingMessage }
 
 /** A send of this process. */
 interface RecentSend {
-  readonly log: QueueLog
   readonly sending: Promise<SendReceipt>
   /** Absent as long as it is under way. */
   receipt?: SendReceipt
@@ -65,7 +64,7 @@ export class Deduplication {
     const kept = { ...request, messages: copyBodies(request.messages) as OutgoingMessage }
     const first = (): Promise<SendReceipt> => this.#sendFirst(log, kept, append)
     const sending = earlier === undefined ? first() : this.#sendAgain(earlier, first)
-    this.#remember(key, { log, sending })
+    this.#remember(key, { sending })
     return sending
   }
 
@@ -114,10 +113,11 @@ export class Deduplication {
 
   /** Forgets the oldest, up to the first one that the index may not have yet. */
   #forgetOld(): void {
-    for (const [key, { log, receipt }] of this.#recent) {
+    for (const [key, { receipt }] of this.#recent) {
       if (receipt === undefined) return
       const isNeeded =
-        this.#recent.size <= REMEMBERED_COUNT || !isApplied(this.#store.applied, log, receipt.queueOffset)
+        this.#recent.size <= REMEMBERED_COUNT ||
+        !isApplied(this.#store.applied, receipt.queue, receipt.queueOffset)
       if (isNeeded && this.#isWithin(receipt.storeTimestamp)) return
       this.#recent.delete(key)
     }

@@ -338,8 +338,7 @@ export class Producer {
     message: Message | readonly Message[],
     added?: PropertyEntries,
   ): OutgoingMessage | readonly OutgoingMessage[] {
-    const { clock } = this.#engine
-    if (isBatch(message)) return prepareBatch(message, this.#ids, clock)
+    if (isBatch(message)) return prepareBatch(message, this.#ids, this.#engine.clock)
     const now = this.#timeOfTurn()
     return prepareMessage(message, this.#ids.next(now), now, added)
   }

@@ -1,8 +1,8 @@
 /** Whether a message that its sender gave an id is stored: what the index says, without waiting for what is not applied yet. */
 import type { MessageView } from '../model/message.ts'
 import { MESSAGE_ID_BYTES, type MessageId, writeMessageId } from '../model/message-id.ts'
+import type { MessageQueue } from '../model/message-queue.ts'
 import { findExplicit, type QuerySource } from './queries.ts'
-import type { QueueLog } from './queue-log.ts'
 
 /**
  * The first message of the topic with this id, stored after the time. Ids that senders give have rows of their own, so each generation within the
@@ -18,7 +18,7 @@ export async function findSent(
   writeMessageId(messageId, id, 0)
   for (const { generation, timestamp } of [...source.state.generations].reverse()) {
     for (const message of await findExplicit(source, generation, id)) {
-      if ( message.storeTimestamp > afterTimestamp) return message
+      if (message.queue.topic === topic && message.storeTimestamp > afterTimestamp) return message
     }
     // Whatever lies before a generation was stored before it began.
     if (timestamp <= afterTimestamp) return undefined
@@ -26,7 +26,8 @@ export async function findSent(
   return undefined
 }
 
-/** Whether the index knows of the message at this offset. */
-export function isApplied({ state }: QuerySource, log: QueueLog, offset: number): boolean {
-  return offset < (state.queues.get(log.uid)?.maxOffset ?? 0)
+/** Whether the index knows of the message at this offset, or never will, since its queue is gone. */
+export function isApplied({ state, catalog }: QuerySource, queue: MessageQueue, offset: number): boolean {
+  const log = catalog.topic(queue.topic)?.logs[queue.queueId]
+  return log === undefined || offset < (state.queues.get(log.uid)?.maxOffset ?? 0)
 }

@@ -239,6 +239,19 @@ describe('admin.trace with tracing', () => {
     expect(await reopened.admin.browse('RMQ_SYS_TRACE_TOPIC')).toHaveLength(3)
   })
 
+  test('waits at close for what is being sent', async () => {
+    const mq = await createTestMQ({ trace: true })
+    const producer = await mq.createProducer({ group: 'shop' })
+    const { messageId: first } = await producer.send({ topic: 'orders', body: 'x' })
+    mq.faults.delay('sendMessage', { byMs: 100 })
+    const sending = producer.send({ topic: 'orders', body: 'x' })
+    await mq.close()
+    const { messageId } = await sending
+    await using reopened = await mq.crash()
+    expect(await types(reopened, first)).toEqual(['sent', 'stored'])
+    expect(await types(reopened, messageId)).toEqual(['sent', 'stored'])
+  })
+
   test('drops what it cannot write, and says so once', async () => {
     const warnings: string[] = []
     const silent = (): void => undefined

@@ -4,6 +4,8 @@ import { messageIdFor } from '../../src/model/message-id-for.ts'
 import { Permission } from '../../src/model/topic.ts'
 import type { Producer } from '../../src/producer/producer.ts'
 import { findExplicit } from '../../src/store/queries.ts'
+import { isApplied } from '../../src/store/sent-ids.ts'
+import { DEFAULT_STORE_OPTIONS } from '../../src/store/store-options.ts'
 import { type ClientHost, openShop } from '../helpers/client-host.ts'
 import { mqError } from '../helpers/expect-error.ts'
 import { Signal } from '../helpers/signal.ts'
@@ -92,6 +94,40 @@ describe('A send with a messageId', () => {
     const second = await producer.send(order, { messageId })
     expect([second.isDuplicate, second.queueOffset]).toEqual([undefined, others + 1])
     await expect(producer.send(order, { messageId })).resolves.toMatchObject({ queueOffset: others + 1 })
+  })
+
+  test('is found in every generation of retention that the window touches', async () => {
+    const retention = { ...DEFAULT_STORE_OPTIONS.retention, maxAgeMs: 240_000 }
+    const host = await openShop(1, { broker: { deduplicationWindowMs: WINDOW_MS }, store: { retention } })
+    const producer = await host.producer()
+    await producer.send(order, { messageId })
+    for (let i = 0; i < 4; i++) {
+      await host.clock.advance(12_000)
+      await producer.send(order)
+    }
+    await sendOthers(producer)
+    expect(host.store.applied.state.generations.length).toBeGreaterThan(3)
+    await expect(producer.send(order, { messageId })).resolves.toMatchObject({
+      isDuplicate: true,
+      queueOffset: 0,
+    })
+    await host.clock.advance(12_000)
+    const second = await producer.send(order, { messageId })
+    expect(second.isDuplicate).toBeUndefined()
+  })
+
+  test('is remembered until the index has the queue that it lies in', async () => {
+    const host = await openOnce(2)
+    const producer = await host.producer()
+    const { queue, queueOffset } = await producer.send(order, { messageId, queue: host.queue('orders', 1) })
+    const again = await producer.send(order, { messageId, queue: host.queue('orders', 0) })
+    expect(again).toMatchObject({ queue, queueOffset, isDuplicate: true })
+    await host.broker.queryMessagesById(messageId)
+    const { applied } = host.store
+    const known = [queue, host.queue('orders', 0), host.queue('gone', 0)].map((each) =>
+      isApplied(applied, each, 0),
+    )
+    expect(known).toEqual([true, false, true])
   })
 
   test('counts for its topic only, and a retry is none', async () => {

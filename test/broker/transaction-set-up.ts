@@ -5,7 +5,7 @@ import type { TransactionResolution } from '../../src/model/transaction.ts'
 import type { HalfReceipt, TransactionCheck } from '../../src/model/transaction-verbs.ts'
 import type { TestBroker } from './set-up.ts'
 
-export const GROUP = 'producers'
+const GROUP = 'producers'
 export const TIMEOUT_MS = 6000
 export const INTERVAL_MS = 30_000
 export const CHECK_MAX = 15

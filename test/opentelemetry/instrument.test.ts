@@ -171,6 +171,20 @@ describe('Instrumentation', () => {
     await mq.close()
   })
 
+  test('links to nothing that did not send the message', async () => {
+    await using mq = await createTestMQ()
+    const producer = await mq.createProducer({ group: 'shop' })
+    await producer.send({ topic: 'orders', body: 'x' })
+    const telemetry = new FakeTelemetry()
+    instrument(mq, telemetry)
+    const simple = await mq.createSimpleConsumer({ group: 's', subscriptions: { orders: '*' } })
+    const outer = telemetry.ownTracer.startSpan('job')
+    await telemetry.withSpan(outer, () => simple.receive())
+    const [span] = telemetry.named('receive orders')
+    expect(span!.options.links).toEqual([])
+    expect(span!.parentSpanId).toBe(outer.spanContext().spanId)
+  })
+
   test('concerns one instance, and ends when it is told to', async () => {
     const { mq, telemetry, producer, stop } = await open()
     await using other = await createTestMQ()

@@ -32,6 +32,7 @@ describe.each(MODES)('A commit in %s mode', (mode) => {
     await send(mq, 'a', 'b')
     const listener: Listener = async (message, context) => {
       calls.push(message.text())
+      context.delayLevelWhenNextConsume = 10
       await addTo(database, message, context)
       if (message.text() === 'a') throw new Error('too late')
     }
@@ -182,23 +183,49 @@ describe('A commit', () => {
     expect((await mq.admin.consumerProgress('billing')).pendingRetryCount).toBe(0)
   })
 
-  test('holds although an earlier life has left a retry', async () => {
+  test('holds although an earlier life has left a retry that comes much later', async () => {
     const database = await openDatabase()
     const { mq } = await openMQ(database)
     await send(mq, 'a')
     // The offset cannot be stored, so that the crash brings back what was sent back.
     mq.faults.fail('updateConsumerOffset')
-    await consume(mq, async () => {
+    await consume(mq, async (_, context) => {
+      context.delayLevelWhenNextConsume = 10
       throw new Error('not yet')
     })
     await mq.clock.rest()
     const reopened = await mq.crash()
-    const listener: Listener = (message, context) => addTo(database, message, context)
     reopened.faults.clear()
-    await consume(reopened, listener)
+    const calls: string[] = []
+    await consume(reopened, async (message, context) => {
+      calls.push(message.text())
+      await addTo(database, message, context)
+    })
+    await reopened.clock.rest()
+    await send(reopened, 'b')
+    await reopened.clock.advance('1m')
+    expect((await reopened.admin.consumerProgress('billing')).pendingRetryCount).toBe(1)
+    // That of the other message, which nobody can have sent back, is of no use any more.
+    expect(await rowKeys(database, 'inbox')).toHaveLength(1)
     await reopened.clock.advance('1h')
-    expect(await database.get('a')).toBe('+')
+    expect(calls.sort()).toEqual(['a', 'b'])
+    expect(await database.getMany(['a', 'b'])).toEqual(['+', '+'])
+    expect(await rowKeys(database, 'inbox')).toEqual([])
     await reopened.close()
+  })
+
+  test('outlives a power cut behind the end of its row', async () => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database, { flushIntervalMs: 3_600_000 })
+    await send(mq, 'a')
+    const listener: Listener = (message, context) => addTo(database, message, context)
+    await consume(mq, listener)
+    await mq.clock.advance('15s')
+    expect(await rowKeys(database, 'inbox')).toEqual([])
+    await using reopened = await mq.crash('power')
+    await consume(reopened, listener)
+    await reopened.settled()
+    expect(await database.get('a')).toBe('+')
   })
 
   test('does not outlive a reset of the offsets: what is delivered again is meant to be', async () => {

@@ -53,6 +53,19 @@ describe('A crash', () => {
     expect(await bodiesOf(reopened)).toEqual(['a'])
   })
 
+  test('in which a power cut comes behind the end of the row: the message is there', async () => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database, { flushIntervalMs: 3_600_000 })
+    const producer = await mq.createProducer({ group: 'shop' })
+    const batch = database.batch()
+    await producer.send({ topic: 'orders', body: 'a' }, { batch })
+    await batch.write()
+    await mq.clock.advance(600)
+    expect(await rowKeys(database, 'outbox')).toEqual([])
+    await using reopened = await mq.crash('power')
+    expect(await bodiesOf(reopened)).toEqual(['a'])
+  })
+
   test('keeps ids that earlier lives gave findable', async () => {
     const database = await openDatabase()
     const { mq } = await openMQ(database)
