@@ -11,8 +11,8 @@ import { ClassicLevel } from 'classic-level'
 import type { ConsumeContext } from '../../src/consumer/consume-context.ts'
 import type { MessageView } from '../../src/model/message.ts'
 import { PocketMQ } from '../../src/pocketmq.ts'
-import { WorkloadRandom } from '../crash/workload-random.ts'
-import { DEPARTMENTS, type KillJob, TOPIC } from './kill-job.ts'
+import { DEPARTMENTS, type KillJob, TOPIC } from './outbox-job.ts'
+import { WorkloadRandom } from './workload-random.ts'
 
 type Orders = ClassicLevel<string, string>
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { killShop } from './kills.ts'
+import { killShop } from './outbox-kills.ts'
 
 const KILLS = 12
 

@@ -9,9 +9,9 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ClassicLevel } from 'classic-level'
 import { PocketMQ } from '../../src/pocketmq.ts'
-import { type BuiltChild, buildChild } from '../crash/build-child.ts'
-import { WorkloadRandom } from '../crash/workload-random.ts'
-import { DEPARTMENTS, type KillJob, TOPIC } from './kill-job.ts'
+import { type BuiltChild, buildChild } from './build-child.ts'
+import { DEPARTMENTS, type KillJob, TOPIC } from './outbox-job.ts'
+import { WorkloadRandom } from './workload-random.ts'
 
 /** How long after it is open a child is killed, at most. */
 const LIFE_MAX_MS = 150
@@ -34,7 +34,7 @@ export async function killShop(
   mode: KillJob['flushDiskType'],
 ): Promise<KillReport> {
   const directory = mkdtempSync(join(tmpdir(), 'pocketmq-kills-'))
-  const built = buildChild('test/outbox/kill-child.ts')
+  const built = buildChild('test/crash/outbox-child.ts')
   const random = new WorkloadRandom(seed)
   const left = { outboxRows: 0, inboxRows: 0 }
   try {
