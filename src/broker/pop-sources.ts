@@ -3,12 +3,12 @@
  * retries. One receive in five looks at the retries first (RocketMQ `popFromRetryProbability`), so that they are neither
  * held up by a flood of new messages nor hold these up.
  */
-import { MQError } from '../model/errors.ts'
 import { type MessageFilter, matchAll } from '../model/subscription.ts'
 import { popRetryTopicOf } from '../model/topic.ts'
 import type { GroupEntry, TopicEntry } from '../store/catalog.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
+import { checkReadable } from './permissions.ts'
 import { isReadable } from './routes.ts'
 
 /** A queue, and what of it is wanted. */
@@ -35,9 +35,7 @@ export class PopSources {
   of(group: GroupEntry, topic: string, filter: MessageFilter): readonly PopSource[] {
     const entry = this.#store.catalog.topic(topic)
     if (entry === undefined) return []
-    if (!isReadable(entry)) {
-      throw new MQError('NO_PERMISSION', `The topic '${topic}' does not permit reading.`)
-    }
+    checkReadable(entry)
     const turn = this.#takeTurn(group, entry)
     const sources = this.#inTurn(group, entry, filter, turn)
     if (group.config.consumeMessageOrderly) return sources

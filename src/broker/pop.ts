@@ -9,7 +9,6 @@
 import type { Clock } from '../model/clock.ts'
 import type { DelayLevels } from '../model/delay-levels.ts'
 import type { PoppedMessage, PopReceipt, PopRequest, PopVerbs, RefusedReceipt } from '../model/engine.ts'
-import { MQError } from '../model/errors.ts'
 import type { MessageFilter } from '../model/subscription.ts'
 import type { GroupEntry } from '../store/catalog.ts'
 import type { QueueLog } from '../store/queue-log.ts'
@@ -19,6 +18,7 @@ import type { PreparedReset } from './consumer-offsets.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Groups } from './groups.ts'
 import { isDone, isHeld, settleOrderly } from './orderly-rows.ts'
+import { brokerClosed, checkMayConsume } from './permissions.ts'
 import { PopExpiry } from './pop-expiry.ts'
 import { PopGates } from './pop-gates.ts'
 import { PopOrderly } from './pop-orderly.ts'
@@ -152,7 +152,7 @@ export class Pop implements PopVerbs {
   }
 
   #openGroup(group: string): GroupEntry {
-    if (this.#isClosed) throw new MQError('CLOSED', 'The broker is closed.')
+    if (this.#isClosed) throw brokerClosed()
     return this.#parts.groups.entry(group)
   }
 
@@ -175,12 +175,7 @@ export class Pop implements PopVerbs {
   async #look(pop: WaitingPop): Promise<readonly PoppedMessage[]> {
     const { request } = pop
     const group = this.#openGroup(request.group)
-    if (!group.config.consumeEnable) {
-      throw new MQError(
-        'NO_PERMISSION',
-        `The group '${request.group}' may not consume: consumeEnable is false.`,
-      )
-    }
+    checkMayConsume(group)
     pop.heldUpAt = []
     for (const [topic, filter] of request.subscriptions) {
       pop.isHeldUp = false

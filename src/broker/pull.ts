@@ -13,8 +13,8 @@ import type { PullResult } from '../model/results.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { Groups } from './groups.ts'
 import type { Members } from './members.ts'
+import { brokerClosed, checkMayConsume, checkReadable } from './permissions.ts'
 import { readMessages } from './read-messages.ts'
-import { isReadable } from './routes.ts'
 import type { Topics } from './topics.ts'
 import { type ParkedPull, Waiters } from './waiters.ts'
 
@@ -65,23 +65,19 @@ export class Pull {
   /** Refuses what waits and what comes. */
   close(): void {
     this.#closed = true
-    this.#waiters.close(closed())
+    this.#waiters.close(brokerClosed())
   }
 
   /** The checks of RocketMQ's `PullMessageProcessor`, in its order. */
   #check({ group, queue }: PullRequest): QueueLog {
-    if (this.#closed) throw closed()
-    const { consumeEnable, consumeBroadcastEnable } = this.#groups.entry(group).config
-    if (!consumeEnable) {
-      throw new MQError('NO_PERMISSION', `The group '${group}' may not consume: consumeEnable is false.`)
-    }
-    if (!consumeBroadcastEnable && this.#members.hasBroadcasters(group)) {
+    if (this.#closed) throw brokerClosed()
+    const groupEntry = this.#groups.entry(group)
+    checkMayConsume(groupEntry)
+    if (!groupEntry.config.consumeBroadcastEnable && this.#members.hasBroadcasters(group)) {
       throw new MQError('NO_PERMISSION', `The group '${group}' does not permit broadcasting consumers.`)
     }
     const entry = this.#topics.entry(queue.topic)
-    if (!isReadable(entry)) {
-      throw new MQError('NO_PERMISSION', `The topic '${queue.topic}' does not permit reading.`)
-    }
+    checkReadable(entry)
     return this.#topics.readLogIn(entry, queue)
   }
 }
@@ -103,8 +99,4 @@ function lookAgain(pull: ParkedPull): void {
 function goesOnWaiting({ request }: ParkedPull, { status, nextBeginOffset }: PullResult): boolean {
   if (status === 'NO_MATCHED_MSG') return nextBeginOffset - request.offset < PULL_SCAN_COUNT
   return status === 'NO_NEW_MSG'
-}
-
-function closed(): MQError {
-  return new MQError('CLOSED', 'The broker is closed.')
 }

@@ -2,29 +2,17 @@
  * Failed messages of a broadcasting member. A retry topic would bring them to all members, so there is none: a message
  * is dropped, as in RocketMQ, or stays where it is and is delivered again to this member alone.
  */
-import type { Engine } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
-import type { EmitEvent } from '../model/events.ts'
 import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { AttemptedMessage } from './attempted-message.ts'
-import type { ConsumeCounts } from './consume-counts.ts'
 import { dropMessage } from './drop-message.ts'
 import type { FailureTaker } from './failure-taker.ts'
-import { storeAttempts } from './in-place-failures.ts'
 import type { ProcessQueue } from './process-queue.ts'
 import { REDELIVERY_DELAY_MS, Redeliveries, type Redelivery } from './redeliveries.ts'
+import { type AttemptsHost, storeAttempts, tellOfRetries } from './remember-attempts.ts'
 
-export interface BroadcastFailuresHost {
-  readonly engine: Engine
-  readonly group: string
-  readonly clientId: string
-  /** Whether the member comes back under its client id. */
-  readonly isNamed: boolean
-  /** How often a message is delivered again before it is dropped. */
-  readonly maxReconsumeTimes: number
-  readonly counts: ConsumeCounts
-  readonly emit: EmitEvent
+export interface BroadcastFailuresHost extends AttemptsHost {
   redeliver(due: readonly Redelivery[]): void
   onError(error: MQError): void
 }
@@ -50,20 +38,17 @@ export class BroadcastFailures implements FailureTaker {
       queue.finish(sequence)
       return
     }
-    const { engine, group, emit } = this.#host
     const failed = AttemptedMessage.failed(message)
-    const { topic, messageId, reconsumeTimes } = failed
-    const dueTimestamp = engine.clock.now() + REDELIVERY_DELAY_MS
-    emit('retry', { group, topic, messageId, reconsumeTimes, dueTimestamp, reason })
+    const dueTimestamp = this.#host.engine.clock.now() + REDELIVERY_DELAY_MS
+    tellOfRetries(this.#host, [failed], dueTimestamp, reason)
     queue.replace(sequence, failed)
     void this.#setAside(queue, sequence, failed)
   }
 
   /** The message is under way until its attempts are stored: whoever continues under the name of this member relies on it. */
   async #setAside(queue: ProcessQueue, sequence: number, failed: MessageView): Promise<void> {
-    const { engine, group, clientId, isNamed } = this.#host
     try {
-      if (isNamed) await storeAttempts(engine, group, failed, clientId)
+      await storeAttempts(this.#host, failed)
     } catch (error) {
       this.#host.onError(MQError.from(error))
     }

@@ -12,7 +12,7 @@ import type { Dispatcher } from './dispatcher.ts'
 import { ConcurrentDispatcher } from './dispatcher-concurrent.ts'
 import { MessageGroupDispatcher } from './dispatcher-message-groups.ts'
 import { OrderlyDispatcher } from './dispatcher-orderly.ts'
-import { GroupInPlaceFailures, MemberInPlaceFailures } from './in-place-failures.ts'
+import { InPlaceFailures } from './in-place-failures.ts'
 import type { CompletePushConsumerOptions } from './push-consumer-options.ts'
 import type { Redelivery } from './redeliveries.ts'
 import { SendBack } from './send-back.ts'
@@ -41,9 +41,8 @@ export function createDispatcher(options: CompletePushConsumerOptions, owner: Di
     onWarning: (event: Parameters<typeof emit<'warning'>>[1]) => emit('warning', event),
   }
   if (mode === 'orderly') {
-    const Failures = messageModel === 'broadcasting' ? MemberInPlaceFailures : GroupInPlaceFailures
     const Ordered = enableFifoConsumeAccelerator ? MessageGroupDispatcher : OrderlyDispatcher
-    return new Ordered({ ...shared, failures: new Failures(shared) })
+    return new Ordered({ ...shared, failures: new InPlaceFailures(shared) })
   }
   const Failures = messageModel === 'broadcasting' ? BroadcastFailures : SendBack
   const redeliver = (due: readonly Redelivery[]): void => dispatcher.redeliver(due)

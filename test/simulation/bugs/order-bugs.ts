@@ -1,6 +1,6 @@
 /** Mistakes with queues whose order is kept: overtaking, two calls at a time, attempts that are forgotten or miscounted. */
 import { Attempts } from '../../../src/broker/attempts.ts'
-import { GroupInPlaceFailures } from '../../../src/consumer/in-place-failures.ts'
+import { InPlaceFailures } from '../../../src/consumer/in-place-failures.ts'
 import { ProcessQueue } from '../../../src/consumer/process-queue.ts'
 import { AlarmTable } from '../../../src/store/alarm-table.ts'
 import { NEVER } from '../../../src/store/invisible-run.ts'
@@ -80,10 +80,10 @@ const givenUpTooSoon: Bug = {
   needs: ({ groups }) => groups.some(({ kind }) => kind === 'orderly'),
   plant: () =>
     replaceMethod(
-      GroupInPlaceFailures.prototype,
+      InPlaceFailures.prototype,
       'isSpent',
       (isSpent) =>
-        function impatient(this: GroupInPlaceFailures, message) {
+        function impatient(this: InPlaceFailures, message) {
           const { reconsumeTimes } = message
           const failed = Object.create(message, { reconsumeTimes: { value: reconsumeTimes + 1 } })
           return isSpent.call(this, failed)
