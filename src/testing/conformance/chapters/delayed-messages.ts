@@ -26,7 +26,7 @@ function levelRule(delay: string, index: number): ConformanceRule {
 
 const levels: readonly ConformanceRule[] = [
   ...LEVELS.map(levelRule),
-  rule('10.1', 'messageDelayLevel makes other levels', inTime, async (world) => {
+  rule('10.1', 'The option messageDelayLevel makes other levels', inTime, async (world) => {
     const mq = await world.openShop(1, { messageDelayLevel: '3s 1m' })
     await send(mq, 'x', { delayTimeLevel: 2 })
     await expectIn(mq, '1m', ['x'])
@@ -94,7 +94,7 @@ const times: readonly ConformanceRule[] = [
     await sendIn(mq, THREE_DAYS_MS)
     await expectIn(mq, THREE_DAYS_MS, ['x'])
   }),
-  rule('10.2', 'timerMaxDelayMs sets another bound', offline, async (world) => {
+  rule('10.2', 'The option timerMaxDelayMs sets another bound', offline, async (world) => {
     const mq = await world.openShop(1, { timerMaxDelayMs: 60_000 })
     await refused('MESSAGE_ILLEGAL', () => sendIn(mq, 61_000))
     await sendIn(mq, 60_000)
