@@ -6,7 +6,7 @@ import { interleave, rateOf } from './rounds.ts'
 import { atLeast, figure, type Scenario } from './scenario.ts'
 
 const BODY_BYTES = 128
-const ROUND_COUNT = { quick: 2, full: 5 }
+const ROUND_COUNT = { quick: 1, full: 5 }
 
 export interface Sending {
   readonly name: string

@@ -16,7 +16,7 @@ export const consumeBacklog: Scenario = {
   run: (setup) =>
     withDirectory(async (directory) => {
       const bodies = makeBodies(BACKLOG_BODY_BYTES)
-      const count = setup.quick ? 50_000 : 1_000_000
+      const count = setup.quick ? 10_000 : 1_000_000
       const rawDirectory = join(directory, 'raw')
       const productDirectory = join(directory, 'product')
       await packRecords(rawDirectory, bodies, count, PACK_COUNT)
@@ -26,7 +26,7 @@ export const consumeBacklog: Scenario = {
       let round = 0
       const product = (): Promise<number> => pushConsumeBacklog(mq, `group-${round++}`, count)
       const baseline = (): Promise<number> => rawPackedRead(rawDirectory, count)
-      const rates = await interleave(setup, setup.quick ? 2 : 5, product, baseline)
+      const rates = await interleave(setup, setup.quick ? 1 : 5, product, baseline)
       await mq.close()
       return [
         figure('consume-backlog', rates.product, 'msg/s', {

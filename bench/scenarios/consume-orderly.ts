@@ -16,7 +16,7 @@ export const consumeOrderly: Scenario = {
   run: (setup) =>
     withDirectory(async (directory) => {
       const bodies = makeBodies(BACKLOG_BODY_BYTES)
-      const count = setup.quick ? 50_000 : 1_000_000
+      const count = setup.quick ? 10_000 : 1_000_000
       const rawDirectory = join(directory, 'raw')
       const productDirectory = join(directory, 'product')
       await packRecords(rawDirectory, bodies, count, PACK_COUNT)

@@ -25,7 +25,7 @@ export const filter: Scenario = {
   run: (setup) =>
     withDirectory(async (directory) => {
       const bodies = makeBodies(BODY_BYTES)
-      const count = setup.quick ? 50_000 : 1_000_000
+      const count = setup.quick ? 10_000 : 1_000_000
       const rawDirectory = join(directory, 'raw')
       const productDirectory = join(directory, 'product')
       await packRecords(rawDirectory, bodies, count, PACK_COUNT)
@@ -59,7 +59,7 @@ async function measure(
   let round = 0
   const product = (): Promise<number> =>
     scan(mq, `${name.replace('/', '-')}-${round++}`, subscriptions, count)
-  const rates = await interleave(setup, setup.quick ? 2 : 5, product, baseline)
+  const rates = await interleave(setup, setup.quick ? 1 : 5, product, baseline)
   return figure(name, rates.product, 'scanned/s', { baseline: rates.baseline, goal: atLeast('value', goal) })
 }
 

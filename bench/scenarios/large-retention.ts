@@ -19,8 +19,8 @@ export const largeRetention: Scenario = {
 }
 
 async function measure(setup: Setup, directory: string): Promise<Figure[]> {
-  const totalBytes = setup.quick ? 200e6 : 10e9
-  const maxBytes = setup.quick ? 64 * MIB : 1024 * MIB
+  const totalBytes = setup.quick ? 60e6 : 10e9
+  const maxBytes = setup.quick ? 16 * MIB : 1024 * MIB
   const mq = await openStore(directory, { retention: { maxBytes, intervalMs: 1000 } })
   await mq.admin.createTopic({ topic: TOPIC, queues: QUEUES })
   const producer = await mq.createProducer({ group: 'bench' })

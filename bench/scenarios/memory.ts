@@ -14,7 +14,7 @@ export const memory: Scenario = {
   title: 'resident memory of the whole process with 10 million stored messages of 128 B',
   run(setup) {
     const bodies = makeBodies(BODY_BYTES)
-    const count = setup.quick ? 200_000 : 10_000_000
+    const count = setup.quick ? 50_000 : 10_000_000
     const before = process.memoryUsage.rss()
 
     return withProduct({ retention: { maxBytes: 2 ** 40 } }, async (mq) => {

@@ -7,7 +7,7 @@ export const sendBatch = sendScenario({
   name: 'send-batch',
   title:
     'send of arrays of 100, 10 arrays in flight, 128 B; against chained batches of 1000 in classic-level',
-  count: { quick: 50_000, full: 1_000_000 },
+  count: { quick: 10_000, full: 1_000_000 },
   goal: 1.2,
   send: (producer, count, message) =>
     sendBatches(producer, { count, batchCount: 100, inFlight: 10, message }),

@@ -6,7 +6,7 @@ import { sendScenario } from '../send-scenario.ts'
 export const sendSyncFlush = sendScenario({
   name: 'send-sync-flush',
   title: 'SYNC_FLUSH, 1000 in flight, 128 B; against synced chained batches of 1000 in classic-level',
-  count: { quick: 20_000, full: 300_000 },
+  count: { quick: 5000, full: 300_000 },
   goal: 0.8,
   options: { flushDiskType: 'SYNC_FLUSH' },
   send: (producer, count, message) => sendConcurrently(producer, { count, inFlight: 1000, message }),

@@ -29,7 +29,7 @@ export const simpleConsumer: Scenario = {
   run: (setup) =>
     withDirectory(async (directory) => {
       const bodies = makeBodies(BACKLOG_BODY_BYTES)
-      const count = setup.quick ? 20_000 : 1_000_000
+      const count = setup.quick ? 5_000 : 1_000_000
       const rawDirectory = join(directory, 'raw')
       const productDirectory = join(directory, 'product')
       await packRecords(rawDirectory, bodies, count, PACK_COUNT)

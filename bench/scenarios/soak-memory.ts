@@ -18,7 +18,7 @@ export const soakMemory: Scenario = {
   title:
     'sending and consuming without a pause; memory of the last fifth against the second fifth of the time',
   run(setup) {
-    const seconds = setup.quick ? 2 : 60
+    const seconds = setup.quick ? 1 : 60
     const retention = { maxBytes: 256 * MIB, intervalMs: 1000 }
     return withProduct({ retention }, async (mq) => {
       const samples = watchRss()
