@@ -124,6 +124,7 @@ export class Topics {
       const all = [...this.#store.catalog.topics()]
       const retries = all.filter(({ config }) => isPopRetryTopicOfTopic(config.topic, topic))
       const deleted = [this.entry(topic), ...retries]
+      await this.#close(deleted)
       const orphans = findOrphans(this.#store, deleted)
       await this.#store.commit({ topicsDeleted: deleted, alarmsCleared: orphans.alarms })
       for (const { config } of deleted) this.announceChange(config.topic)
@@ -170,6 +171,18 @@ export class Topics {
       )
     }
     return route
+  }
+
+  /** Takes nothing more for these topics, and waits for what was taken before: what waits for them must be known to be told. */
+  async #close(topics: readonly TopicEntry[]): Promise<void> {
+    const logs = topics.flatMap((topic) => topic.logs)
+    for (const log of logs) log.isClosed = true
+    try {
+      await this.#store.flush()
+    } catch (error) {
+      for (const log of logs) log.isClosed = false
+      throw error
+    }
   }
 
   #noSuchQueue({ config }: TopicEntry, queue: MessageQueue): MQError {

@@ -135,7 +135,7 @@ export class CommitGroup {
   /** A run is ids of one generator, each above all before it, over all groups: then a seek finds the one run that can hold an id. */
   #joinsRun(id: MessageId): boolean {
     const { last } = this.#idOrder
-    // One from an earlier process must not begin: its run would lie within theirs, and hide what they hold.
+    // One from an earlier process must not begin: no id of this one would join, and each would need a row of its own.
     if (last === undefined ? !isGivenHere(id) : id.prefix !== last.prefix || !isAbove(id, last)) return false
     if (this.idRun === undefined) this.idRun = { first: id, last: id }
     else this.idRun.last = id

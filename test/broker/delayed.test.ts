@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { DEFAULT_MESSAGE_DELAY_LEVEL } from '../../src/model/delay-levels.ts'
 import { parseDuration } from '../../src/model/duration.ts'
+import { MQError } from '../../src/model/errors.ts'
 import type { SendReceipt } from '../../src/model/results.ts'
 import { matchAll, parseTagExpression } from '../../src/model/subscription.ts'
 import { Permission } from '../../src/model/topic.ts'
@@ -370,6 +371,29 @@ describe('While it waits, the topic', () => {
     await shop.clock.advance(MINUTE_MS)
     expect(await texts(shop)).toEqual([])
     expect((await shop.broker.check()).problems).toEqual([])
+  })
+
+  test('is deleted in the turn in which a message is sent to it: the message is refused, or the loss is told', async () => {
+    for (const sendFirst of [true, false]) {
+      const shop = await openShop()
+      const begin = [() => sendIn(shop, 10), () => shop.broker.deleteTopic('orders')]
+      if (!sendFirst) begin.reverse()
+      const ends = await Promise.allSettled(begin.map((act) => act()))
+      const isTaken = ends[sendFirst ? 0 : 1]!.status === 'fulfilled'
+      expect(ends[sendFirst ? 1 : 0]!.status).toBe('fulfilled')
+      const told = shop.events('message-lost').map(({ delayedCount }) => delayedCount)
+      expect([isTaken, told]).toEqual([isTaken, isTaken ? [1] : []])
+      expect(isTaken || !sendFirst).toBe(true)
+      expect(shop.store.alarms.size).toBe(0)
+    }
+  })
+
+  test('takes messages as before when it could not be deleted', async () => {
+    const shop = await openShop()
+    shop.store.flush = () => Promise.reject(new MQError('SYSTEM_BUSY', 'not now'))
+    await expect(shop.broker.deleteTopic('orders')).rejects.toEqual(mqError('SYSTEM_BUSY'))
+    await sendIn(shop, 10)
+    expect(await waiting(shop)).toHaveLength(1)
   })
 
   test('must exist when it is sent', async () => {

@@ -6,6 +6,7 @@
 import type { MQErrorCode, WriteOutcome } from '../../src/model/errors.ts'
 import type { StoreState } from '../../src/model/events.ts'
 import type { ConsumerEvent } from './consumer-events.ts'
+import type { DelayEvent, FoundWaiting, SendDelay, Wait } from './delay-events.ts'
 
 /** A queue by name. One of a topic that was made anew has the same name, and other labels. */
 export interface QueueName {
@@ -46,6 +47,9 @@ export interface SendCall {
   readonly queueId: number | undefined
   /** The argument that the queue was chosen by. */
   readonly shardingKey: string | undefined
+  readonly delay?: SendDelay
+  /** The id that its sender gave, so that it can be repeated. */
+  readonly messageId?: string
 }
 
 export interface Receipt {
@@ -56,6 +60,10 @@ export interface Receipt {
   readonly count: number
   readonly messageIds: readonly string[]
   readonly storeTimestamp: number
+  /** It lies in no queue yet; label and offset mean nothing then. */
+  readonly wait?: Wait
+  /** It is that of an earlier send with the same id. */
+  readonly isDuplicate?: boolean
 }
 
 export interface Refusal {
@@ -108,6 +116,8 @@ export interface Scan {
   readonly topics: readonly FoundTopic[]
   readonly queues: readonly FoundQueue[]
   readonly groups: readonly FoundGroup[]
+  /** Messages that wait for their time. */
+  readonly waiting: readonly FoundWaiting[]
   /** Problems that the store's own check names. */
   readonly problems: readonly string[]
   /** Reads that failed. */
@@ -137,6 +147,7 @@ export interface OffsetCommit {
 
 export type SimEvent =
   | ConsumerEvent
+  | DelayEvent
   // ---- lives ----
   | { readonly type: 'opened'; readonly life: number }
   | { readonly type: 'open-failed'; readonly refusal: Refusal }

@@ -13,6 +13,8 @@ export interface RunOptions {
   readonly steps?: number | undefined
   /** All groups are concurrent push consumers, whatever the seed says. */
   readonly isConcurrent?: boolean | undefined
+  /** Every message is sent once and comes at once, whatever the seed says. */
+  readonly isPlain?: boolean | undefined
   /** Ends the run early; by default at the first violation. */
   readonly isEnough?: (violations: readonly Violation[]) => boolean
 }
@@ -26,8 +28,8 @@ export interface RunResult {
   readonly realMs: number
 }
 
-export async function simulate({ seed, steps, isConcurrent, isEnough }: RunOptions): Promise<RunResult> {
-  const profile = profileOf(seed, steps, isConcurrent)
+export async function simulate({ seed, steps, isConcurrent, isPlain, isEnough }: RunOptions): Promise<RunResult> {
+  const profile = profileOf(seed, steps, isConcurrent, isPlain)
   const world = new World(profile)
   const startedMs = realTime.nowMs()
   const stopListening = listenForUnhandled(world)

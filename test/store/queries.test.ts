@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { formatMessageId, MessageIdGenerator, parseMessageId } from '../../src/model/message-id.ts'
+import { rangeOf } from '../../src/store/keyspace.ts'
 import { searchOffset } from '../../src/store/queries.ts'
 import { mqError } from '../helpers/expect-error.ts'
 import { openShop, type TestStore } from './set-up.ts'
@@ -88,6 +89,17 @@ describe('A message is found by its id', () => {
       if (i % 7 === 0) await shop.store.check()
     }
     for (const id of ids) expect((await byId(shop, id)).map((message) => message.text())).toEqual([id])
+  })
+
+  test('by one row for all that were given here, also when the first of all came from an earlier process', async () => {
+    const shop = await openShop()
+    const earlier = formatMessageId(new MessageIdGenerator(shop.clock, { next: () => 0.9 }).next())
+    await shop.send({ id: parseMessageId(earlier) })
+    const receipts = [await shop.send('a'), await shop.send('b'), await shop.send('c')]
+    for (const id of [earlier, ...receipts.map(({ messageId }) => messageId)])
+      expect(await byId(shop, id)).toHaveLength(1)
+    const { level } = shop.store.applied.databases.index
+    expect(await level.keys(rangeOf('id')).all()).toHaveLength(1)
   })
 
   test('never by a part of its id, and not when there is none', async () => {

@@ -15,6 +15,7 @@ import {
   type SimEvent,
   type Stamp,
 } from '../events.ts'
+import { DelayBook } from './delays.ts'
 import { DeliveryBook, type Unseen } from './deliveries.ts'
 import type { GroupProfile } from './group-profile.ts'
 import { LifeBook, type LifeRecord, type Moment, mayTakeBack } from './life-book.ts'
@@ -68,6 +69,7 @@ export class Model {
   readonly queues = new QueueBook()
   readonly offsets: OffsetBook
   readonly deliveries: DeliveryBook
+  readonly delays: DelayBook
   readonly lives = new LifeBook()
   /** As they were last found or set. */
   readonly topics = new Map<string, FoundTopic>()
@@ -88,6 +90,7 @@ export class Model {
     this.groups = new Map(profile.groups.map((group) => [group.name, group]))
     this.offsets = new OffsetBook(this.groups)
     this.deliveries = new DeliveryBook(this.groups)
+    this.delays = new DelayBook(this.sends, profile.flushDiskType === 'SYNC_FLUSH')
   }
 
   message(number: number): SentMessage | undefined {
@@ -138,6 +141,7 @@ export class Model {
     this.#applySend(event, stamp)
     this.offsets.observe(event, stamp.elapsedMs)
     this.deliveries.observe(event, stamp, this.queues.now)
+    this.delays.observe(event, stamp, this.queues.now)
     for (const copy of deliveryIn(event)?.copies ?? []) this.queues.learn(copy)
     switch (event.type) {
       case 'calmed':
@@ -184,9 +188,12 @@ export class Model {
       case 'stored': {
         const { receipt } = event
         const send = this.sends.get(event.send.id)
-        send.state = 'stored'
+        // Of a repetition nothing is stored.
+        send.state = receipt.isDuplicate === true ? 'absent' : 'stored'
+        if (receipt.isDuplicate === true) return
         send.receipt = receipt
         send.storedMs = elapsedMs
+        if (receipt.wait !== undefined) return
         const queue = this.queues.at(receipt.label, receipt.queue)
         const { storeTimestamp } = receipt
         event.send.numbers.forEach((number, index) => {
@@ -238,7 +245,8 @@ export class Model {
     this.offsets.endTopic(topic)
   }
 
-  #compare(scan: Scan, { elapsedMs, life }: Stamp): void {
+  #compare(scan: Scan, stamp: Stamp): void {
+    const { elapsedMs, life } = stamp
     const isOpening = this.#lookedAtLife !== life
     this.#lookedAtLife = life
     const cutLife = isOpening ? this.lives.cutLife : undefined
@@ -264,7 +272,7 @@ export class Model {
     }
     for (const queue of this.queues.living) {
       if (isFound.has(nameOf(queue.name))) continue
-      if (this.#isHidden(queue.name)) {
+      if (this.isHidden(queue.name)) {
         queue.isUnclear ||= isCut
         continue
       }
@@ -272,6 +280,7 @@ export class Model {
       this.queues.forget(queue)
     }
     for (const { slot } of gone) this.#cutSend(slot)
+    this.delays.compare(scan, stamp, cutLife, isOpening)
     if (cutLife !== undefined) this.deliveries.cut(cutLife)
     const offsets = this.#compareOffsets(scan, { nowMs: elapsedMs, isOpening, isCut, revived })
     this.comparison = {
@@ -350,7 +359,7 @@ export class Model {
   }
 
   /** A topic that has fewer queues than it had keeps the others, unseen. */
-  #isHidden({ topic, queueId }: QueueName): boolean {
+  isHidden({ topic, queueId }: QueueName): boolean {
     const known = this.topics.get(topic)
     return known !== undefined && queueId >= shownQueues(known)
   }
@@ -371,6 +380,7 @@ export class Model {
 
   #decide(scan: Scan): Send[] {
     const numbers = new Set(scan.queues.flatMap(({ copies }) => copies.map(({ number }) => number)))
+    for (const { copy } of scan.waiting) numbers.add(copy.number)
     return this.sends.decide(
       (number) => numbers.has(number),
       (call) => this.#mayBeUnseen(call),
@@ -382,7 +392,7 @@ export class Model {
     const deletion = this.#deletions.get(topic)
     if (deletion !== undefined && mayTakeBack(this.lives.current, deletion)) return true
     const lastQueueId = queueId ?? (this.#mostQueues.get(topic) ?? 0) - 1
-    return this.#isHidden({ topic, queueId: lastQueueId })
+    return this.isHidden({ topic, queueId: lastQueueId })
   }
 
   #compareOffsets(
@@ -400,7 +410,7 @@ export class Model {
       for (const { member, queue, offset } of offsets)
         found.set(this.offsets.at({ group, member, queue }), offset)
     const all = [...this.offsets.all]
-    const seen = all.filter(({ queue }) => !this.#isHidden(queue))
+    const seen = all.filter(({ queue }) => !this.isHidden(queue))
     if (when.isCut) for (const entry of all) if (!seen.includes(entry)) this.offsets.forget(entry)
     return seen.map((entry) => {
       const before = { ...entry, asked: new Set(entry.asked), resetting: new Map(entry.resetting) }

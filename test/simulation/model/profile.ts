@@ -1,5 +1,6 @@
 /** What one run is about, made from its seed: how the store is set up, who works with it, and which troubles there are. */
 import { WorkloadRandom } from '../../crash/workload-random.ts'
+import { type DelayProfile, delayProfileOf, NO_DELAYS } from './delay-profile.ts'
 import {
   asConcurrent,
   type CommonGroup,
@@ -45,6 +46,7 @@ export interface Profile {
   readonly groups: readonly GroupProfile[]
   readonly producerCount: number
   readonly bodyBytes: number
+  readonly delays: DelayProfile
   readonly troubles: Troubles
   /** Nothing goes wrong from outside: then promises about time can be held to the letter. */
   readonly isCalm: boolean
@@ -63,8 +65,16 @@ const QUEUE_COUNTS = [1, 1, 2, 3, 4, 8]
 /** RocketMQ's table, with an end that a short run can reach. */
 const DELAY_LEVELS = '1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h'
 
-/** `isConcurrent`: all groups are, as they were when there were no others. */
-export function profileOf(seed: number, steps?: number, isConcurrent = false): Profile {
+/**
+ * `isConcurrent`: all groups are, as they were when there were no others. `isPlain`: every message is sent once and comes at once, as it
+ * was when there was nothing else.
+ */
+export function profileOf(
+  seed: number,
+  steps?: number,
+  isConcurrent = false,
+  isPlain = isConcurrent,
+): Profile {
   const random = new WorkloadRandom(seed * 2 + 1)
   const isCalm = random.chance(0.15)
   const flushDiskType = random.chance(0.4) ? 'SYNC_FLUSH' : 'ASYNC_FLUSH'
@@ -94,6 +104,7 @@ export function profileOf(seed: number, steps?: number, isConcurrent = false): P
     ),
     producerCount: random.pick(PRODUCER_COUNTS),
     bodyBytes: retention.maxBytes === Infinity ? random.pick([20, 100, 500]) : 800,
+    delays: isPlain ? NO_DELAYS : delayProfileOf(new WorkloadRandom(seed * 2 + 3_000_003)),
     troubles: troublesOf(random, isCalm),
     isCalm,
     paceMs: random.pick([20, 1000, 5000, 20_000]),

@@ -1,4 +1,5 @@
 /** What was sent, and what became of it as far as anybody was told. */
+import type { SendDelay } from '../delay-events.ts'
 import type { Receipt, SendCall } from '../events.ts'
 
 /** Before tag, keys, properties and body. */
@@ -14,6 +15,7 @@ export interface SentMessage {
   readonly messageGroup: string | undefined
   readonly properties: Readonly<Record<string, string>>
   readonly bornTimestamp: number
+  readonly delay?: SendDelay
 }
 
 /**
@@ -78,9 +80,14 @@ export class SendBook {
 }
 
 /** What its record takes in the log (docs/format.md). */
-export function recordBytesOf({ tag = '', keys, messageGroup, properties, body }: SentMessage): number {
-  const own = Object.entries(properties).flat()
+export function recordBytesOf({ tag = '', keys, messageGroup, properties, body, delay }: SentMessage): number {
+  const own = [...Object.entries(properties).flat(), ...delayPair(delay)]
   const pairs = messageGroup === undefined ? own : [...own, '__SHARDINGKEY', messageGroup]
   const texts = [tag, keys.join(' '), body, ...pairs]
   return texts.reduce((sum, text) => sum + Buffer.byteLength(text), RECORD_HEADER_BYTES + 2 * pairs.length)
+}
+
+function delayPair({ delayTimeLevel, deliveryTimestamp }: Partial<SendDelay> = {}): string[] {
+  if (delayTimeLevel !== undefined) return ['DELAY', String(delayTimeLevel)]
+  return deliveryTimestamp === undefined ? [] : ['TIMER_DELIVER_MS', String(deliveryTimestamp)]
 }
