@@ -106,6 +106,7 @@ export type {
   TracedMessageType,
 } from './model/tracing.ts'
 export { TransactionResolution } from './model/transaction.ts'
+export type { HalfReceipt } from './model/transaction-verbs.ts'
 export type { ConsumedMessage, Destination, MessageOf, TypedMessageView } from './model/typed-message.ts'
 export { defineTopic, type TopicDefinition, type TypedTopic } from './model/typed-topic.ts'
 export type { LimitSettings, OpenOptions, RetentionSettings } from './open-options.ts'

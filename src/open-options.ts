@@ -55,7 +55,8 @@ export interface OpenOptions {
   readonly trace?: boolean | undefined
   /**
    * For how long after a message was stored another send with its `messageId` and topic stores nothing, in milliseconds. Default 0: a
-   * `messageId` is refused. It finds what is still stored: retention should keep messages for longer.
+   * `messageId` is refused. It finds what is still stored: retention should keep messages for longer, and a
+   * `warning` event says so where `retention.maxAgeMs` does not.
    */
   readonly deduplicationWindowMs?: number | undefined
   /** How long `close` waits for running listeners, in milliseconds. Default 10 seconds; a consumer may set its own. */

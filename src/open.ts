@@ -1,15 +1,19 @@
 /** Puts the embedded engine together: a store, and a broker over it. */
 import { Broker } from './broker/broker.ts'
+import type { BrokerOptions } from './broker/broker-options.ts'
 import type { Engine } from './model/engine.ts'
 import { MQError } from './model/errors.ts'
 import type { EmitEvent, StoreState } from './model/events.ts'
+import { clockInOwnContext } from './model/own-context.ts'
 import type { CompleteOpenOptions } from './open-options.ts'
 import { Boxes } from './outbox/boxes.ts'
+import { settlingEngine } from './outbox/settling-engine.ts'
 import { Store } from './store/store.ts'
+import type { StoreOptions } from './store/store-options.ts'
 
 /** An engine, and what its owner needs besides. */
 export interface OpenedEngine {
-  readonly engine: Engine
+  engine: Engine
   /** Takes the events; those that come before it is set are lost. */
   onEvent: EmitEvent
   /** What joins batches of the application's own database; absent without one. */
@@ -35,7 +39,8 @@ export async function openEngine(
   { store: storeOptions, broker: brokerOptions, topics, database }: CompleteOpenOptions,
   wrap: (engine: Engine) => Engine = (engine) => engine,
 ): Promise<OpenedBroker> {
-  const store = await Store.open(storeOptions)
+  // What the store does again and again belongs to nobody who sends.
+  const store = await Store.open({ ...storeOptions, clock: clockInOwnContext(storeOptions.clock) })
   const emit: EmitEvent = (name, event) => opened.onEvent(name, event)
   store.onEvent = emit
   const { clock, random, logger, storage } = storeOptions
@@ -67,18 +72,35 @@ export async function openEngine(
   }
   try {
     for (const topic of topics) await createUnlessExists(engine, topic)
-    if (database !== undefined) opened.boxes = await Boxes.open(database, { engine: opened.engine, emit })
+    if (database !== undefined) {
+      opened.boxes = await Boxes.open(database, { engine: opened.engine, emit })
+      opened.engine = settlingEngine(opened.engine, opened.boxes.outbox)
+    }
   } catch (error) {
     await close().catch((second: unknown) => logger.error('The engine failed to close.', second))
     throw error
   }
   // Later, so that whoever opens the store can listen first.
-  clock.defer(() => tellRecovery(store, emit))
+  clock.defer(() => {
+    tellRecovery(store, emit)
+    tellOfShortRetention(storeOptions, brokerOptions, emit)
+  })
   return opened
 }
 
 function tellRecovery({ recovery }: Store, emit: EmitEvent): void {
   for (const message of recovery.warnings) emit('warning', { code: 'RECOVERY', message })
+}
+
+/** An id is found as long as its message is stored. By bytes nobody can say how long that is. */
+function tellOfShortRetention(
+  { retention: { maxAgeMs } }: StoreOptions,
+  { deduplicationWindowMs }: BrokerOptions,
+  emit: EmitEvent,
+): void {
+  if (maxAgeMs >= deduplicationWindowMs) return
+  const message = `Messages are kept for ${maxAgeMs} ms (retention.maxAgeMs), but their ids are to be found for ${deduplicationWindowMs} ms (deduplicationWindowMs): a send that is repeated later than that is stored again.`
+  emit('warning', { code: 'RETENTION_TOO_SHORT', message })
 }
 
 async function createUnlessExists(

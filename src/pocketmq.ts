@@ -23,6 +23,7 @@ import { KeepAlive } from './keep-alive.ts'
 import { invalidParameter, MQError } from './model/errors.ts'
 import type { MQEvents, StoreState } from './model/events.ts'
 import { MessageIdGenerator } from './model/message-id.ts'
+import { OwnContext } from './model/own-context.ts'
 import type { ConsumedMessage, TopicList } from './model/typed-message.ts'
 import { type OpenedEngine, openEngine } from './open.ts'
 import { type CompleteOpenOptions, type OpenOptions, parseOpenOptions } from './open-options.ts'
@@ -60,6 +61,8 @@ export class PocketMQ extends EventEmitter<MQEvents> {
   readonly #host: ProducerHost
   readonly #consumerHost: ConsumerHost
   readonly #keepAlive: KeepAlive
+  /** Listeners of events run in it, whoever caused the event. */
+  readonly #context = new OwnContext()
   readonly #tracer: Tracer
   readonly #recorder: TraceRecorder | undefined
   readonly #clientIds: () => string
@@ -214,8 +217,8 @@ export class PocketMQ extends EventEmitter<MQEvents> {
    * Sends at once what waits in batches of your database that were written, also what failed before and rests; resolves when all of it
    * is stored. Nobody has to call it, as written batches are noticed.
    *
-   * Rejects with the failure of what still cannot be sent, which stays and is tried again, with `INVALID_PARAMETER` without `database`,
-   * and with `CLOSED`.
+   * Rejects with the failure of what still cannot be sent, which stays: the message names the rows. Rejects with `INVALID_PARAMETER`
+   * without `database`, and with `CLOSED`.
    */
   async drainOutbox(): Promise<void> {
     this.#checkOpen()
@@ -312,13 +315,17 @@ export class PocketMQ extends EventEmitter<MQEvents> {
 
   /** Tells the application. What a listener throws must not reach the part that has something to tell. */
   #announce<N extends keyof MQEvents>(name: N, event: Parameters<MQEvents[N]>[0]): void {
+    this.#context.run(() => this.#tell(name, event))
+  }
+
+  #tell<N extends keyof MQEvents>(name: N, event: Parameters<MQEvents[N]>[0]): void {
     publishEvent(name, event)
     try {
       Reflect.apply(this.emit, this, [name, event])
     } catch (error) {
       this.#options.store.logger.error(`A listener of '${name}' threw.`, error)
       if (name === 'error') return
-      this.#announce('error', MQError.from(error))
+      this.#tell('error', MQError.from(error))
     }
   }
 

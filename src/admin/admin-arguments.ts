@@ -4,6 +4,7 @@ import { invalidParameter } from '../model/errors.ts'
 import {
   DEFAULT_TOPIC_QUEUES,
   INVISIBLE_MAX_MS,
+  PRIORITY_MAX,
   SAFE_INTEGER_MAX,
   TOPIC_MAX_QUEUES,
 } from '../model/limits.ts'
@@ -37,7 +38,7 @@ const MULTIPLIER_MAX = 1000
 /** The settings of a topic to create or change. */
 export interface TopicSettings {
   readonly topic: string
-  /** Queues for reading and writing. Default 4. */
+  /** Queues for reading and writing. Default 4; 10 of a priority topic, one for each priority. */
   readonly queues?: number | undefined
   /** Queues that consumers see, where it differs. To shrink a topic, lower the write queues first. */
   readonly readQueueNums?: number | undefined
@@ -50,6 +51,11 @@ export interface TopicSettings {
    * also when it gets more or fewer; a send to one that takes no messages is refused. Default false (RocketMQ `order`).
    */
   readonly order?: boolean | undefined
+  /**
+   * `true` makes a priority topic: a message of priority 3 goes to queue 3, or to the last one if there are fewer, and consumers
+   * begin with the highest queue. Default false. Not together with `order` (RocketMQ `message.type` `PRIORITY`).
+   */
+  readonly priority?: boolean | undefined
 }
 
 /** The settings of a group to create or change. */
@@ -148,6 +154,7 @@ const topicSchema = z.strictObject({
   writeQueueNums: queueNums,
   permission: permission.optional(),
   order: z.boolean().optional(),
+  priority: z.boolean().optional(),
 })
 const customizedPolicy = z.strictObject({
   type: z.literal('CUSTOMIZED'),
@@ -201,12 +208,19 @@ export function parseTopicSettings(settings: TopicSettings, existing?: TopicConf
   checkTopicName(parsed.topic)
   const { topic, queues } = parsed
   const order = parsed.order ?? existing?.order
+  const priority = parsed.priority ?? existing?.priority
+  if (order === true && priority === true)
+    throw invalidParameter(
+      `The topic '${topic}' cannot be both an order topic and a priority topic: a group keeps its queue, a priority is one.`,
+    )
+  const defaultQueueNums = priority === true ? PRIORITY_MAX + 1 : DEFAULT_TOPIC_QUEUES
   return Object.freeze({
     topic,
-    readQueueNums: parsed.readQueueNums ?? queues ?? existing?.readQueueNums ?? DEFAULT_TOPIC_QUEUES,
-    writeQueueNums: parsed.writeQueueNums ?? queues ?? existing?.writeQueueNums ?? DEFAULT_TOPIC_QUEUES,
+    readQueueNums: parsed.readQueueNums ?? queues ?? existing?.readQueueNums ?? defaultQueueNums,
+    writeQueueNums: parsed.writeQueueNums ?? queues ?? existing?.writeQueueNums ?? defaultQueueNums,
     permission: parsed.permission ?? existing?.permission ?? Permission.READ_WRITE,
     ...(order === true && { order }),
+    ...(priority === true && { priority }),
   })
 }
 
@@ -276,12 +290,6 @@ export function checkQueue(queue: MessageQueue): MessageQueue {
   const parsed = parseOptions('The queue', queueSchema, queue)
   checkTopicName(parsed.topic)
   return parsed
-}
-
-/** Refuses what is no handle at first sight. */
-export function checkRecallHandle(handle: string): void {
-  if (typeof handle !== 'string' || handle === '')
-    throw invalidParameter('The recallHandle must be a string that is not empty.')
 }
 
 /** Refuses what has not the form of a message id. */

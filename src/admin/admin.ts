@@ -1,4 +1,5 @@
 /** The public face of looking and operating (RocketMQ `MQAdmin`, `mqadmin`, semantics section 12). Reads change nothing. */
+import { checkRecallHandle } from '../model/delay.ts'
 import { delayVerbsOf } from '../model/delay-verbs.ts'
 import type { CheckReport, Engine } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
@@ -14,7 +15,6 @@ import {
   checkMessageId,
   checkNaturalNumber,
   checkQueue,
-  checkRecallHandle,
   type DelayedRange,
   type GroupSettings,
   type OffsetRange,

@@ -7,7 +7,7 @@ import type { MessageIdGenerator } from '../model/message-id.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { prepareMessage } from '../model/outgoing-message.ts'
 import { isReservedProperty, PropertyName } from '../model/properties.ts'
-import { queueOfMessageGroup, takingQueues } from '../model/queue-choice.ts'
+import { queueOfMessageGroup, queueOfPriority, takingQueues } from '../model/queue-choice.ts'
 import type { SendReceipt, TopicRoute } from '../model/results.ts'
 import { deadLetterTopicOf } from '../model/topic.ts'
 import type { CompleteOffsetRange } from './admin-arguments.ts'
@@ -59,14 +59,19 @@ export async function resend(
   const route = await engine.publishRoute(topic)
   return engine.sendMessage({
     producerGroup: PRODUCER_GROUP,
-    queue: queueFor(route, messageGroup, engine.random),
+    queue: queueFor(route, letter, engine.random),
     messages: message,
     timeoutMs: TIMEOUT_MS,
   })
 }
 
-function queueFor(route: TopicRoute, messageGroup: string | undefined, random: RandomSource): MessageQueue {
+function queueFor(
+  route: TopicRoute,
+  { messageGroup, priority }: MessageView,
+  random: RandomSource,
+): MessageQueue {
   if (messageGroup !== undefined) return queueOfMessageGroup(route, messageGroup)
+  if (route.priority === true) return queueOfPriority(route, priority)
   const queues = takingQueues(route)
   return queues[randomBelow(random, queues.length)]!
 }

@@ -5,8 +5,8 @@
  * numbers in the client, where both make it forget.
  *
  * With the number 0 such an alarm says that a message is done while one before it is not. That one must not outlive a reset
- * of the offset, or its message would be lost: while a reset is on its way nothing is taken, and the reset waits for what
- * was taken before.
+ * of the offset, or its message would be lost: the reset waits for what was taken before, and what comes while it is on its
+ * way waits for its end, and is taken when it failed.
  */
 import type { FailedAttempts } from '../model/engine.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
@@ -30,6 +30,8 @@ export interface AttemptsParts {
   readonly broadcast: BroadcastOffsets
   /** Whether the offset of this queue is being set from outside. */
   isResetting(owner: GroupEntry, log: QueueLog): boolean
+  /** Resolves, when that has ended, with whether it took effect. */
+  resetEnd(): Promise<boolean>
 }
 
 interface AlarmId {
@@ -43,18 +45,20 @@ export class Attempts {
   readonly #groups: Groups
   readonly #topics: Topics
   readonly #broadcast: BroadcastOffsets
-  readonly #isResetting: (owner: GroupEntry, log: QueueLog) => boolean
+  readonly #isResetting: AttemptsParts['isResetting']
+  readonly #resetEnd: AttemptsParts['resetEnd']
   /** Commits that have not been answered. */
   readonly #underWay = new Set<Promise<void>>()
   /** The alarms that these put, by queue and offset. */
   readonly #ids = new Map<string, Map<number, AlarmId>>()
 
-  constructor({ store, groups, topics, broadcast, isResetting }: AttemptsParts) {
+  constructor({ store, groups, topics, broadcast, isResetting, resetEnd }: AttemptsParts) {
     this.#store = store
     this.#groups = groups
     this.#topics = topics
     this.#broadcast = broadcast
     this.#isResetting = isResetting
+    this.#resetEnd = resetEnd
   }
 
   /** Resolves when everything that was taken so far is stored, or has failed. */
@@ -80,7 +84,11 @@ export class Attempts {
   ): Promise<void> {
     const owner = this.#owner(group, clientId)
     const log = this.#topics.log(queue)
-    if (owner === undefined || this.#isResetting(owner, log)) return
+    if (owner === undefined) return
+    if (this.#isResetting(owner, log)) {
+      if (await this.#resetEnd()) return
+      return this.update(group, queue, attempts, clientId)
+    }
     const passed = this.#store.offsets.get(owner, log) ?? 0
     // Of what is said twice the last counts.
     const wanted = new Map(

@@ -18,6 +18,7 @@ import type {
 import type { Logger } from '../model/logger.ts'
 import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
+import { clockInOwnContext } from '../model/own-context.ts'
 import type {
   ConsumerProgress,
   PullResult,
@@ -84,14 +85,15 @@ export class Broker implements Engine {
   readonly #queries: Queries
   readonly #progress: Progress
 
-  constructor(store: Store, options: BrokerOptions, { clock, random, logger, emit, durable }: BrokerContext) {
-    this.supports = supportsOf(durable)
-    this.clock = clock
+  constructor(store: Store, options: BrokerOptions, context: BrokerContext) {
+    const { random, logger, emit } = context
+    const clock = clockInOwnContext(context.clock)
+    this.supports = supportsOf(context.durable)
+    this.clock = context.clock
     this.random = random
     this.logger = logger
     this.lockLeaseMs = options.lockLeaseMs
     this.requests = new Requests(clock)
-
     const serial = new Serial()
     const announcer = new Announcer(emit, logger)
     const topics = new Topics(store, options, announcer, serial)
@@ -112,8 +114,8 @@ export class Broker implements Engine {
     this.#locks = new Locks(options.lockLeaseMs, announcer, clock)
     this.#broadcast = broadcast
     this.#offsets = new ConsumerOffsets(store, topics, groups, announcer, serial, broadcast)
-    const isResetting = this.#offsets.isResetting
-    this.#attempts = new Attempts({ store, groups, topics, broadcast, isResetting })
+    const { isResetting, resetEnd } = this.#offsets
+    this.#attempts = new Attempts({ store, groups, topics, broadcast, isResetting, resetEnd })
     const retryTopics = new PopRetryTopics(store, topics, serial, random)
     this.pop = new Pop({
       store,

@@ -1,7 +1,7 @@
 /**
  * The progress of groups: the next offset to consume, by queue. Progress only moves forward, except by a reset, or when the
- * application itself goes back. While a reset is on its way, what members commit for its queues is ignored, as they do not
- * know of it yet.
+ * application itself goes back. What members commit for a queue while its reset is on its way waits for the end of that: a reset
+ * that takes effect comes behind it, as they did not know of it yet, and one that fails leaves it as it is.
  */
 import { invalidParameter } from '../model/errors.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
@@ -39,6 +39,8 @@ export class ConsumerOffsets {
 
   /** Queues and groups of the reset that is being committed. */
   readonly #resetting = new Set<string>()
+  /** Whether that took effect, once it has ended. */
+  #resetEnd: Promise<boolean> = Promise.resolve(true)
 
   /** Called before offsets of a group are reset, while nothing more is taken. */
   beforeReset: (group: GroupEntry, logs: readonly QueueLog[]) => Promise<PreparedReset> = async () =>
@@ -77,16 +79,18 @@ export class ConsumerOffsets {
     const entry = this.#groups.entry(group)
     const log = this.#topics.log(queue)
     checkOffset(log, offset, 0)
-    if (clientId === undefined) return this.#update(entry, log, offset, mayGoBack)
-    const owner = this.#broadcast.entry(group, clientId)
-    if (owner !== undefined) return this.#update(owner, log, offset, mayGoBack)
-    // A member without a name that has left meanwhile has no offsets any more.
-    const passing = this.#broadcast.passing(group, clientId)
-    if (mayGoBack || offset > (passing?.get(log.uid) ?? -1)) passing?.set(log.uid, offset)
+    const owner = clientId === undefined ? entry : this.#broadcast.entry(group, clientId)
+    if (owner !== undefined) {
+      if (!this.isResetting(owner, log)) return this.#update(owner, log, offset, mayGoBack)
+      if (!(await this.#resetEnd)) await this.update(group, queue, offset, mayGoBack, clientId)
+    } else if (clientId !== undefined) {
+      // A member without a name that has left meanwhile has no offsets any more.
+      const passing = this.#broadcast.passing(group, clientId)
+      if (mayGoBack || offset > (passing?.get(log.uid) ?? -1)) passing?.set(log.uid, offset)
+    }
   }
 
   async #update(entry: GroupEntry, log: QueueLog, offset: number, mayGoBack: boolean): Promise<void> {
-    if (this.isResetting(entry, log)) return
     await this.#store.commit({
       offsets: [{ group: entry, log, offset, mayGoBack }],
       alarmsCleared: passedAttempts(this.#store, entry, log, offset, mayGoBack),
@@ -95,31 +99,43 @@ export class ConsumerOffsets {
 
   /** Sets offsets by queue id, all or none, and tells the members in the turn in which that took effect. */
   reset(group: string, topic: string, offsets: ReadonlyMap<number, number>): Promise<void> {
-    return this.#serial.run(async () => {
-      const places = [...offsets].map(([queueId, offset]) => {
-        const log = this.#topics.logOfId(topic, queueId)
-        checkOffset(log, offset, log.minOffset)
-        return { log, offset, mayGoBack: true }
-      })
-      const owners = this.#ownersToReset(this.#groups.entry(group))
-      const changes = owners.flatMap((owner) => places.map((place) => ({ group: owner, ...place })))
-
-      for (const { group: owner, log } of changes) this.#resetting.add(groupQueueKey(owner.uid, log.uid))
-      try {
-        await this.#commitReset(changes)
-        for (const passing of this.#broadcast.allPassing(group)) {
-          for (const { log, offset } of places) passing.set(log.uid, offset)
-        }
-        this.#announcer.tell({ type: 'offset-reset', group, topic })
-      } finally {
-        this.#resetting.clear()
-      }
+    return this.#serial.run(() => {
+      const reset = this.#reset(group, topic, offsets)
+      this.#resetEnd = reset.then(
+        () => true,
+        () => false,
+      )
+      return reset
     })
   }
 
-  /** Whether what is committed for this queue by anybody else is ignored now. */
+  /** Whether the offset of this queue is being set from outside, so that what anybody else commits for it has to wait. */
   readonly isResetting = (group: GroupEntry, log: QueueLog): boolean =>
     this.#resetting.size > 0 && this.#resetting.has(groupQueueKey(group.uid, log.uid))
+
+  /** Resolves, when the reset under way has ended, with whether it took effect. */
+  readonly resetEnd = (): Promise<boolean> => this.#resetEnd
+
+  async #reset(group: string, topic: string, offsets: ReadonlyMap<number, number>): Promise<void> {
+    const places = [...offsets].map(([queueId, offset]) => {
+      const log = this.#topics.logOfId(topic, queueId)
+      checkOffset(log, offset, log.minOffset)
+      return { log, offset, mayGoBack: true }
+    })
+    const owners = this.#ownersToReset(this.#groups.entry(group))
+    const changes = owners.flatMap((owner) => places.map((place) => ({ group: owner, ...place })))
+
+    for (const { group: owner, log } of changes) this.#resetting.add(groupQueueKey(owner.uid, log.uid))
+    try {
+      await this.#commitReset(changes)
+      for (const passing of this.#broadcast.allPassing(group)) {
+        for (const { log, offset } of places) passing.set(log.uid, offset)
+      }
+      this.#announcer.tell({ type: 'offset-reset', group, topic })
+    } finally {
+      this.#resetting.clear()
+    }
+  }
 
   async #commitReset(changes: readonly OffsetChange[]): Promise<void> {
     const logs = new Map<GroupEntry, QueueLog[]>()

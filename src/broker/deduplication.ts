@@ -10,6 +10,7 @@ import type { Clock } from '../model/clock.ts'
 import type { SendRequest } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
 import { formatMessageId } from '../model/message-id.ts'
+import { parseOffsetMessageId } from '../model/offset-message-id.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { SendReceipt } from '../model/results.ts'
 import type { QueueLog } from '../store/queue-log.ts'
@@ -71,7 +72,7 @@ export class Deduplication {
   /** What failed is not there, or the store has failed with it: then this one is told so too. */
   async #sendAgain(earlier: RecentSend, first: () => Promise<SendReceipt>): Promise<SendReceipt> {
     const receipt = await earlier.sending.catch(() => undefined)
-    return receipt !== undefined && this.#isWithin(receipt.storeTimestamp) ? duplicateOf(receipt) : first()
+    return receipt !== undefined && this.#isThere(receipt) ? duplicateOf(receipt) : first()
   }
 
   async #sendFirst(
@@ -121,6 +122,12 @@ export class Deduplication {
       if (isNeeded && this.#isWithin(receipt.storeTimestamp)) return
       this.#recent.delete(key)
     }
+  }
+
+  /** Within the window, and not gone with its topic, of whose name there may be another one by now. */
+  #isThere({ storeTimestamp, offsetMessageId }: SendReceipt): boolean {
+    const { queueUid } = parseOffsetMessageId(offsetMessageId)
+    return this.#isWithin(storeTimestamp) && this.#store.catalog.log(queueUid)?.isClosed === false
   }
 
   #isWithin(storeTimestamp: number): boolean {

@@ -14,6 +14,8 @@ import { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
 import type { DelayedMessage, SendReceipt } from '../model/results.ts'
 import type { Alarm } from '../store/fact.ts'
+import { U48_MAX } from '../store/keyspace.ts'
+import type { ParkedEntry } from '../store/parked-page.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
 import type { AlarmClaims } from './alarm-claims.ts'
@@ -37,13 +39,10 @@ export interface DelayedParts {
   readonly timerMaxDelayMs: number
 }
 
-/** What a message waits with, and the queue that it waits for. */
-interface WaitingPlace {
+/** A message that waits: with what, and for which queue. */
+interface Waiting {
   readonly alarm: Alarm
   readonly log: QueueLog
-}
-
-interface Waiting extends WaitingPlace {
   readonly message: MessageView
   readonly bytes: Buffer
 }
@@ -57,6 +56,10 @@ export class DelayedMessages implements DelayVerbs {
 
   constructor(parts: DelayedParts) {
     this.#parts = parts
+  }
+
+  checkDelay(delay: Delay): void {
+    this.#dueTimestamp(delay, this.#parts.clock.now())
   }
 
   sendDelayedMessage(request: DelayedSendRequest, delay: Delay): Promise<SendReceipt> {
@@ -110,11 +113,15 @@ export class DelayedMessages implements DelayVerbs {
   }: DelayedQuery): Promise<readonly DelayedMessage[]> {
     const { store, topics } = this.#parts
     const queueUids = new Set(topics.entry(topic).logs.map(({ uid }) => uid))
-    const isAskedFor = ({ kind, queueUid, dueTimestamp }: Alarm): boolean =>
-      kind === 'delay' && dueTimestamp >= begin && dueTimestamp <= end && queueUids.has(queueUid)
-    const alarms = store.alarms.first(maxCount, isAskedFor)
-    const found = await Promise.all(alarms.map((alarm) => this.#read(alarm)))
-    return found.filter((each) => each !== undefined)
+    const found: ParkedEntry[] = []
+    let current: number | undefined
+    for await (const { bucket, entries } of store.parking.pending({ begin, end })) {
+      if (bucket !== current && found.length >= maxCount) break
+      current = bucket
+      found.push(...entries.filter(({ alarm }) => alarm.kind === 'delay' && queueUids.has(alarm.queueUid)))
+    }
+    const first = found.sort(byDue).slice(0, maxCount)
+    return first.map((entry) => this.#show(entry)).filter((each) => each !== undefined)
   }
 
   /** Plans the delivery of a message whose time has come. */
@@ -145,50 +152,45 @@ export class DelayedMessages implements DelayVerbs {
 
   /** Commits something about a waiting message, unless it is being delivered, recalled or moved at the moment. */
   async #decide<T>(topic: string, text: string, commit: (waiting: Waiting) => Promise<T>): Promise<T> {
-    const { claims } = this.#parts
+    const { claims, store } = this.#parts
     const handle = parseRecallHandle(text)
-    const place = this.#find(topic, handle)
-    if (!claims.claim(handle.alarmId)) {
-      const busy = `The message ${handle.messageId} is being delivered, recalled or moved at this moment.`
-      throw new MQError('ILLEGAL_OPERATION', busy)
-    }
-    try {
-      return await commit(await this.#readWaiting(place, handle.messageId))
-    } finally {
-      claims.release(handle.alarmId)
-    }
-  }
-
-  #find(topic: string, handle: RecallHandle): WaitingPlace {
-    const { store } = this.#parts
+    const { alarmId: id, deliveryTimestamp: dueTimestamp, messageId } = handle
     if (handle.topic !== topic) {
       const topics = `'${handle.topic}', not for '${topic}'`
       throw new MQError('ILLEGAL_OPERATION', `The handle is for the topic ${topics}.`)
     }
-    const alarm = store.alarms.get(handle.alarmId)
-    const log = alarm?.kind === 'delay' ? store.catalog.log(alarm.queueUid) : undefined
-    const isItsTime = alarm?.dueTimestamp === handle.deliveryTimestamp
-    const isItsQueue = log?.queue.topic === topic && log.queue.brokerName === handle.brokerName
-    if (alarm === undefined || !isItsTime || !isItsQueue) throw tooLate(handle.messageId)
-    return { alarm, log }
+    if (!isTimestamp(dueTimestamp) || !store.parking.isPending({ id, dueTimestamp })) throw tooLate(messageId)
+    if (!claims.claim(id)) {
+      const busy = `The message ${messageId} is being delivered, recalled or moved at this moment.`
+      throw new MQError('ILLEGAL_OPERATION', busy)
+    }
+    try {
+      return await commit(await this.#find(handle))
+    } finally {
+      claims.release(id)
+    }
   }
 
   /** Alarm and time alone do not tell: a store that began anew gives the same numbers again. */
-  async #readWaiting({ alarm, log }: WaitingPlace, messageId: string): Promise<Waiting> {
-    const { alarms, parking } = this.#parts.store
-    const [message, bytes] = await Promise.all([parking.message(alarm), parking.bytes(alarm)])
+  async #find({ topic, brokerName, messageId, alarmId: id, deliveryTimestamp }: RecallHandle): Promise<Waiting> {
+    const { catalog, parking } = this.#parts.store
+    const entry = await parking.find({ id, dueTimestamp: deliveryTimestamp })
+    const log = entry?.alarm.kind === 'delay' ? catalog.log(entry.alarm.queueUid) : undefined
+    const isItsQueue = log?.queue.topic === topic && log.queue.brokerName === brokerName
     // Its topic may have been deleted meanwhile.
-    const isThere = alarms.has(alarm.id) && !log.isClosed
-    if (!isThere || bytes === undefined || message?.messageId !== messageId) throw tooLate(messageId)
-    return { alarm, log, message, bytes }
+    if (entry === undefined || log === undefined || !isItsQueue || log.isClosed) throw tooLate(messageId)
+    const message = parking.view(entry)
+    if (message?.messageId !== messageId || !parking.isPending(entry.alarm)) throw tooLate(messageId)
+    return { alarm: entry.alarm, log, message, bytes: entry.bytes }
   }
 
-  async #read(alarm: Alarm): Promise<DelayedMessage | undefined> {
+  #show(entry: ParkedEntry): DelayedMessage | undefined {
     const { store } = this.#parts
+    const { alarm } = entry
     const log = store.catalog.log(alarm.queueUid)
-    const message = await store.parking.message(alarm)
+    const message = store.parking.view(entry)
     // It was delivered or recalled meanwhile.
-    if (log === undefined || message === undefined || !store.alarms.has(alarm.id)) return undefined
+    if (log === undefined || message === undefined || !store.parking.isPending(alarm)) return undefined
     const recallHandle = recallHandleOf(alarm, log, message.messageId)
     return { message, deliveryTimestamp: alarm.dueTimestamp, recallHandle }
   }
@@ -224,6 +226,15 @@ function delayAlarm(log: QueueLog, dueTimestamp: number) {
     attempt: 0,
     dueTimestamp,
   } as const
+}
+
+function byDue(a: ParkedEntry, b: ParkedEntry): number {
+  return a.alarm.dueTimestamp - b.alarm.dueTimestamp || a.alarm.id - b.alarm.id
+}
+
+/** Whether anything can be due then: a handle may say what it likes. */
+function isTimestamp(value: number): boolean {
+  return value >= 0 && value <= U48_MAX
 }
 
 function tooLate(messageId: string): MQError {

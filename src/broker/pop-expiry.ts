@@ -83,7 +83,7 @@ export class PopExpiry {
     if (message.reconsumeTimes >= retryMaxTimes || retryQueueNums <= 0)
       return this.#planDeadLetter(group, message, reason)
     const topic = popSourceTopicOf(log.queue.topic, group.config.group)
-    const retryLog = await this.#parts.retryTopics.log(group, topic)
+    const retryLog = await this.#parts.retryTopics.log(group, topic, message.priority)
     if (retryLog === undefined) return NOTHING
     const reconsumeTimes = message.reconsumeTimes + 1
     const copy = copyMessage(message, { topic: retryLog.queue.topic, reconsumeTimes })

@@ -1,10 +1,10 @@
 /**
- * Where a receive looks for messages: the queues of a topic in turn, so that none is left behind, and those of the topic's
- * retries. One receive in five looks at the retries first (RocketMQ `popFromRetryProbability`), so that they are neither
+ * Where a receive looks for messages: the queues of a topic in turn, so that none is left behind, or of a priority topic the
+ * highest first; and those of the topic's retries. One receive in five looks at the retries first (RocketMQ `popFromRetryProbability`), so that they are neither
  * held up by a flood of new messages nor hold these up.
  */
 import { type MessageFilter, matchAll } from '../model/subscription.ts'
-import { popRetryTopicOf } from '../model/topic.ts'
+import { isPriorityTopic, popRetryTopicOf } from '../model/topic.ts'
 import type { GroupEntry, TopicEntry } from '../store/catalog.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
@@ -15,6 +15,8 @@ import { isReadable } from './routes.ts'
 export interface PopSource {
   readonly log: QueueLog
   readonly filter: MessageFilter
+  /** What lies in sources behind this one is less urgent: nobody takes it while somebody else is in here. */
+  readonly isOfPriority: boolean
 }
 
 const RETRIES_FIRST_EVERY = 5
@@ -29,7 +31,7 @@ export class PopSources {
   }
 
   /**
-   * Queues with something that the group has not received, in the order of their turn. None when the topic does not exist;
+   * Queues with something that the group has not received, in the order in which to take. None when the topic does not exist;
    * throws `NO_PERMISSION` when it may not be read.
    */
   of(group: GroupEntry, topic: string, filter: MessageFilter): readonly PopSource[] {
@@ -37,7 +39,7 @@ export class PopSources {
     if (entry === undefined) return []
     checkReadable(entry)
     const turn = this.#takeTurn(group, entry)
-    const sources = this.#inTurn(group, entry, filter, turn)
+    const sources = this.#sourcesIn(group, entry, filter, turn)
     if (group.config.consumeMessageOrderly) return sources
     const retries = this.#retries(group, topic, turn)
     return turn % RETRIES_FIRST_EVERY === 0 ? [...retries, ...sources] : [...sources, ...retries]
@@ -46,15 +48,16 @@ export class PopSources {
   /** What passed the filter once is delivered again whatever the filter is now, or it would be lost. */
   #retries(group: GroupEntry, topic: string, turn: number): readonly PopSource[] {
     const entry = this.#store.catalog.topic(popRetryTopicOf(group.config.group, topic))
-    return entry === undefined || !isReadable(entry) ? [] : this.#inTurn(group, entry, matchAll, turn)
+    return entry === undefined || !isReadable(entry) ? [] : this.#sourcesIn(group, entry, matchAll, turn)
   }
 
-  #inTurn(group: GroupEntry, entry: TopicEntry, filter: MessageFilter, turn: number): PopSource[] {
+  #sourcesIn(group: GroupEntry, entry: TopicEntry, filter: MessageFilter, turn: number): PopSource[] {
     const count = Math.min(entry.config.readQueueNums, entry.logs.length)
+    const isOfPriority = isPriorityTopic(entry.config)
     const sources: PopSource[] = []
     for (let i = 0; i < count; i++) {
-      const log = entry.logs[(turn + i) % count]
-      if (log !== undefined && this.#hasMore(group, log)) sources.push({ log, filter })
+      const log = entry.logs[isOfPriority ? count - 1 - i : (turn + i) % count]
+      if (log !== undefined && this.#hasMore(group, log)) sources.push({ log, filter, isOfPriority })
     }
     return sources
   }

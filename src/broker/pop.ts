@@ -224,12 +224,16 @@ export class Pop implements PopVerbs {
     const taken: Taken[] = []
     let count = 0
     let failure: unknown
-    for (const { log, filter } of sources) {
+    for (const source of sources) {
       if (count >= maxCount) break
-      if (!this.#enter(pop, group, log)) continue
+      const { log } = source
+      if (!this.#enter(pop, group, log)) {
+        if (pop.isHeldUp && source.isOfPriority) break
+        continue
+      }
       inside.push(log)
       const dueTimestamp = this.#parts.clock.now() + invisibleDurationMs
-      const order = { group, log, filter, maxCount: maxCount - count, dueTimestamp }
+      const order = { ...source, group, maxCount: maxCount - count, dueTimestamp }
       try {
         const next = this.#take(order)
         const done = next instanceof Promise ? await next : next

@@ -5,7 +5,7 @@ import type { TopicEntry } from '../store/catalog.ts'
 
 /** The route of a topic as its settings are now. */
 export function buildRoute(entry: TopicEntry, brokerName: string): TopicRoute {
-  const { topic, readQueueNums, writeQueueNums, permission, orderQueueNums } = entry.config
+  const { topic, readQueueNums, writeQueueNums, permission, orderQueueNums, priority } = entry.config
   const queues = entry.logs.map((log) => log.queue)
   return Object.freeze({
     topic,
@@ -13,6 +13,7 @@ export function buildRoute(entry: TopicEntry, brokerName: string): TopicRoute {
     writeQueues: Object.freeze(isWritable(entry) ? queues.slice(0, writeQueueNums) : []),
     readQueues: Object.freeze(isReadable(entry) ? queues.slice(0, readQueueNums) : []),
     ...(orderQueueNums !== undefined && { orderQueues: Object.freeze(queues.slice(0, orderQueueNums)) }),
+    ...(priority === true && { priority }),
   })
 }
 

@@ -65,6 +65,8 @@ export class Timekeeper {
   /** The due time that the timer waits for. */
   #timerDue: number | undefined
   #round: Promise<void> | undefined
+  /** The commit of a page, well or not. */
+  #committing: Promise<unknown> | undefined
   #closed = false
   /** After a failure: how long to wait before the next try. */
   #pauseMs = 0
@@ -107,12 +109,15 @@ export class Timekeeper {
     await this.#round
   }
 
-  /** Starts nothing more; resolves when the commit under way, if any, has ended. */
+  /**
+   * Starts nothing more; resolves when the commit under way, if any, has ended. What is only being read for one is left: where the
+   * databases cannot be read, that would wait until they can, which may be never.
+   */
   async close(): Promise<void> {
     this.#closed = true
     this.#unwatchClock?.()
     this.#timer?.cancel()
-    await this.#round
+    await this.#committing
   }
 
   #setTimer(): void {
@@ -171,10 +176,14 @@ export class Timekeeper {
   }
 
   async #doPage(due: readonly Alarm[]): Promise<void> {
-    const planned = (await this.#planPage(due)).filter((each) => this.#isWanted(each))
+    const plans = await this.#planPage(due)
+    if (this.#closed) return
+    const planned = plans.filter((each) => this.#isWanted(each))
     if (planned.length === 0) return
     try {
-      await this.#commit(planned)
+      const committing = this.#commit(planned)
+      this.#committing = committing.catch(() => undefined)
+      await committing
     } finally {
       for (const { alarm } of planned) this.#claims.release(alarm.id)
     }

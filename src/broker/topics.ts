@@ -9,6 +9,7 @@ import {
   checkNotSystemTopic,
   isDeadLetterTopic,
   isPopRetryTopicOfTopic,
+  isPriorityTopic,
   isRetryTopic,
   Permission,
   type TopicConfig,
@@ -125,7 +126,7 @@ export class Topics {
       const retries = all.filter(({ config }) => isPopRetryTopicOfTopic(config.topic, topic))
       const deleted = [this.entry(topic), ...retries]
       await this.#close(deleted)
-      const orphans = findOrphans(this.#store, deleted)
+      const orphans = await findOrphans(this.#store, deleted)
       await this.#store.commit({ topicsDeleted: deleted, alarmsCleared: orphans.alarms })
       for (const { config } of deleted) this.announceChange(config.topic)
       for (const event of orphans.events) this.#announcer.emit('message-lost', event)
@@ -208,7 +209,8 @@ function sameConfig(a: TopicConfig, b: TopicConfig): boolean {
     a.readQueueNums === b.readQueueNums &&
     a.writeQueueNums === b.writeQueueNums &&
     a.permission === b.permission &&
-    isOrderTopic(a) === isOrderTopic(b)
+    isOrderTopic(a) === isOrderTopic(b) &&
+    isPriorityTopic(a) === isPriorityTopic(b)
   )
 }
 

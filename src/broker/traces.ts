@@ -1,11 +1,14 @@
 /** The life of a message: what waits for it, and what was traced of it (semantics section 12.2). */
 import type { Clock } from '../model/clock.ts'
 import type { MessageView } from '../model/message.ts'
+import { MESSAGE_ID_BYTES, parseMessageId, writeMessageId } from '../model/message-id.ts'
 import { parseOffsetMessageId } from '../model/offset-message-id.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import { Permission, TRACE_TOPIC } from '../model/topic.ts'
 import type { PendingMessage, TraceVerbs } from '../model/trace-verbs.ts'
-import { type Alarm, isParking } from '../store/fact.ts'
+import type { Alarm } from '../store/fact.ts'
+import type { ParkedEntry } from '../store/parked-page.ts'
+import type { Parking } from '../store/parking.ts'
 import type { Store } from '../store/store.ts'
 import type { Topics } from './topics.ts'
 
@@ -17,8 +20,6 @@ export interface TracesParts {
 
 /** How long traces may wait for room: they are the last thing to hold anybody up. */
 const STORE_TIMEOUT_MS = 3000
-/** Parked messages that are looked at in one turn. */
-const LOOK_COUNT = 1024
 
 export class Traces implements TraceVerbs {
   readonly #parts: TracesParts
@@ -62,19 +63,26 @@ export class Traces implements TraceVerbs {
 
   /** Parked messages have no index by id: who asks waits, others get their turns. */
   async #findParked(messageId: string): Promise<PendingMessage | undefined> {
-    const { store, clock } = this.#parts
-    // The newest first: whoever asks for a message that waits has mostly sent it just now.
-    const alarms = [...store.alarms.values()].filter(isParking).reverse()
-    for (let from = 0; from < alarms.length; from += LOOK_COUNT) {
-      const some = alarms.slice(from, from + LOOK_COUNT)
-      const messages = await Promise.all(some.map((alarm) => store.parking.message(alarm)))
-      const place = messages.findIndex((message) => message?.messageId === messageId)
-      const alarm = some[place]
-      const message = messages[place]
-      if (alarm !== undefined && message !== undefined && store.alarms.has(alarm.id))
-        return toPending(alarm, message)
-      await new Promise<void>((resolve) => clock.defer(resolve))
+    const { parking } = this.#parts.store
+    const id = Buffer.allocUnsafe(MESSAGE_ID_BYTES)
+    writeMessageId(parseMessageId(messageId), id, 0)
+    for await (const { entries } of parking.pending({ isDamagePassedOver: true })) {
+      for (const entry of entries) {
+        if (!entry.bytes.includes(id)) continue
+        const message = viewOf(parking, entry)
+        if (message?.messageId === messageId && parking.isPending(entry.alarm))
+          return toPending(entry.alarm, message)
+      }
     }
+    return undefined
+  }
+}
+
+/** The message, or `undefined` when it is damaged or its topic is gone. */
+function viewOf(parking: Parking, entry: ParkedEntry): MessageView | undefined {
+  try {
+    return parking.view(entry)
+  } catch {
     return undefined
   }
 }

@@ -31,6 +31,7 @@ import type { Announcer } from './announcer.ts'
 import { copyParked } from './copy-message.ts'
 import { type OpenTransaction, OpenTransactions, type TransactionFate } from './open-transactions.ts'
 import type { Publish } from './publish.ts'
+import { readParked } from './read-parked.ts'
 import { StoredHalf } from './stored-half.ts'
 import type { AlarmPlan } from './timekeeper.ts'
 import type { Topics } from './topics.ts'
@@ -130,7 +131,7 @@ export class Transactions implements TransactionVerbs {
     const log = store.catalog.log(alarm.queueUid)
     // Its topic is gone, and the loss was told when it was deleted.
     if (log === undefined) return NOTHING
-    const message = await this.#readParked(alarm)
+    const message = await readParked(store, alarm)
     // It ended meanwhile; to know it again would be to end it twice.
     if (!store.alarms.has(alarm.id)) return NOTHING
     if (message === undefined) return this.#planLoss(alarm)
@@ -228,20 +229,10 @@ export class Transactions implements TransactionVerbs {
     return { announce }
   }
 
-  /** The message, or `undefined` when it is damaged or gone; another failure may pass and rejects. */
-  async #readParked(alarm: Alarm): Promise<MessageView | undefined> {
-    try {
-      return await this.#parts.store.parking.message(alarm)
-    } catch (error) {
-      if (error instanceof MQError && error.code === 'STORE_CORRUPTED') return undefined
-      throw error
-    }
-  }
-
   /** The answer ends the transaction whenever it comes. A failure to ask is repaired by the next check. */
   async #ask(transactionId: string, check: TransactionCheck): Promise<void> {
     const open = this.#open.get(transactionId)
-    const message = open && (await this.#readParked(open.alarm).catch(() => undefined))
+    const message = open && (await readParked(this.#parts.store, open.alarm).catch(() => undefined))
     if (open === undefined || message === undefined || this.#closed) return
     this.#takeAnswer(open, askSafely(check, message)).catch((error) => this.#report(error))
   }

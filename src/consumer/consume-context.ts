@@ -46,6 +46,11 @@ export interface ConsumeContext {
   commit(batch: ChainedBatch, options?: object): Promise<void>
 }
 
+/** How far the listener that was given this context has committed; absent where it cannot. */
+export function commitOf(context: ConsumeContext): DeliveryCommit | undefined {
+  return 'committing' in context ? (context.committing as DeliveryCommit | undefined) : undefined
+}
+
 /** The context of one delivery. Its signal costs something, so it is made when the listener first asks for it. */
 export class DeliveryContext implements ConsumeContext {
   readonly queue: MessageQueue
@@ -76,6 +81,11 @@ export class DeliveryContext implements ConsumeContext {
   /** Why the listener had its time, if it had. */
   get abortReason(): MQError | undefined {
     return this.#reason
+  }
+
+  /** Whether the messages are done by a commit. */
+  get isCommitted(): boolean {
+    return this.committing?.isDone === true
   }
 
   async commit(batch: ChainedBatch, options?: object): Promise<void> {

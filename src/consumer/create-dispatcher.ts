@@ -13,6 +13,7 @@ import { ConcurrentDispatcher } from './dispatcher-concurrent.ts'
 import { MessageGroupDispatcher } from './dispatcher-message-groups.ts'
 import { OrderlyDispatcher } from './dispatcher-orderly.ts'
 import { InPlaceFailures } from './in-place-failures.ts'
+import type { PriorityTopics } from './priority-topics.ts'
 import type { CompletePushConsumerOptions } from './push-consumer-options.ts'
 import type { Redelivery } from './redeliveries.ts'
 import { SendBack } from './send-back.ts'
@@ -22,6 +23,7 @@ export interface DispatcherOwner {
   readonly engine: Engine
   readonly clientId: string
   readonly counts: ConsumeCounts
+  readonly priorityTopics: PriorityTopics
   readonly emit: EmitEvent
   readonly inbox?: Inbox | undefined
   readonly tracing?: Tracing | undefined

@@ -22,6 +22,7 @@ export class DeliveryCommit {
   readonly #inbox: Inbox
   readonly #delivery: CommittingDelivery
   #underWay: Promise<void> | undefined
+  #isDone = false
   #error: MQError | undefined
 
   constructor(inbox: Inbox, delivery: CommittingDelivery) {
@@ -34,14 +35,19 @@ export class DeliveryCommit {
     return this.#underWay
   }
 
-  /** Why the last write failed, if it did. */
+  /** Whether a write succeeded: the messages are done, whatever the listener does, and whatever else it tries to write. */
+  get isDone(): boolean {
+    return this.#isDone
+  }
+
+  /** Why the last write failed, if none succeeded. */
   get error(): MQError | undefined {
-    return this.#error
+    return this.#isDone ? undefined : this.#error
   }
 
   async commit(batch: ChainedBatch, options: object | undefined): Promise<void> {
     const { group, queue, messages } = this.#delivery
-    const refusal = this.#delivery.refusal() ?? refusalOf(queue)
+    const refusal = this.#delivery.refusal() ?? refusalOf(queue) ?? this.#refusalOfSecond()
     if (refusal !== undefined) throw refusal
     const committed = messages.map((message) => ({
       message,
@@ -56,8 +62,14 @@ export class DeliveryCommit {
     await writing
   }
 
+  /** The delivery waits for the one that is under way; a second one would end that wait. */
+  #refusalOfSecond(): MQError | undefined {
+    return this.#underWay && illegal('A commit of this delivery is under way already.')
+  }
+
   #end(error: MQError | undefined): void {
     this.#underWay = undefined
+    this.#isDone ||= error === undefined
     this.#error = error
   }
 }

@@ -70,6 +70,11 @@ export class Delivery {
     if (this.turn !== undefined) this.turn = { lane: this.turn.lane, sequences }
   }
 
+  /** Whether the listener has written that its messages are done. */
+  get isCommitted(): boolean {
+    return this.context.isCommitted
+  }
+
   /** The sequence number of one of its messages, from 0 to `count - 1`. */
   sequenceAt(index: number): number {
     return this.#sequences?.[index] ?? this.firstSequence + index

@@ -1,9 +1,10 @@
 /**
  * Delivers messages in any order: up to `concurrency` calls at a time, queues taking turns (RocketMQ
- * `ConsumeMessageConcurrentlyService`).
+ * `ConsumeMessageConcurrentlyService`). The turn of a queue of a priority topic is that of the highest one that waits.
  *
  * Listeners that answer at once are called in a loop, never recursively, and the loop leaves turns to others.
  */
+import { GIVE_UP_LEVEL } from '../model/delay-levels.ts'
 import type { MQError } from '../model/errors.ts'
 import { type MessageQueue, queueKey } from '../model/message-queue.ts'
 import type { Delivery } from './delivery.ts'
@@ -16,6 +17,7 @@ import {
   type Refusal,
   wishedDelayLevel,
 } from './listener-runner.ts'
+import type { PriorityTopics } from './priority-topics.ts'
 import type { ProcessQueue } from './process-queue.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import type { Redelivery } from './redeliveries.ts'
@@ -23,11 +25,10 @@ import { TurnBudget } from './turn-budget.ts'
 
 /** A timed-out message is retried at this level, whatever its number of retries (RocketMQ). */
 const TIMEOUT_DELAY_LEVEL = 3
-/** The wish for no further attempt. */
-const GIVE_UP_LEVEL = -1
 
 export interface ConcurrentDispatcherHost extends DispatcherHost {
   readonly failures: FailureTaker
+  readonly priorityTopics?: PriorityTopics | undefined
 }
 
 export class ConcurrentDispatcher implements Dispatcher, DeliveryOwner {
@@ -113,17 +114,20 @@ export class ConcurrentDispatcher implements Dispatcher, DeliveryOwner {
     else this.#fail(delivery, 0, reason)
   }
 
-  /** The message is somebody else's matter now; whatever the listener answers comes too late. */
+  /** The message is done, or somebody else's matter; whatever the listener answers comes too late. */
   overdue(delivery: Delivery, reason: MQError): void {
-    const { queue, firstSequence, count } = delivery
+    const { queue, firstSequence, count, isCommitted } = delivery
     const { messageId } = queue.messageAt(firstSequence)
     const { failures } = this.#host
     this.#host.onWarning({
       code: 'LISTENER_TIMEOUT',
-      message: `${reason.message} Message ${messageId} ${failures.fate}.`,
+      message: `${reason.message} Message ${messageId} ${isCommitted ? 'is done, as it was committed' : failures.fate}.`,
     })
-    for (let i = 0; i < count; i++)
-      failures.fail(queue, delivery.sequenceAt(i), TIMEOUT_DELAY_LEVEL, reason.message)
+    for (let i = 0; i < count; i++) {
+      if (isCommitted) queue.finish(delivery.sequenceAt(i))
+      else failures.fail(queue, delivery.sequenceAt(i), TIMEOUT_DELAY_LEVEL, reason.message)
+    }
+    if (isCommitted) this.#host.counts.succeededCount += count
     this.#runner.abandon(delivery, reason)
     this.#pump()
   }
@@ -166,8 +170,9 @@ export class ConcurrentDispatcher implements Dispatcher, DeliveryOwner {
   }
 
   #startNext(): void {
-    const queue = this.#ready.shift()!
-    const { failures } = this.#host
+    const { failures, priorityTopics } = this.#host
+    const inTurn = this.#ready.shift()!
+    const queue = priorityTopics?.takeTurn(this.#ready, inTurn) ?? inTurn
     const firstSequence = queue.nextSequence
     const maxCount = this.#limiter?.permits(this.#maxCount) ?? this.#maxCount
     const count = queue.take(failures.restsFirst === undefined ? maxCount : this.#awakeCount(queue, maxCount))

@@ -6,6 +6,7 @@
  * delivered again, until it has had all its attempts. Nothing ever overtakes, so a listener that does not settle keeps its
  * lane, but not its place among the others.
  */
+import { GIVE_UP_LEVEL } from '../model/delay-levels.ts'
 import { MQError } from '../model/errors.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { AttemptedMessage } from './attempted-message.ts'
@@ -29,7 +30,6 @@ import { TurnBudget } from './turn-budget.ts'
 export interface LaneDispatcherHost extends DispatcherHost {
   readonly failures: InPlaceFailures
   readonly suspendCurrentQueueTimeMs: number
-  onError(error: MQError): void
 }
 
 /** Messages of a lane that failed, in order. */
@@ -40,8 +40,6 @@ interface Failed {
   readonly reason: string
 }
 
-/** The wish for no further attempt. */
-const GIVE_UP_LEVEL = -1
 const BEHIND_ACK_INDEX = 'It lay behind the ackIndex of its batch.'
 
 export abstract class LaneDispatcher implements Dispatcher, DeliveryOwner {

@@ -35,6 +35,7 @@ export interface DispatcherHost {
   /** Absent where listeners cannot write acknowledgements together with their own state. */
   readonly inbox?: Inbox | undefined
   onWarning(event: WarningEvent): void
+  onError(error: MQError): void
 }
 
 export interface Dispatcher {

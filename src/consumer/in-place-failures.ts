@@ -5,6 +5,7 @@
  * neither a hand-over nor a restart begins to count anew (RocketMQ keeps that in the memory of the client). So does a
  * broadcasting member that comes back under its name.
  */
+import { GIVE_UP_LEVEL } from '../model/delay-levels.ts'
 import type { MessageView } from '../model/message.ts'
 import { dropMessage } from './drop-message.ts'
 import { type AttemptsHost, storeAttempts, tellOfRetries } from './remember-attempts.ts'
@@ -25,7 +26,8 @@ export class InPlaceFailures {
   async giveUp(message: MessageView, reason: string): Promise<void> {
     const { engine, group, messageModel, maxReconsumeTimes } = this.#host
     if (messageModel === 'broadcasting') dropMessage(this.#host, message, reason)
-    else await engine.sendMessageBack({ group, message, delayLevel: -1, maxReconsumeTimes, reason })
+    else
+      await engine.sendMessageBack({ group, message, delayLevel: GIVE_UP_LEVEL, maxReconsumeTimes, reason })
   }
 
   /** These messages failed once more, which they say themselves, and are delivered again, in order. */

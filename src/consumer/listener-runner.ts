@@ -104,6 +104,7 @@ export class ListenerRunner implements DeliveryEnd {
   answered(delivery: Delivery, answer: unknown): void {
     if (!delivery.isRunning || this.#waitsForCommit(delivery, () => this.answered(delivery, answer))) return
     const { committing } = delivery.context
+    if (delivery.isCommitted) return this.#endCommitted(delivery)
     // A listener that commits acknowledges by that alone, also where it does not look how that ends.
     const reason = committing?.error === undefined ? reasonOfAnswer(answer) : reasonOfError(committing.error)
     this.#end(delivery, reason === undefined ? 'SUCCESS' : 'FAILED', reason)
@@ -111,12 +112,17 @@ export class ListenerRunner implements DeliveryEnd {
 
   threw(delivery: Delivery, error: unknown): void {
     if (!delivery.isRunning || this.#waitsForCommit(delivery, () => this.threw(delivery, error))) return
-    this.#end(delivery, 'EXCEPTION', reasonOfError(error))
+    if (!delivery.isCommitted) return this.#end(delivery, 'EXCEPTION', reasonOfError(error))
+    const { messageId } = delivery.queue.messageAt(delivery.firstSequence)
+    const text = `A listener of '${this.#host.group}' threw behind its commit; message ${messageId} is done all the same. ${reasonOfError(error)}`
+    this.#host.onError(new MQError(MQError.from(error).code, text, { cause: error }))
+    this.#endCommitted(delivery)
   }
 
   /** Lets the answer of a delivery count no more. */
   abandon(delivery: Delivery, reason: MQError): void {
-    this.#stopCounting(delivery, 'TIME_OUT', reason.message)
+    if (delivery.isCommitted) this.#stopCounting(delivery, 'SUCCESS', undefined)
+    else this.#stopCounting(delivery, 'TIME_OUT', reason.message)
     this.#deliveries.delete(delivery)
     delivery.context.abort(reason)
   }
@@ -126,8 +132,15 @@ export class ListenerRunner implements DeliveryEnd {
     for (const delivery of this.#deliveries) if (delivery.isRunning) this.abandon(delivery, reason)
   }
 
+  /** Every message of the call is done, whatever else the listener says. */
+  #endCommitted(delivery: Delivery): void {
+    delivery.context.ackIndex = Number.MAX_SAFE_INTEGER
+    this.#end(delivery, 'SUCCESS', undefined)
+  }
+
   #end(delivery: Delivery, status: ConsumeHookOutcome['status'], reason: string | undefined): void {
-    this.#stopCounting(delivery, delivery.isOverdue ? 'TIME_OUT' : status, reason)
+    const isTimeOut = delivery.isOverdue && !delivery.isCommitted
+    this.#stopCounting(delivery, isTimeOut ? 'TIME_OUT' : status, reason)
     this.#owner.settled(delivery, reason)
     this.#free.push(delivery)
     this.#owner.goOn()

@@ -6,6 +6,7 @@ import type { EngineEvent } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
 import { compareQueues, type MessageQueue, queueKey } from '../model/message-queue.ts'
+import { listen, unlisten } from '../model/signal-listeners.ts'
 import { parseExpression, type SubscriptionExpression } from '../model/subscription.ts'
 import { checkTopicName } from '../model/topic.ts'
 import { Confirmations, finishAll } from './confirmations.ts'
@@ -35,7 +36,6 @@ import {
   parseMessagesOptions,
   parsePollOptions,
 } from './poll-options.ts'
-import { listen, unlisten } from './signal-listeners.ts'
 import { findStart, type StartWish } from './start-offset.ts'
 import { giveMessages } from './topic-values.ts'
 import { type QueuesChangedListener, TopicWatch } from './topic-watch.ts'

@@ -3,9 +3,9 @@
  * back for the next one, so a slow body stops the fetching and a crash repeats what it was busy with.
  */
 import type { MessageView } from '../model/message.ts'
+import { listen, unlisten } from '../model/signal-listeners.ts'
 import type { Handout } from './lite-queue.ts'
 import type { PollLine } from './poll-line.ts'
-import { listen, unlisten } from './signal-listeners.ts'
 import { giveMessages, type TopicValues } from './topic-values.ts'
 
 export interface MessageLoopHost<Received extends MessageView> {

@@ -1,5 +1,5 @@
 /** Calls of an engine that a handle has under way, so that its end can end those that wait and outlast the others. */
-import { listen, unlisten } from './signal-listeners.ts'
+import { listen, unlisten } from '../model/signal-listeners.ts'
 
 type End = () => void
 

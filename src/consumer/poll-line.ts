@@ -4,8 +4,8 @@
  */
 import type { Clock, Timer } from '../model/clock.ts'
 import type { MQError } from '../model/errors.ts'
+import { listen, unlisten } from '../model/signal-listeners.ts'
 import type { Handout, LiteQueue } from './lite-queue.ts'
-import { listen, unlisten } from './signal-listeners.ts'
 import { TurnBudget } from './turn-budget.ts'
 
 /** How long to wait, and for what. */

@@ -2,7 +2,7 @@
 import type { Engine, PullRequest } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
 import type { PullResult } from '../model/results.ts'
-import { listen, unlisten } from './signal-listeners.ts'
+import { listen, unlisten } from '../model/signal-listeners.ts'
 
 export interface PullCallHost {
   readonly engine: Engine

@@ -2,12 +2,14 @@
  * The public face of receiving by single pulls (RocketMQ `DefaultMQPullConsumer`, semantics section 8.2): the application says
  * which queue, from which offset, and keeps the offsets.
  */
+import { GIVE_UP_LEVEL } from '../model/delay-levels.ts'
 import type { Engine } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import { PULL_MAX_COUNT } from '../model/limits.ts'
 import type { MessageView } from '../model/message.ts'
 import { compareQueues, type MessageQueue } from '../model/message-queue.ts'
 import type { PullResult, SendBackResult } from '../model/results.ts'
+import { listen, unlisten } from '../model/signal-listeners.ts'
 import { type MessageFilter, parseExpression, type SubscriptionExpression } from '../model/subscription.ts'
 import { checkTopicName } from '../model/topic.ts'
 import {
@@ -26,7 +28,6 @@ import {
 } from './pull-consumer-options.ts'
 import { QueueShare } from './queue-share.ts'
 import { traceReceived } from './receipt-trace.ts'
-import { listen, unlisten } from './signal-listeners.ts'
 import { giveMessages } from './topic-values.ts'
 
 /** How one pull waits. */
@@ -51,7 +52,6 @@ export interface SendMessageBackOptions {
   readonly reason?: string | undefined
 }
 
-const LOWEST_DELAY_LEVEL = -1
 const DEFAULT_REASON = 'A pull consumer sent it back.'
 
 /**
@@ -167,7 +167,7 @@ export class PullConsumer<Received extends MessageView = MessageView> {
   async sendMessageBack(message: MessageView, options: SendMessageBackOptions = {}): Promise<SendBackResult> {
     const { delayLevel = 0, reason = DEFAULT_REASON } = checkKnown(options, 'delayLevel', 'reason')
     checkPulledMessage(message)
-    if (!Number.isInteger(delayLevel) || delayLevel < LOWEST_DELAY_LEVEL)
+    if (!Number.isInteger(delayLevel) || delayLevel < GIVE_UP_LEVEL)
       throw invalidParameter(`The delayLevel must be -1, 0 or a delay level, not ${String(delayLevel)}.`)
     if (typeof reason !== 'string') throw invalidParameter('The reason must be a string.')
     this.#checkOpen()

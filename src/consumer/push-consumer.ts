@@ -5,6 +5,8 @@
 import type { ConsumerRegistration, Engine, EngineEvent } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
+import { OwnContext } from '../model/own-context.ts'
+import { listen, unlisten } from '../model/signal-listeners.ts'
 import { type MessageFilter, parseExpression, type SubscriptionExpression } from '../model/subscription.ts'
 import { checkTopicName } from '../model/topic.ts'
 import { ConsumeCounts, type ConsumeCountValues } from './consume-counts.ts'
@@ -13,6 +15,7 @@ import type { ConsumerHost } from './consumer-host.ts'
 import { createDispatcher } from './create-dispatcher.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { ConsumerInspection } from './inspection.ts'
+import { PriorityTopics } from './priority-topics.ts'
 import { PullLoop } from './pull-loop.ts'
 import {
   type CompletePushConsumerOptions,
@@ -22,7 +25,6 @@ import {
 } from './push-consumer-options.ts'
 import { pushLoopHost } from './push-loop-host.ts'
 import { Rebalancer } from './rebalancer.ts'
-import { listen, unlisten } from './signal-listeners.ts'
 import { SubscriptionChanges } from './subscription-changes.ts'
 
 /** What was left when a consumer, or an instance with all its consumers, closed. */
@@ -70,7 +72,9 @@ export class PushConsumer {
   readonly #host: ConsumerHost
   readonly #engine: Engine
   readonly #options: CompletePushConsumerOptions
+  readonly #context = new OwnContext()
   readonly #counts = new ConsumeCounts()
+  readonly #priorityTopics = new PriorityTopics()
   readonly #dispatcher: Dispatcher
   readonly #rebalancer: Rebalancer<PullLoop>
   readonly #unwatch: () => void
@@ -89,7 +93,8 @@ export class PushConsumer {
     this.#subscriptions = new SubscriptionChanges(options.subscriptions)
     const { engine, emit, inbox, tracing } = host
     const { clientId } = this
-    const owner = { engine, clientId, counts: this.#counts, emit, inbox, tracing, onError: this.#onError }
+    const own = { clientId, counts: this.#counts, priorityTopics: this.#priorityTopics }
+    const owner = { engine, ...own, emit, inbox, tracing, onError: this.#onError }
     this.#dispatcher = createDispatcher(options, owner)
     this.#rebalancer = this.#createRebalancer()
     this.#unwatch = host.engine.watch((event) => this.#onEngineEvent(event))
@@ -152,7 +157,7 @@ export class PushConsumer {
   /** Goes on after `pause`. */
   resume(): void {
     this.#checkOpen()
-    this.#dispatcher.resume()
+    this.#context.run(() => this.#dispatcher.resume())
     this.#wakeLoops()
   }
 
@@ -322,6 +327,7 @@ export class PushConsumer {
       get subscriptions() {
         return current()
       },
+      onRoute: this.#priorityTopics.note,
       createLoop: (queue, filter, isNewQueue) => new PullLoop(loopHost, queue, filter, isNewQueue),
       onChanged: () => {
         // Each queue may have a larger share now.

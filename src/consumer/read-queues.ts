@@ -2,12 +2,18 @@
 import type { Engine } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
 import { compareQueues, type MessageQueue } from '../model/message-queue.ts'
+import type { TopicRoute } from '../model/results.ts'
 
-/** Sorted; none while the topic does not exist, for consumers never create topics. */
-export async function readQueuesOf(engine: Engine, topic: string): Promise<readonly MessageQueue[]> {
+/** Sorted; none while the topic does not exist, for consumers never create topics. `onRoute` hears of one that does. */
+export async function readQueuesOf(
+  engine: Engine,
+  topic: string,
+  onRoute?: (route: TopicRoute) => void,
+): Promise<readonly MessageQueue[]> {
   try {
-    const { readQueues } = await engine.queryRoute(topic)
-    return readQueues.toSorted(compareQueues)
+    const route = await engine.queryRoute(topic)
+    onRoute?.(route)
+    return route.readQueues.toSorted(compareQueues)
   } catch (error) {
     if (error instanceof MQError && error.code === 'TOPIC_NOT_EXIST') return []
     throw error

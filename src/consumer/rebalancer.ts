@@ -11,6 +11,8 @@ import { MQError } from '../model/errors.ts'
 import type { EmitEvent } from '../model/events.ts'
 import { LEASE_RENEWALS } from '../model/limits.ts'
 import { type MessageQueue, queueKey } from '../model/message-queue.ts'
+import { OwnContext } from '../model/own-context.ts'
+import type { TopicRoute } from '../model/results.ts'
 import type { MessageFilter } from '../model/subscription.ts'
 import { isRetryTopic } from '../model/topic.ts'
 import { allocatedQueues } from './allocated-queues.ts'
@@ -56,6 +58,8 @@ export interface RebalancerHost<Work extends QueueWork> {
   createLoop(queue: MessageQueue, filter: MessageFilter, isNewQueue: boolean): Work
   /** The number of queues that this member holds changed. */
   onChanged?(): void
+  /** What a topic is now; in each round. */
+  readonly onRoute?: ((route: TopicRoute) => void) | undefined
   onError(error: MQError): void
   readonly emit: EmitEvent
 }
@@ -69,6 +73,8 @@ interface Wanted {
 
 export class Rebalancer<Work extends QueueWork> {
   readonly #host: RebalancerHost<Work>
+  /** Rounds, and with them loops, begin in it, whoever changed members or queues. */
+  readonly #context = new OwnContext()
 
   /** Loops of the queues that this member holds, by queue key. */
   readonly #held = new Map<string, Work>()
@@ -112,7 +118,7 @@ export class Rebalancer<Work extends QueueWork> {
   trigger(): Promise<void> {
     if (this.#isStopped) return Promise.resolve()
     this.#isNeeded = true
-    this.#underWay ??= this.#runRounds()
+    this.#underWay ??= this.#context.run(() => this.#runRounds())
     return this.#underWay
   }
 
@@ -222,7 +228,7 @@ export class Rebalancer<Work extends QueueWork> {
 
   async #queuesOf(topic: string, ids: readonly string[]): Promise<readonly MessageQueue[]> {
     const { engine, sharesQueues } = this.#host
-    const queues = await readQueuesOf(engine, topic)
+    const queues = await readQueuesOf(engine, topic, this.#host.onRoute)
     if (!sharesQueues || queues.length === 0) return this.#choose(queues)
     const share = allocatedQueues(this.#host, topic, queues, ids)
     this.#warnOfLeft(topic, queues, ids, share)

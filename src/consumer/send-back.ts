@@ -3,6 +3,7 @@
  * `sendMessageBack`). A message that cannot be handed back stays where it is and is delivered again after a while; what
  * could not be stored does not count as an attempt.
  */
+import { GIVE_UP_LEVEL } from '../model/delay-levels.ts'
 import type { Engine } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
 import type { Inbox } from '../model/inbox.ts'
@@ -11,9 +12,6 @@ import type { MessageQueue } from '../model/message-queue.ts'
 import type { FailureTaker } from './failure-taker.ts'
 import type { ProcessQueue } from './process-queue.ts'
 import { Redeliveries, type Redelivery } from './redeliveries.ts'
-
-/** As a delay level: no retry, a dead letter at once. */
-const DEAD_LETTER_LEVEL = -1
 
 export interface SendBackHost {
   readonly engine: Engine
@@ -75,8 +73,8 @@ export class SendBack implements FailureTaker {
     } catch (error) {
       // Retention was faster: there is nothing left to retry from, but a dead letter can be made of what is in memory.
       const isGone = error instanceof MQError && error.code === 'NO_MESSAGE'
-      if (!isGone || delayLevel === DEAD_LETTER_LEVEL) throw error
-      await this.#send(message, DEAD_LETTER_LEVEL, reason)
+      if (!isGone || delayLevel === GIVE_UP_LEVEL) throw error
+      await this.#send(message, GIVE_UP_LEVEL, reason)
     }
   }
 }

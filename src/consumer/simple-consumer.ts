@@ -4,13 +4,13 @@
  */
 import type { PopRequest, PopVerbs, RefusedReceipt } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
+import { listen, unlisten } from '../model/signal-listeners.ts'
 import { type MessageFilter, parseExpression, type SubscriptionExpression } from '../model/subscription.ts'
 import { checkTopicName } from '../model/topic.ts'
 import type { ConsumerHost } from './consumer-host.ts'
 import { PendingCalls } from './pending-calls.ts'
 import { traceReceived, traceSettled } from './receipt-trace.ts'
 import { ReceivedMessage } from './received-message.ts'
-import { listen, unlisten } from './signal-listeners.ts'
 import {
   type CompleteReceiveOptions,
   type CompleteSimpleConsumerOptions,

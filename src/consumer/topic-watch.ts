@@ -2,6 +2,7 @@
 import type { Engine } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
 import { type MessageQueue, queueKey } from '../model/message-queue.ts'
+import { OwnContext } from '../model/own-context.ts'
 import { readQueuesOf } from './read-queues.ts'
 
 /** Is called with all queues that can be read from now on; with none when the topic was deleted. */
@@ -10,6 +11,7 @@ export type QueuesChangedListener = (topic: string, queues: readonly MessageQueu
 interface Watch {
   readonly topic: string
   readonly listener: QueuesChangedListener
+  readonly context: OwnContext
   /** What the listener knows, as one string. */
   known: string
 }
@@ -28,7 +30,7 @@ export class TopicWatch {
 
   /** Calls the listener at each change from now on, until the returned function is called. */
   add(topic: string, listener: QueuesChangedListener): () => void {
-    const watch = { topic, listener, known: '' }
+    const watch = { topic, listener, context: new OwnContext(), known: '' }
     const reading = this.#read(topic)
     this.#then(async () => {
       watch.known = keyOf(await reading)
@@ -68,7 +70,7 @@ export class TopicWatch {
     if (key === watch.known || !this.#watches.has(watch)) return
     watch.known = key
     try {
-      const answer = watch.listener(watch.topic, queues)
+      const answer = watch.context.run(() => watch.listener(watch.topic, queues))
       if (answer instanceof Promise) answer.catch((error) => this.#onError(MQError.from(error)))
     } catch (error) {
       this.#onError(MQError.from(error))

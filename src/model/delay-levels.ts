@@ -9,6 +9,9 @@ export const DEFAULT_MESSAGE_DELAY_LEVEL = '1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8
 /** The first retry uses level 3, the next level 4, and so on. */
 const FIRST_RETRY_LEVEL = 3
 
+/** As the level of a failed message: no further attempt. It becomes a dead letter, or a broadcasting member drops it. */
+export const GIVE_UP_LEVEL = -1
+
 /** Milliseconds of each level; index 0 is level 1. */
 export type DelayLevels = readonly number[]
 

@@ -7,6 +7,8 @@ import type { DelayedMessage, SendReceipt } from './results.ts'
 
 /** Messages that appear later (semantics section 10). */
 export interface DelayVerbs {
+  /** Throws `MESSAGE_ILLEGAL` for a delay that `sendDelayedMessage` would refuse now: a level or a time that is too high. */
+  checkDelay(delay: Delay): void
   /** Keeps one message until its time; one whose time is over is stored like any other. */
   sendDelayedMessage(request: DelayedSendRequest, delay: Delay): Promise<SendReceipt>
   /**

@@ -115,6 +115,7 @@ export interface WarningEvent {
    * - `DISK_LOW`: free disk space fell below `minFreeDiskBytes`; sends are refused with `DISK_FULL` until there is room.
    * - `SLOW_DISK`: a write to the journal was so slow that writes leave the main thread for a while.
    * - `TRANSACTION_GIVEN_UP`: nobody knew how a transaction ended, after the last check; its message was not delivered.
+   * - `RETENTION_TOO_SHORT`: `retention.maxAgeMs` is shorter than `deduplicationWindowMs`; told at each opening.
    * - `CLOSE_TIMEOUT`: a consumer closed although listeners had not settled; their messages are delivered again.
    */
   readonly code:
@@ -127,6 +128,7 @@ export interface WarningEvent {
     | 'DISK_LOW'
     | 'SLOW_DISK'
     | 'TRANSACTION_GIVEN_UP'
+    | 'RETENTION_TOO_SHORT'
     | 'CLOSE_TIMEOUT'
   /** What happened and what to do, in words. */
   readonly message: string

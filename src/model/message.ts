@@ -37,8 +37,9 @@ export interface Message<To extends Destination = string> {
    */
   readonly deliveryTimestamp?: number | undefined
   /**
-   * How urgent it is: 0 to 9, 9 most. It is kept and shown to consumers, and **changes no order here**. Not together with `messageGroup`,
-   * a delay or a transaction (RocketMQ 5 `priority`).
+   * How urgent it is: 0 to 9, 9 most. In a priority topic it chooses the queue, and consumers begin with the most urgent; none counts
+   * as 0 there. In any other topic it is kept and shown, and **changes no order**. Not together with `messageGroup`, a delay or a
+   * transaction (RocketMQ 5 `priority`).
    */
   readonly priority?: number | undefined
 }

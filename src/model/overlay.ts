@@ -1,4 +1,7 @@
-/** An engine, or one of its parts, of which some verbs are replaced. */
+/**
+ * An engine, or one of its parts, of which some verbs are replaced. What is no verb is read once, as an engine keeps its parts for
+ * as long as it lives.
+ */
 export function overlay<Target extends object>(target: Target, verbs: object): Target {
   const bound = new Map<string | symbol, unknown>(Object.entries(verbs))
   return new Proxy(target, {

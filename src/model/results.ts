@@ -36,7 +36,19 @@ export interface SendReceipt {
   readonly recallHandle?: string | undefined
 }
 
-/** The proof that a delayed message is stored: it has no place in its queue before it is delivered. */
+/**
+ * The proof that a delayed message is stored: it has no place in its queue before it is delivered.
+ *
+ * @example
+ * ```ts
+ * import { PocketMQ } from 'pocketmq'
+ * const mq = await PocketMQ.open({ storage: 'memory' })
+ * const producer = await mq.createProducer({ group: 'shop' })
+ * const reminder = { topic: 'reminders', body: 'o-42', deliveryTimestamp: Date.now() + 90_000 }
+ * const { recallHandle } = await producer.send(reminder)
+ * await producer.recall('reminders', recallHandle) // it is not needed any more
+ * ```
+ */
 export interface DelayedReceipt extends SendReceipt {
   /** -1: it has no offset yet; `offsetMessageId` is empty likewise. */
   readonly queueOffset: -1
@@ -95,6 +107,8 @@ export interface TopicRoute {
    * messages now; those that do are the very objects of `writeQueues` (RocketMQ `orderTopicConf`).
    */
   readonly orderQueues?: readonly MessageQueue[] | undefined
+  /** Whether it is a priority topic: of its queues the last one is the most urgent. Left out: not one. */
+  readonly priority?: boolean | undefined
 }
 
 /** One queue of a group's progress (RocketMQ `consumerProgress`). */

@@ -14,8 +14,8 @@ export interface SplitOptions {
 }
 
 /**
- * Splits messages into batches that are legal to send: one topic and one message group each, in the order given, of at most
- * `maxBytes`.
+ * Splits messages into batches that are legal to send: one topic, one message group and one priority each, in the order given, of at
+ * most `maxBytes`.
  * A message cannot be split; the value of a typed topic counts as its JSON, which the schema is not asked about here. One that is larger than `maxBytes` stands alone, one above 4 MiB is refused.
  *
  * @example
@@ -46,7 +46,8 @@ export function* splitIntoBatches<const To extends Destination = string>(
       batchBytes + bytes <= maxBytes &&
       batch.length < BATCH_MAX_COUNT &&
       batch[0]?.topic === message.topic &&
-      batch[0].messageGroup === message.messageGroup
+      batch[0].messageGroup === message.messageGroup &&
+      (batch[0].priority ?? 0) === (message.priority ?? 0)
     if (batch.length > 0 && !fits) {
       yield batch
       batch = []

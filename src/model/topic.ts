@@ -61,6 +61,11 @@ export interface TopicConfig {
   readonly order?: boolean | undefined
   /** Of an order topic: how many queues these are. Said by the engine, as many as the topic had when it became one. */
   readonly orderQueueNums?: number | undefined
+  /**
+   * `true` makes a priority topic: the priority of a message is its queue, and consumers begin with the highest one. Left
+   * out: not one.
+   */
+  readonly priority?: boolean | undefined
 }
 
 /** The settings of a consumer group (RocketMQ `SubscriptionGroupConfig`). */
@@ -90,6 +95,11 @@ export function defaultGroupConfig(group: string): GroupConfig {
     consumeMessageOrderly: false,
     retryMaxTimes: DEFAULT_MAX_RECONSUME_TIMES,
   }
+}
+
+/** Whether the queue of a message is its priority. */
+export function isPriorityTopic({ priority }: TopicConfig): boolean {
+  return priority === true
 }
 
 export function isRetryTopic(topic: string): boolean {

@@ -26,7 +26,7 @@ export interface TransactionVerbs {
 /** A send of one message. */
 export type HalfSendRequest = SendRequest & { readonly messages: OutgoingMessage }
 
-/** The proof that a half message is stored; it has no place in its queue yet. */
+/** The proof that the half of a transaction is stored: it has no place in its queue yet, so its `queueOffset` is -1 and its `offsetMessageId` empty. */
 export interface HalfReceipt extends SendReceipt {
   /** The id of the message, as in RocketMQ. */
   readonly transactionId: string

@@ -14,6 +14,7 @@ import { MQError } from '../model/errors.ts'
 import type { EmitEvent } from '../model/events.ts'
 import type { CommittedMessage, Inbox } from '../model/inbox.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
+import { OwnContext } from '../model/own-context.ts'
 import { retryTopicOf } from '../model/topic.ts'
 import type { ApplicationRows } from './rows.ts'
 
@@ -54,6 +55,8 @@ export class DatabaseInbox implements Inbox {
   /** By key. */
   readonly #underWay = new Map<string, UnderWay>()
   readonly #unwatch: () => void
+  /** Rows are looked at again and again in it, whoever committed the first. */
+  readonly #context = new OwnContext()
   #cleaning: Timer | undefined
   #isStopped = false
 
@@ -152,12 +155,12 @@ export class DatabaseInbox implements Inbox {
   #cleanLater(): void {
     if (this.#isStopped || this.#groups.size === 0) return
     const { clock } = this.#host.engine
-    this.#cleaning ??= clock.setTimer(CLEAN_INTERVAL_MS, () => {
-      void this.#clean().then(() => {
-        this.#cleaning = undefined
-        this.#cleanLater()
-      })
-    })
+    const clean = async (): Promise<void> => {
+      await this.#clean()
+      this.#cleaning = undefined
+      this.#cleanLater()
+    }
+    this.#cleaning ??= this.#context.run(() => clock.setTimer(CLEAN_INTERVAL_MS, () => void clean()))
   }
 
   async #clean(): Promise<void> {

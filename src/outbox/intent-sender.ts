@@ -6,7 +6,7 @@ import type { MessageQueue } from '../model/message-queue.ts'
 import type { Intent } from '../model/outbox.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import { type PublishRoute, PublishRoutes } from '../producer/publish-routes.ts'
-import { messageGroupOf, messagesOf } from './intent.ts'
+import { messageGroupOf, messagesOf, priorityOf } from './intent.ts'
 
 export class IntentSender {
   readonly #engine: Engine
@@ -63,6 +63,5 @@ export class IntentSender {
 
 function queueOf(intent: Intent, route: PublishRoute): MessageQueue {
   if (intent.queue !== undefined) return route.find(intent.queue)
-  const messageGroup = messageGroupOf(intent)
-  return messageGroup === undefined ? route.nextQueue() : route.queueOfGroup(messageGroup)
+  return route.queueFor({ messageGroup: messageGroupOf(intent), priority: priorityOf(intent) })
 }

@@ -57,7 +57,13 @@ export function messagesOf({ messages }: Intent): readonly OutgoingMessage[] {
 
 /** The message group, which the properties hold. */
 export function messageGroupOf(intent: Intent): string | undefined {
-  return messagesOf(intent)[0]!.properties.find(([name]) => name === PropertyName.MESSAGE_GROUP)?.[1]
+  return propertyOf(intent, PropertyName.MESSAGE_GROUP)
+}
+
+/** The priority, likewise. */
+export function priorityOf(intent: Intent): number | undefined {
+  const priority = propertyOf(intent, PropertyName.PRIORITY)
+  return priority === undefined ? undefined : Number(priority)
 }
 
 /** The row of an intent; what is the sender's is copied. */
@@ -106,6 +112,10 @@ function toStored({ body: _body, uncompressed: _uncompressed, ...rest }: Outgoin
 
 function bodyOf({ body }: OutgoingMessage): Uint8Array {
   return typeof body === 'string' ? Buffer.from(body) : body
+}
+
+function propertyOf(intent: Intent, wanted: string): string | undefined {
+  return messagesOf(intent)[0]!.properties.find(([name]) => name === wanted)?.[1]
 }
 
 function isOrdered(intent: Intent): boolean {

@@ -3,15 +3,21 @@
  *
  * A batch takes the message as a row, an intent, so that state and message are written together or not at all. The intent is sent when the
  * batch was written, or at the next opening, under the id that it has had from the beginning; then its row is deleted. *Crash between
- * both: the row is there, and the message is found by its id, so it is not sent again.*
+ * both: the row is there, and the message is found by its id, so it is not sent again.* Whoever takes messages away waits until
+ * their rows are gone (`settling-engine.ts`).
+ *
+ * What fails is tried again, and what has to come behind it waits. What is refused for itself, as by a queue that is gone, would only
+ * be refused again: it is told and set aside, and lets all others pass.
  */
 
 import type { ChainedBatch } from '../model/chained-batch.ts'
 import type { Clock, Timer } from '../model/clock.ts'
+import { delayVerbsOf } from '../model/delay-verbs.ts'
 import type { Engine } from '../model/engine.ts'
-import { MQError } from '../model/errors.ts'
+import { MQError, type MQErrorCode } from '../model/errors.ts'
 import type { EmitEvent } from '../model/events.ts'
 import type { Intent, IntentTaker } from '../model/outbox.ts'
+import { OwnContext } from '../model/own-context.ts'
 import { decodeIntent, encodeIntent, intentKey, isOrderedLine, lineOf, numberOf } from './intent.ts'
 import { IntentSender } from './intent-sender.ts'
 import type { ApplicationRows } from './rows.ts'
@@ -23,6 +29,16 @@ const REST_MS = 1000
 const REST_MAX_MS = 60_000
 /** How long rows stay behind their messages: they are deleted together, behind one flush. */
 const CLEAN_DELAY_MS = 500
+/** Failures that `drainOutbox` names. */
+const NAMED_MAX = 10
+/** What is wrong with the intent itself, and not with its topic, the disk or the moment. */
+const REFUSALS: ReadonlySet<MQErrorCode> = new Set([
+  'MESSAGE_ILLEGAL',
+  'INVALID_PARAMETER',
+  'UNSUPPORTED',
+  'STORE_CORRUPTED',
+  'VERSION_NOT_SUPPORTED',
+])
 
 /** What an outbox needs of its instance. */
 export interface OutboxHost {
@@ -36,7 +52,9 @@ interface Entry {
   /** It may have been sent before: by an earlier life, or by an attempt whose outcome nobody knows. */
   isDoubtful: boolean
   failureCount: number
-  lastErrorText: string
+  lastError: MQError | undefined
+  /** What of the last failure was told. */
+  toldText: string
 }
 
 /** Intents that are sent one behind the other. */
@@ -54,16 +72,22 @@ export class Outbox implements IntentTaker {
   readonly #rows: ApplicationRows
   readonly #sender: IntentSender
   readonly #unwatch: () => void
+  /** What is tried again and again goes on in it, whoever wrote the batch. */
+  readonly #context = new OwnContext()
 
   readonly #lines = new Map<string, Line>()
   /** Those that failed and let others pass. */
   readonly #resting = new Map<Entry, Timer>()
+  /** Those that were refused: nobody tries them again but `drain`, and the next opening. */
+  readonly #refused = new Set<Entry>()
+  /** What is being sent. */
+  readonly #underWay = new Set<Promise<unknown>>()
   #busyCount = 0
   #onIdle: (() => void)[] = []
-  #lastError: MQError | undefined
 
   #sentKeys: string[] = []
   #cleaning: Timer | undefined
+  #cleaned: Promise<void> = Promise.resolve()
   #lastNumber = 0
   /** Who opens the instance cannot listen yet: what fails meanwhile is told when it fails again. */
   #isOpening = true
@@ -74,7 +98,7 @@ export class Outbox implements IntentTaker {
     this.#clock = host.engine.clock
     this.#rows = rows
     this.#sender = new IntentSender(host.engine)
-    this.#unwatch = rows.watchOutbox((keys) => this.#take(keys, false))
+    this.#unwatch = rows.watchOutbox((keys) => this.#context.run(() => this.#take(keys, false)))
   }
 
   /** Looks for what an earlier life has left, and begins to send it. */
@@ -89,6 +113,9 @@ export class Outbox implements IntentTaker {
 
   add(batch: ChainedBatch, intent: Intent): void {
     if (this.#isStopped) throw closed()
+    const { messages } = intent
+    if ('topic' in messages && messages.delay !== undefined)
+      delayVerbsOf(this.#host.engine).checkDelay(messages.delay)
     this.#lastNumber += 1
     this.#rows.put(batch, this.#rows.outbox, [[intentKey(this.#lastNumber, intent), encodeIntent(intent)]])
   }
@@ -98,21 +125,38 @@ export class Outbox implements IntentTaker {
     if (this.#busyCount > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve))
   }
 
-  /** Tries what rests once more, now; resolves when all is stored, and rejects with the failure of what is not. */
+  /** Tries what rests or was refused once more, now; resolves when all is stored, and rejects with what is not. */
   async drain(): Promise<void> {
     if (this.#isStopped) throw closed()
-    for (const entry of [...this.#resting.keys()]) this.#wake(entry)
+    this.#wake([...this.#resting.keys(), ...this.#refused])
     for (const line of this.#lines.values()) this.#endRest(line)
     await this.tried()
-    const isLeft = this.#resting.size > 0 || [...this.#lines.values()].some(({ rest }) => rest !== undefined)
-    if (isLeft && this.#lastError !== undefined) throw this.#lastError
+    const resting = [...this.#lines.values()].flatMap(({ rest, waiting }) =>
+      rest ? waiting.slice(0, 1) : [],
+    )
+    const left = [...this.#resting.keys(), ...this.#refused, ...resting]
+    if (left.length > 0) throw failureOf(left.sort(byKey))
+  }
+
+  /**
+   * Resolves when no row is left of anything that is stored. Who takes a message away comes behind it: a row whose message is not
+   * to be found sends it, after a crash. Rejects when rows cannot be deleted.
+   */
+  async settle(): Promise<void> {
+    // What became of them nobody knows: perhaps they are stored.
+    this.#wake([...this.#resting.keys()].filter(({ isDoubtful }) => isDoubtful))
+    for (const line of this.#lines.values()) if (line.waiting[0]?.isDoubtful === true) this.#endRest(line)
+    // In the second round come those that found their line busy.
+    await Promise.all(this.#underWay)
+    await Promise.all(this.#underWay)
+    await this.#clean()
   }
 
   /** Sends what is on its way, and leaves what cannot be sent to the next life. */
   async close(): Promise<void> {
     this.stop()
     await this.tried()
-    await this.#clean()
+    await this.#cleanIfPossible()
   }
 
   /** Begins nothing more. */
@@ -127,7 +171,7 @@ export class Outbox implements IntentTaker {
 
   #take(keys: readonly string[], isDoubtful: boolean): void {
     for (const key of keys) {
-      const entry = { key, isDoubtful, failureCount: 0, lastErrorText: '' }
+      const entry = { key, isDoubtful, failureCount: 0, lastError: undefined, toldText: '' }
       this.#lineOf(entry).waiting.push(entry)
     }
     for (const [name, line] of this.#lines) this.#goOn(name, line)
@@ -154,7 +198,10 @@ export class Outbox implements IntentTaker {
     this.#busyCount += 1
     while (line.waiting.length > 0 && line.rest === undefined) {
       const entries = line.waiting.splice(0, line.isOrdered ? 1 : PARALLEL_COUNT)
-      const failed = await this.#sendAll(entries)
+      const sending = this.#sendAll(entries)
+      this.#underWay.add(sending)
+      const failed = await sending
+      this.#underWay.delete(sending)
       if (failed.length > 0) this.#rest(line, failed)
     }
     line.isBusy = false
@@ -172,49 +219,56 @@ export class Outbox implements IntentTaker {
       const failed = await Promise.all(entries.map((entry, i) => this.#send(entry, rows[i])))
       return failed.flatMap((entry) => entry ?? [])
     } catch (error) {
-      for (const entry of entries) this.#tell(entry, MQError.from(error))
-      return entries
+      return entries.map((entry) => this.#failed(entry, error))
     }
   }
 
-  /** Answers the entry when it is to be tried again. One without a row was deleted by the application. */
+  /** Answers the entry when it is not sent. One without a row was deleted by the application. */
   async #send(entry: Entry, row: Buffer | undefined): Promise<Entry | undefined> {
     if (row === undefined) return undefined
     try {
       const intent = decodeIntent(entry.key, row)
       if (!entry.isDoubtful || !(await this.#sender.isStored(intent))) await this.#sender.send(intent)
     } catch (error) {
-      entry.isDoubtful = true
-      this.#tell(entry, MQError.from(error))
-      return entry
+      return this.#failed(entry, error)
     }
     this.#sentKeys.push(entry.key)
-    if (!this.#isStopped) this.#cleaning ??= this.#clock.setTimer(CLEAN_DELAY_MS, () => void this.#clean())
+    if (!this.#isStopped)
+      this.#cleaning ??= this.#clock.setTimer(CLEAN_DELAY_MS, () => void this.#cleanIfPossible())
     return undefined
   }
 
-  #tell(entry: Entry, error: MQError): void {
-    this.#lastError = error
+  /** Tells of it, unless it was told. */
+  #failed(entry: Entry, caught: unknown): Entry {
+    const error = MQError.from(caught)
+    entry.isDoubtful ||= error.outcome !== 'not-attempted'
+    entry.lastError = error
     entry.failureCount += 1
-    if (entry.lastErrorText === error.message || this.#isStopped) return
-    if (!this.#isOpening) entry.lastErrorText = error.message
-    const text = `The outbox row ${entry.key} cannot be sent now, and is tried again: ${error.message}`
+    if (entry.toldText === error.message || this.#isStopped) return entry
+    if (!this.#isOpening) entry.toldText = error.message
+    const fate = isRefused(entry)
+      ? 'is refused, and tried again only by drainOutbox and at the next opening'
+      : 'cannot be sent now, and is tried again'
+    const text = `The outbox row ${entry.key} ${fate}: ${error.message}`
     this.#host.emit('error', new MQError(error.code, text, { cause: error }))
+    return entry
   }
 
-  /** What keeps an order holds its line up; all else lets others pass. */
+  /** What keeps an order holds its line up, unless it is refused; all else lets others pass. */
   #rest(line: Line, failed: readonly Entry[]): void {
-    if (line.isOrdered) {
-      line.waiting.unshift(...failed)
-      const [first] = failed
-      line.rest = this.#restTimer(first!, () => this.#endRest(line))
-      return
+    const [first, ...others] = line.isOrdered ? failed.filter((entry) => !isRefused(entry)) : []
+    if (first !== undefined) {
+      line.waiting.unshift(first, ...others)
+      line.rest = this.#restTimer(first, () => this.#endRest(line))
     }
-    for (const entry of failed)
-      this.#resting.set(
-        entry,
-        this.#restTimer(entry, () => this.#wake(entry)),
-      )
+    for (const entry of failed) {
+      if (isRefused(entry) && !this.#isOpening) this.#refused.add(entry)
+      else if (isRefused(entry) || !line.isOrdered)
+        this.#resting.set(
+          entry,
+          this.#restTimer(entry, () => this.#wake([entry])),
+        )
+    }
   }
 
   #restTimer({ failureCount }: Entry, callback: () => void): Timer {
@@ -222,12 +276,15 @@ export class Outbox implements IntentTaker {
     return this.#clock.setTimer(Math.min(REST_MAX_MS, REST_MS * 2 ** (failureCount - 1)), callback)
   }
 
-  #wake(entry: Entry): void {
-    this.#resting.get(entry)?.cancel()
-    this.#resting.delete(entry)
-    const line = this.#lineOf(entry)
-    line.waiting.push(entry)
-    this.#goOn(lineOf(entry.key), line)
+  /** They go before what waits, in their order. */
+  #wake(entries: Entry[]): void {
+    for (const entry of entries.sort(byKey).reverse()) {
+      this.#resting.get(entry)?.cancel()
+      this.#resting.delete(entry)
+      this.#refused.delete(entry)
+      this.#lineOf(entry).waiting.unshift(entry)
+    }
+    for (const entry of entries) this.#goOn(lineOf(entry.key), this.#lineOf(entry))
   }
 
   #endRest(line: Line): void {
@@ -237,20 +294,55 @@ export class Outbox implements IntentTaker {
     if (first !== undefined) this.#goOn(lineOf(first.key), line)
   }
 
-  /** A row may go when its message is on the disk: a power cut must not take both. */
-  async #clean(): Promise<void> {
-    const keys = this.#sentKeys
+  /** What cannot be deleted stays until there is more, or until the next opening, where its message is found. */
+  async #cleanIfPossible(): Promise<void> {
+    try {
+      await this.#clean()
+    } catch (error) {
+      this.#host.emit('error', MQError.from(error))
+    }
+  }
+
+  /** Deletes the rows of what is stored, one time behind the other. */
+  #clean(): Promise<void> {
+    this.#cleaning?.cancel()
     this.#cleaning = undefined
-    this.#sentKeys = []
+    const cleaning = this.#cleaned.then(() => this.#deleteRows())
+    this.#cleaned = cleaning.catch(() => undefined)
+    return cleaning
+  }
+
+  /** A row may go when its message is on the disk: a power cut must not take both. */
+  async #deleteRows(): Promise<void> {
+    const keys = this.#sentKeys.splice(0)
     if (keys.length === 0) return
     try {
       await this.#host.engine.flush()
       await this.#rows.outbox.batch(keys.map((key) => ({ type: 'del', key })))
     } catch (error) {
-      // They stay until the next opening, where their messages are found.
-      this.#host.emit('error', MQError.from(error))
+      this.#sentKeys.unshift(...keys)
+      throw MQError.from(error)
     }
   }
+}
+
+function isRefused({ lastError }: Entry): boolean {
+  return lastError !== undefined && REFUSALS.has(lastError.code)
+}
+
+function byKey(a: Entry, b: Entry): number {
+  return a.key < b.key ? -1 : 1
+}
+
+/** One error that names what is not sent, oldest first. */
+function failureOf(entries: readonly Entry[]): MQError {
+  const named = entries
+    .slice(0, NAMED_MAX)
+    .map(({ key, lastError }) => `${key}: ${lastError?.message ?? 'it was not tried'}`)
+  if (entries.length > NAMED_MAX) named.push(`and ${entries.length - NAMED_MAX} more`)
+  const cause = entries[0]?.lastError
+  const text = `What is in these outbox rows cannot be sent. ${named.join(' ')}`
+  return new MQError(cause?.code ?? 'SYSTEM_ERROR', text, { cause })
 }
 
 function closed(): MQError {

@@ -6,6 +6,14 @@ import type { Message } from '../model/message.ts'
 import type { MessageIdGenerator } from '../model/message-id.ts'
 import { type OutgoingMessage, prepareMessage } from '../model/outgoing-message.ts'
 import { isRetryTopic } from '../model/topic.ts'
+import type { Destination } from '../model/typed-message.ts'
+
+/** Whether an application sends several messages together. */
+export function isBatch<To extends Destination>(
+  message: Message<To> | readonly Message<To>[],
+): message is readonly Message<To>[] {
+  return Array.isArray(message)
+}
 
 /** Checks and completes a batch; throws `MESSAGE_ILLEGAL` when it is empty, too large, or for several topics. */
 export function prepareBatch(

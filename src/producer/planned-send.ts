@@ -5,7 +5,7 @@ import type { MessageQueue } from '../model/message-queue.ts'
 import type { IntentTaker, OutboxReceipt } from '../model/outbox.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import { withOwnBody } from './outgoing-batch.ts'
-import type { PublishRoute } from './publish-routes.ts'
+import type { PublishRoute, RouteCheck } from './publish-routes.ts'
 import type { OutboxSendOptions, SendOptions } from './send-options.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -15,6 +15,7 @@ export interface PlannedSend {
   readonly timeoutMs: number
   readonly signal: AbortSignal | undefined
   readonly chooseQueue: (route: PublishRoute) => MessageQueue
+  readonly checkRoute?: RouteCheck | undefined
   readonly transaction?: Transaction | undefined
   /** Puts it into a batch of the application instead of sending it. */
   readonly enlist?: ((route: PublishRoute) => OutboxReceipt) | undefined

@@ -2,7 +2,7 @@
  * The public face of sending (RocketMQ `DefaultMQProducer`). `send(message)` is on the way of every message: it checks,
  * takes the next queue of a route that is known, and hands out the engine's own promise.
  */
-import type { Delay } from '../model/delay.ts'
+import { checkRecallHandle, type Delay } from '../model/delay.ts'
 import { type DelayedSendRequest, delayVerbsOf } from '../model/delay-verbs.ts'
 import type { Engine } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
@@ -15,10 +15,11 @@ import type { PropertyEntries } from '../model/properties.ts'
 import type { SendReceipt } from '../model/results.ts'
 import { deferMicrotask } from '../model/system-clock.ts'
 import { checkTopicName } from '../model/topic.ts'
+import type { HalfReceipt } from '../model/transaction-verbs.ts'
 import { isTyped } from '../model/typed-body.ts'
 import type { Destination } from '../model/typed-message.ts'
 import { OnewaySends } from './oneway-sends.ts'
-import { prepareBatch } from './outgoing-batch.ts'
+import { isBatch, prepareBatch } from './outgoing-batch.ts'
 import { enlisting, type PlannedSend, withOwnBodies } from './planned-send.ts'
 import type { ProducerHost, ProducerStats } from './producer-host.ts'
 import {
@@ -37,7 +38,7 @@ import {
   checkSignal,
   chooserOf,
   type OutboxSendOptions,
-  queueChooser,
+  routing,
   type SendOptions,
 } from './send-options.ts'
 import { sendingEngine } from './sending-engine.ts'
@@ -145,8 +146,9 @@ export class Producer {
    * once, and what they let pass is sent in the order of the calls, topic by topic; a send by name does not wait for them.
    *
    * Rejects with `SCHEMA_MISMATCH` for a value that its topic refuses, `MESSAGE_ILLEGAL` or `INVALID_PARAMETER` for what is wrong with the arguments, `TOPIC_NOT_EXIST`,
-   * `NO_PERMISSION`, `SEND_TIMEOUT`, `SYSTEM_BUSY`, `DISK_FULL`, `ABORTED`, `CLOSED` and the store's failures
-   * (RocketMQ `DefaultMQProducer#send`).
+   * `NO_PERMISSION`, `SEND_TIMEOUT`, `SYSTEM_BUSY`, `DISK_FULL`, `ABORTED`, `CLOSED` and the store's failures; `UNSUPPORTED` for a
+   * `messageId` without `deduplicationWindowMs`, `ILLEGAL_OPERATION` for a second message of a transaction (RocketMQ
+   * `DefaultMQProducer#send`).
    */
   send<A, const To extends Destination = string>(
     message: Message<To> | readonly Message<To>[],
@@ -179,19 +181,19 @@ export class Producer {
 
   /**
    * Takes a delayed message back that was sent with a `deliveryTimestamp` and is not delivered yet; answers its id. Rejects with
-   * `ILLEGAL_OPERATION` when it was delivered, taken back or moved, and for what is no handle of a message of this topic
-   * (RocketMQ 5 `Producer#recallMessage`).
+   * `ILLEGAL_OPERATION` when it was delivered, taken back or moved, for what is no handle of a message of this topic, and without one:
+   * what was delivered at once has none in its receipt (RocketMQ 5 `Producer#recallMessage`).
    */
-  async recall(topic: string, recallHandle: string): Promise<string> {
+  async recall(topic: string, recallHandle: string | undefined): Promise<string> {
     this.#checkOpen()
     checkTopicName(topic)
-    if (typeof recallHandle !== 'string') throw invalidParameter('The recallHandle must be a string.')
+    checkRecallHandle(recallHandle)
     return delayVerbsOf(this.#engine).recallMessage(topic, recallHandle)
   }
 
   /**
    * Begins a transaction: send one message with `{ transaction }`, do your own work, then call `commit` or `rollback`. Throws
-   * `INVALID_PARAMETER` without a `transactionChecker` (RocketMQ 5 `Producer#beginTransaction`).
+   * `INVALID_PARAMETER` without a `transactionChecker`, and `CLOSED` (RocketMQ 5 `Producer#beginTransaction`).
    */
   beginTransaction(): Transaction {
     this.#checkOpen()
@@ -211,7 +213,7 @@ export class Producer {
       throw invalidParameter('sendInTransaction needs a function that runs the local transaction.')
     this.#checkOpen()
     return this.#transactions.run(message, localTransaction, (transaction) =>
-      this.send(message, { transaction }),
+      this.send(message, { transaction }) as Promise<HalfReceipt>,
     )
   }
 
@@ -272,15 +274,13 @@ export class Producer {
     const now = this.#timeOfTurn()
     const messages = prepareMessage(message, this.#ids.next(now), now)
     const { topic } = messages
-    const { messageGroup } = message
     const timeoutMs = this.#timeoutMs
     const route = this.#routes.get(topic)
     if (route instanceof Promise) {
       const chooseQueue = chooserOf(message)
       return this.#sendLater(route, { topic, messages, timeoutMs, signal: undefined, chooseQueue })
     }
-    const queue = messageGroup === undefined ? route.nextQueue() : route.queueOfGroup(messageGroup)
-    const request = { producerGroup: this.group, queue, messages, timeoutMs }
+    const request = { producerGroup: this.group, queue: route.queueFor(message), messages, timeoutMs }
     return messages.delay === undefined
       ? this.#engine.sendMessage(request)
       : this.#sendDelayed(request, messages.delay)
@@ -329,8 +329,9 @@ export class Producer {
       throw invalidParameter(`The message is for '${topic}', but the queue is ${queueKey(options.queue)}.`)
     }
     const timeoutMs = options.timeoutMs ?? this.#timeoutMs
-    const chooseQueue = queueChooser(isBatch(message) ? message[0]! : message, options, this.#engine.random)
-    const plan = { topic, messages, timeoutMs, signal: options.signal, chooseQueue, transaction }
+    const { signal } = options
+    const routed = routing(message, options, this.#engine.random)
+    const plan = { topic, messages, timeoutMs, signal, transaction, ...routed }
     return enlisting(plan, options, { outbox: this.#host.outbox, group: this.group })
   }
 
@@ -358,8 +359,9 @@ export class Producer {
 
   #sendBy(
     route: PublishRoute,
-    { messages, timeoutMs, signal, chooseQueue, transaction, enlist }: PlannedSend,
+    { messages, timeoutMs, signal, chooseQueue, checkRoute, transaction, enlist }: PlannedSend,
   ): Promise<SendReceipt> {
+    route.check(checkRoute)
     // Only `send` lets a batch through, and says what it answers then.
     if (enlist !== undefined) return Promise.resolve(enlist(route) as SendReceipt)
     const request = { producerGroup: this.group, queue: chooseQueue(route), timeoutMs, signal }
@@ -390,10 +392,4 @@ export class Producer {
     this.#host.onClosed(this)
     await this.#engine.unregisterProducer(this.group, this.clientId)
   }
-}
-
-function isBatch<To extends Destination>(
-  message: Message<To> | readonly Message<To>[],
-): message is readonly Message<To>[] {
-  return Array.isArray(message)
 }

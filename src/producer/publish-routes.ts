@@ -5,15 +5,21 @@
 import { type RandomSource, randomBelow } from '../model/clock.ts'
 import type { Engine } from '../model/engine.ts'
 import { invalidParameter } from '../model/errors.ts'
+import type { Message } from '../model/message.ts'
 import { type MessageQueue, queueKey } from '../model/message-queue.ts'
 import {
   checkTakesMessages,
   choosableQueues,
   queueOfMessageGroup,
+  queueOfPriority,
+  type SendRoute,
   takingQueues,
 } from '../model/queue-choice.ts'
 import type { TopicRoute } from '../model/results.ts'
 import { checkNotSystemTopic } from '../model/topic.ts'
+
+/** Refuses a message, or a batch, that not every topic takes. */
+export type RouteCheck = (route: SendRoute) => void
 
 /** The queues of one topic, of which at least one takes messages. */
 export class PublishRoute {
@@ -33,16 +39,22 @@ export class PublishRoute {
     return choosableQueues(this.#route)
   }
 
-  /** Queues take turns. */
-  nextQueue(): MessageQueue {
+  /** The queue of a message when nothing else is said about that: of its group, of its priority, or else queues take turns. */
+  queueFor(message: Pick<Message, 'messageGroup' | 'priority'>): MessageQueue {
+    const { messageGroup } = message
+    if (messageGroup !== undefined) return queueOfMessageGroup(this.#route, messageGroup)
+    return this.#route.priority === true ? queueOfPriority(this.#route, message.priority) : this.#nextQueue()
+  }
+
+  #nextQueue(): MessageQueue {
     const index = this.#next
     this.#next = index + 1 === this.#taking.length ? 0 : index + 1
     return this.#taking[index]!
   }
 
-  /** The queue of a message group. */
-  queueOfGroup(messageGroup: string): MessageQueue {
-    return queueOfMessageGroup(this.#route, messageGroup)
+  /** Refuses what this topic does not take. */
+  check(check: RouteCheck | undefined): void {
+    check?.(this.#route)
   }
 
   /** Refuses what a selector must not choose, or what takes no messages. */

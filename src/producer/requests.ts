@@ -6,6 +6,7 @@ import { formatMessageId, type MessageIdGenerator } from '../model/message-id.ts
 import { type PropertyEntries, PropertyName } from '../model/properties.ts'
 import { type ReplyTaker, requestVerbsOf } from '../model/request-verbs.ts'
 import type { SendReceipt } from '../model/results.ts'
+import { listen, unlisten } from '../model/signal-listeners.ts'
 
 /** Keeps the process running while somebody waits: timers do not. */
 export interface ProcessHold {
@@ -95,7 +96,7 @@ export class Requests implements ReplyTaker {
       let isSent = false
       const finish = (): void => {
         timer.cancel()
-        signal?.removeEventListener('abort', onAbort)
+        unlisten(signal, onAbort)
         this.#forget(id)
       }
       const fail = (error: MQError): void => {
@@ -117,7 +118,7 @@ export class Requests implements ReplyTaker {
       sending.then(onSent, (error) => fail(MQError.from(error)))
       const onTimeout = (): void => fail(timedOut(wish, isSent))
       const timer = this.#host.engine.clock.setTimer(timeoutMs, onTimeout)
-      signal?.addEventListener('abort', onAbort)
+      listen(signal, onAbort)
       this.#remember(id, { settle, fail })
     })
   }

@@ -56,7 +56,7 @@ export interface SendHookOutcome {
  * ```
  */
 export interface SendHook {
-  /** How logs name it. Default `'hook'`. */
+  /** How errors name it. Default `'hook'`. */
   readonly name?: string | undefined
   /** The send is about to reach the engine. */
   before?(context: SendHookContext): void

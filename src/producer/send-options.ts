@@ -5,13 +5,15 @@ import type { RandomSource } from '../model/clock.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import type { Message } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
-import type { PublishRoute } from './publish-routes.ts'
+import { checkTakesGroups, checkTakesSeveralPriorities } from '../model/queue-choice.ts'
+import { isBatch } from './outgoing-batch.ts'
+import type { PublishRoute, RouteCheck } from './publish-routes.ts'
 import type { QueueSelector } from './queue-selector.ts'
 import type { Transaction } from './transaction.ts'
 
 /** Options of one `send` or `sendOneway`. */
 export interface SendOptions<A = unknown> {
-  /** The queue to send to. Without it, a selector and a message group, queues take turns. */
+  /** The queue to send to. Without it, a selector, a message group, and a priority in a priority topic, queues take turns. */
   readonly queue?: MessageQueue | undefined
   /** Chooses the queue; called once per send, for a batch with its first message. */
   readonly selector?: QueueSelector<A> | undefined
@@ -31,7 +33,21 @@ export interface SendOptions<A = unknown> {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Options of a `send` into a chained batch of the application's own database. */
+/**
+ * Options of a `send` into a chained batch of the application's own database.
+ *
+ * @example
+ * ```ts
+ * import { Level } from 'level'
+ * import { PocketMQ } from 'pocketmq'
+ * const database = new Level('./app')
+ * const mq = await PocketMQ.open('./data', { database })
+ * const producer = await mq.createProducer({ group: 'shop' })
+ * const batch = database.batch().put('order o-42', 'paid')
+ * await producer.send({ topic: 'orders', body: 'o-42', tag: 'paid' }, { batch })
+ * await batch.write({ sync: true }) // both, or neither
+ * ```
+ */
 export interface OutboxSendOptions<A = unknown> extends SendOptions<A> {
   /**
    * The batch of the database that the instance was opened with. The message is sent when the batch is written; `timeoutMs` is then that of
@@ -116,8 +132,21 @@ function illegalHalf(what: string): MQError {
   return new MQError('MESSAGE_ILLEGAL', `${what} cannot be sent in a transaction.`)
 }
 
-/** How the queue of a send is chosen, once the route is known; refuses options that contradict the message. */
-export function queueChooser<A>(
+/** What a send asks its route, once that is known; refuses options that contradict the message. */
+export function routing<A>(
+  message: Message | readonly Message[],
+  options: SendOptions<A>,
+  random: RandomSource,
+): {
+  readonly chooseQueue: (route: PublishRoute) => MessageQueue
+  readonly checkRoute: RouteCheck | undefined
+} {
+  const first = isBatch(message) ? message[0]! : message
+  return { chooseQueue: queueChooser(first, options, random), checkRoute: routeCheckOf(message, first) }
+}
+
+/** How the queue is chosen. */
+function queueChooser<A>(
   first: Message,
   { queue, selector, arg }: SendOptions<A>,
   random: RandomSource,
@@ -137,12 +166,17 @@ export function queueChooser<A>(
   }
 }
 
-/** How a message chooses its queue when nothing is said about that: by its group, else queues take turns. */
-export function chooserOf({ messageGroup }: Message): (route: PublishRoute) => MessageQueue {
-  return messageGroup === undefined ? takeTurns : (route) => route.queueOfGroup(messageGroup)
+/** What the topic must take besides; nothing for what every topic takes. */
+function routeCheckOf(message: Message | readonly Message[], first: Message): RouteCheck | undefined {
+  if (first.messageGroup !== undefined) return checkTakesGroups
+  const isMixed = isBatch(message) && message.some(({ priority = 0 }) => priority !== (first.priority ?? 0))
+  return isMixed ? checkTakesSeveralPriorities : undefined
 }
 
-const takeTurns = (route: PublishRoute): MessageQueue => route.nextQueue()
+/** How a message chooses its queue when nothing is said about that. It may be changed while the route is on its way. */
+export function chooserOf({ messageGroup, priority }: Message): (route: PublishRoute) => MessageQueue {
+  return (route) => route.queueFor({ messageGroup, priority })
+}
 
 /** Throws `ABORTED` if the signal is aborted. */
 export function checkSignal(signal: AbortSignal): void {

@@ -3,7 +3,7 @@ import type { Engine } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
 import type { EmitEvent } from '../model/events.ts'
 import type { Message, MessageView } from '../model/message.ts'
-import type { SendReceipt } from '../model/results.ts'
+import { OwnContext } from '../model/own-context.ts'
 import type { Tracing } from '../model/tracing.ts'
 import { type TransactionEnd, TransactionResolution } from '../model/transaction.ts'
 import { type HalfReceipt, type HalfSendRequest, transactionVerbsOf } from '../model/transaction-verbs.ts'
@@ -22,24 +22,45 @@ export type TransactionChecker = (
 
 /**
  * Does the local part of a transaction and says how it ended. It is given the message as it was sent, and the receipt of its half, whose
- * `messageId` the checker sees too (RocketMQ `TransactionListener#executeLocalTransaction`).
+ * `transactionId` the checker sees too (RocketMQ `TransactionListener#executeLocalTransaction`).
+ *
+ * @example
+ * ```ts
+ * import { PocketMQ, TransactionResolution } from 'pocketmq'
+ * const mq = await PocketMQ.open({ storage: 'memory' })
+ * const payments = new Map<string, string>() // a table of your database, in truth
+ * const producer = await mq.createProducer({
+ *   group: 'payments',
+ *   transactionChecker: (message, transactionId) =>
+ *     payments.get(message.text()) === transactionId ? TransactionResolution.COMMIT : TransactionResolution.ROLLBACK,
+ * })
+ * const { resolution } = await producer.sendInTransaction({ topic: 'paid', body: 'o-42' }, (_, { messageId }) => {
+ *   payments.set('o-42', messageId)
+ *   return TransactionResolution.COMMIT
+ * })
+ * console.log(resolution)
+ * ```
  */
 export type LocalTransaction<To extends Destination = string> = (
   message: Message<To>,
-  receipt: SendReceipt,
+  receipt: HalfReceipt,
 ) => TransactionResolution | Promise<TransactionResolution>
 
 /** The outcome of `sendInTransaction` (RocketMQ `TransactionSendResult`). */
 export interface TransactionReceipt {
   /** Of the half message; it has no offset in its queue. */
-  readonly receipt: SendReceipt
+  readonly receipt: HalfReceipt
   /** The id of the message, as in RocketMQ. */
   readonly transactionId: string
-  /** What the local transaction answered; `UNKNOWN` also when it threw. */
+  /**
+   * How the transaction ended: `COMMIT` and `ROLLBACK` only when that is stored. `UNKNOWN` when the local transaction answered so or nothing,
+   * when it threw, and when the end that it asked for did not take place; `error` tells the last two.
+   */
   readonly resolution: TransactionResolution
   /**
-   * What it threw, or why its end could not be stored. The transaction is open then, and the checker is asked; but with
-   * `ILLEGAL_OPERATION` a check had ended it in the other way before.
+   * What the local transaction threw, or why the end that it asked for did not take place; an `error` event tells it too. The transaction is
+   * open then, and the checker is asked; but with `ILLEGAL_OPERATION` a check had ended it in the other way before, and with
+   * `TOPIC_NOT_EXIST` its message is gone with its topic.
    */
   readonly error?: unknown
 }
@@ -70,8 +91,9 @@ export class Transactions implements TransactionOwner {
   startAnswering(): void {
     const { watched, group, clientId, checker } = this.#host
     if (checker === undefined) return
+    const context = new OwnContext()
     this.#stopAnswering = transactionVerbsOf(watched.engine).answerChecks(group, clientId, (message, id) =>
-      this.#check(checker, message, id),
+      context.run(() => this.#check(checker, message, id)),
     )
   }
 
@@ -103,11 +125,11 @@ export class Transactions implements TransactionOwner {
   async run<To extends Destination>(
     message: Message<To>,
     local: LocalTransaction<To>,
-    sendHalf: (transaction: Transaction) => Promise<SendReceipt>,
+    sendHalf: (transaction: Transaction) => Promise<HalfReceipt>,
   ): Promise<TransactionReceipt> {
     const transaction = this.begin()
     const receipt = await sendHalf(transaction)
-    const transactionId = transaction.transactionId ?? receipt.messageId
+    const { transactionId } = receipt
     // A half that may be lost is not worth a local transaction (semantics section 11.1, step 4).
     const answered =
       receipt.status === 'SEND_OK'
@@ -119,7 +141,7 @@ export class Transactions implements TransactionOwner {
       if (resolution === 'ROLLBACK') await transaction.rollback()
     } catch (error) {
       this.#host.emit('error', MQError.from(error))
-      return { receipt, transactionId, resolution, error }
+      return { receipt, transactionId, resolution: 'UNKNOWN', error }
     }
     return { receipt, transactionId, ...answered }
   }
@@ -135,6 +157,7 @@ export class Transactions implements TransactionOwner {
     try {
       return { resolution: resolutionOf(await local(), 'The local transaction') }
     } catch (error) {
+      this.#host.emit('error', MQError.from(error))
       return { resolution: 'UNKNOWN', error }
     }
   }

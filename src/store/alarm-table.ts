@@ -18,6 +18,8 @@ export class AlarmTable {
   /** How often messages failed that stay in their place. */
   readonly #attempts = new AlarmsByQueue()
   #nextId = 1
+  /** What is due from this time on waits: not all that is due then is known. */
+  horizon = Number.POSITIVE_INFINITY
 
   /** Called when the earliest due time may have changed. */
   onChanged: () => void = () => undefined
@@ -51,7 +53,22 @@ export class AlarmTable {
   }
 
   nextDueTimestamp(): number | undefined {
-    return this.#top()?.dueTimestamp
+    const due = this.#top()?.dueTimestamp
+    return due === undefined || due >= this.horizon ? undefined : due
+  }
+
+  /** Whether so many are due, and wait still. */
+  isOverdue(now: number, count: number): boolean {
+    const { data } = this.#heap
+    let found = 0
+    const places = [0]
+    for (let place = places.pop(); place !== undefined && found < count; place = places.pop()) {
+      const alarm = data[place]
+      if (alarm === undefined || alarm.dueTimestamp > now) continue
+      if (this.#pending.has(alarm.id)) found += 1
+      places.push(2 * place + 1, 2 * place + 2)
+    }
+    return found === count
   }
 
   /** Alarms that are due at `now`, in order; they stay until a change clears them. */
@@ -63,7 +80,7 @@ export class AlarmTable {
     const places = new TinyQueue<number>([0], (a, b) => byDue(data[a]!, data[b]!))
     for (let place = places.pop(); place !== undefined && found.length < maxCount; place = places.pop()) {
       const alarm = data[place]!
-      if (alarm.dueTimestamp > now) break
+      if (alarm.dueTimestamp > now || alarm.dueTimestamp >= this.horizon) break
       for (const child of [2 * place + 1, 2 * place + 2]) if (child < data.length) places.push(child)
       const pending = this.#pending.get(alarm.id)
       if (pending !== undefined) found.push(pending)

@@ -2,17 +2,19 @@
 import type { AlarmTable } from './alarm-table.ts'
 import type { AppliedState } from './applied-state.ts'
 import type { Catalog } from './catalog.ts'
-import type { Fact } from './fact.ts'
+import type { Alarm, Fact } from './fact.ts'
 import type { OffsetTable } from './offset-table.ts'
-import type { UnappliedMessages } from './parking.ts'
+import type { Frame } from './frame.ts'
+import { visitParked } from './parked-facts.ts'
+import type { ParkedViews } from './parked-views.ts'
+import type { ParkedWindow } from './parked-window.ts'
 
 /** The memory views of a store. */
 export interface Views {
   readonly catalog: Catalog
   readonly offsets: OffsetTable
   readonly alarms: AlarmTable
-  /** Parked messages that the index does not have yet. */
-  readonly unapplied: UnappliedMessages
+  readonly parked: ParkedViews
 }
 
 /** Fills empty views from what recovery found. */
@@ -27,8 +29,28 @@ export function loadViews(views: Views, state: AppliedState): void {
   for (const alarm of state.alarms.values()) views.alarms.set(alarm)
 }
 
+/** Shows a frame that is written. */
+export function announceFrame(views: Views, window: ParkedWindow, frame: Frame): void {
+  for (const { log, batch } of frame.appends) log.append(batch)
+  if (frame.parked !== undefined) {
+    window.advance()
+    visitParked(
+      frame.parked,
+      (alarm) => window.takes(alarm),
+      (alarm, bytes) => showParked(views, alarm, Buffer.from(bytes)),
+    )
+    frame.parked = undefined
+  }
+  for (const fact of frame.facts) announceFact(views, window, fact)
+}
+
+function showParked({ alarms, parked }: Views, alarm: Alarm, bytes: Buffer): void {
+  parked.hold(alarm.id, bytes)
+  alarms.set(alarm)
+}
+
 /** Shows one fact; messages are shown by their queue. */
-export function announceFact(views: Views, fact: Fact): void {
+function announceFact(views: Views, window: ParkedWindow, fact: Fact): void {
   switch (fact.type) {
     case 'offset':
       if (isGone(views, fact)) views.offsets.clear(fact.groupUid, fact.queueUid)
@@ -44,12 +66,12 @@ export function announceFact(views: Views, fact: Fact): void {
       views.alarms.clear(fact.id)
       break
     case 'parked-put':
-      views.unapplied.hold(fact.alarm.id, fact.bytes)
-      views.alarms.set(fact.alarm)
+      window.advance()
+      if (window.takes(fact.alarm)) showParked(views, fact.alarm, fact.bytes)
       break
     case 'parked-clear':
       views.alarms.clear(fact.id)
-      views.unapplied.release(fact.id)
+      views.parked.clear(fact.id, fact.dueTimestamp < views.alarms.horizon)
       break
     case 'topic-put':
       views.catalog.putTopic(fact.uid, fact.config)

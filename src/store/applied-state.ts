@@ -28,7 +28,9 @@ export interface Summary {
   readonly topicCount: number
   readonly groupCount: number
   readonly offsetCount: number
+  /** Alarms but for those of parked messages, which are not loaded at open. */
   readonly alarmCount: number
+  readonly parkedCount: number
   readonly generationCount: number
   readonly stateCount: number
 }
@@ -43,11 +45,14 @@ export interface AppliedState {
   nextTopicUid: number
   nextGroupUid: number
   nextAlarmId: number
+  /** How many messages are parked. */
+  parkedCount: number
   trimmedBeforeSeq: number
   trimmedGeneration: number
   readonly topics: Map<number, TopicConfig>
   readonly groups: Map<number, StoredGroupConfig>
   readonly offsets: Map<number, Map<number, number>>
+  /** All but those of parked messages. */
   readonly alarms: Map<number, Alarm>
   readonly generations: GenerationStart[]
   readonly queues: Map<number, QueueState>
@@ -61,6 +66,7 @@ export function emptyAppliedState(): AppliedState {
     nextTopicUid: 1,
     nextGroupUid: 1,
     nextAlarmId: 1,
+    parkedCount: 0,
     trimmedBeforeSeq: 0,
     trimmedGeneration: 0,
     topics: new Map(),
@@ -82,6 +88,7 @@ export function summarize(state: AppliedState): Summary {
     nextTopicUid,
     nextGroupUid,
     nextAlarmId,
+    parkedCount,
     trimmedBeforeSeq,
     trimmedGeneration,
   } = state
@@ -98,6 +105,7 @@ export function summarize(state: AppliedState): Summary {
     groupCount: state.groups.size,
     offsetCount,
     alarmCount: state.alarms.size,
+    parkedCount,
     generationCount: state.generations.length,
     stateCount: state.queues.size,
   }

@@ -6,6 +6,7 @@
  * the journal, and what a power cut leaves is a prefix.
  */
 import { MQError } from '../model/errors.ts'
+import { OwnContext } from '../model/own-context.ts'
 import type { AppliedState } from './applied-state.ts'
 import { applyFact, finishSlice } from './apply.ts'
 import type { Databases } from './databases.ts'
@@ -19,10 +20,8 @@ export interface ApplierHost {
   limitSeq(): number
   /** The next frame must begin a slice. */
   closeSlice(): void
-  /** The row of a parked message is in the index. */
-  onParkedApplied(id: number): void
-  /** Frames were applied: there is room for more. */
-  onApplied(): void
+  /** Frames were applied, with these rows: there is room for more. */
+  onApplied(slice: Slice): void
   /** Healing was given up, or a frame cannot be applied: nothing will be any more. */
   fail(error: MQError): void
   /** A database rejected a slice; resolves when the databases are open again and hold all up to `untilSeq`. */
@@ -32,6 +31,8 @@ export interface ApplierHost {
 export class Applier {
   readonly #host: ApplierHost
   readonly #databases: Databases
+  /** It may run as long as somebody sends: in nobody's context but its own. */
+  readonly #context = new OwnContext()
   #state: AppliedState
   readonly #tail: Frame[] = []
   #tailBytes = 0
@@ -73,7 +74,8 @@ export class Applier {
   /** Goes on, if there is anything that may be applied. */
   wake(): void {
     if (this.#running !== undefined || this.#paused !== undefined || !this.#canApply()) return
-    this.#running = this.#run()
+    this.#running = this.#context
+      .run(() => this.#run())
       .catch((error: unknown) => {
         this.#stopped = true
         this.#host.fail(MQError.from(error, 'STORE_FAILED'))
@@ -154,7 +156,7 @@ export class Applier {
       }
       this.#drop(frameCount)
       this.#tellSliceDone()
-      this.#host.onApplied()
+      this.#host.onApplied(slice)
     }
   }
 
@@ -199,8 +201,6 @@ export class Applier {
       this.#appliedSeq = frame.lastSeq
       this.#tailBytes -= frame.bytes
       for (const { log } of frame.appends) log.dropApplied()
-      for (const fact of frame.facts)
-        if (fact.type === 'parked-put') this.#host.onParkedApplied(fact.alarm.id)
       // A database in memory keeps the values it was given; one on disk has copied them.
       if (this.#databases.copyValues) frame.release()
     }

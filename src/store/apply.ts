@@ -13,6 +13,7 @@ import { type AppliedState, summarize } from './applied-state.ts'
 import { applyAppend, applyIdRun, closeRows } from './apply-append.ts'
 import type { Alarm, Fact, StoredGroupConfig } from './fact.ts'
 import * as keys from './keyspace.ts'
+import { putParked } from './parked-page.ts'
 import { encodeGeneration, encodeQueueState, encodeU48 } from './row.ts'
 import { del, put, type Slice } from './slice.ts'
 
@@ -33,7 +34,8 @@ export function applyFact(state: AppliedState, slice: Slice, fact: Fact, seq: nu
       del(slice, keys.offsetKey(fact.groupUid, fact.queueUid))
       break
     case 'alarm-set':
-      noteAlarm(state, fact.alarm)
+      noteAlarmId(state, fact.alarm.id)
+      state.alarms.set(fact.alarm.id, fact.alarm)
       putAlarm(slice, fact.alarm)
       break
     case 'alarm-clear':
@@ -41,14 +43,14 @@ export function applyFact(state: AppliedState, slice: Slice, fact: Fact, seq: nu
       del(slice, keys.alarmKey(fact.dueTimestamp, fact.id))
       break
     case 'parked-put':
-      noteAlarm(state, fact.alarm)
+      noteAlarmId(state, fact.alarm.id)
+      if (seq > state.applied) state.parkedCount += 1
       slice.parked.set(fact.alarm.id, fact)
       break
     case 'parked-clear':
-      state.alarms.delete(fact.id)
-      if (slice.parked.delete(fact.id)) break
-      del(slice, keys.alarmKey(fact.dueTimestamp, fact.id))
-      del(slice, keys.parkedKey(fact.dueTimestamp, fact.id))
+      if (seq > state.applied) state.parkedCount -= 1
+      if (slice.parked.delete(fact.id)) slice.cancelled.push(fact.id)
+      else slice.cleared.push({ id: fact.id, dueTimestamp: fact.dueTimestamp, seq })
       break
     case 'topic-put':
       state.topics.set(fact.uid, fact.config)
@@ -87,10 +89,7 @@ export function applyFact(state: AppliedState, slice: Slice, fact: Fact, seq: nu
  */
 export function finishSlice(state: AppliedState, slice: Slice, isSummarized = true): void {
   closeRows(state, slice)
-  for (const { alarm, bytes } of slice.parked.values()) {
-    putAlarm(slice, alarm)
-    put(slice, keys.parkedKey(alarm.dueTimestamp, alarm.id), bytes)
-  }
+  putParked(slice)
   for (const queueUid of slice.touched) {
     const queue = state.queues.get(queueUid)
     if (queue !== undefined) put(slice, keys.stateKey(queueUid), encodeQueueState(queue))
@@ -141,9 +140,8 @@ function applyTrim(state: AppliedState, slice: Slice, fact: Extract<Fact, { type
   }
 }
 
-function noteAlarm(state: AppliedState, alarm: Alarm): void {
-  state.alarms.set(alarm.id, alarm)
-  state.nextAlarmId = Math.max(state.nextAlarmId, alarm.id + 1)
+function noteAlarmId(state: AppliedState, id: number): void {
+  state.nextAlarmId = Math.max(state.nextAlarmId, id + 1)
 }
 
 function putAlarm(slice: Slice, alarm: Alarm): void {

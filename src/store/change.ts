@@ -7,6 +7,7 @@ import type { Catalog, GroupEntry, TopicEntry } from './catalog.ts'
 import { type Alarm, type AlarmSpec, type Fact, isParking } from './fact.ts'
 import { topicUidOf } from './keyspace.ts'
 import type { OffsetTable } from './offset-table.ts'
+import type { ParkedViews } from './parked-views.ts'
 import type { ParkedChange } from './parking.ts'
 import type { QueueLog } from './queue-log.ts'
 import { checkU48 } from './refusals.ts'
@@ -46,6 +47,7 @@ export interface PlanSource {
   readonly catalog: Catalog
   readonly offsets: OffsetTable
   readonly alarms: AlarmTable
+  readonly parked: ParkedViews
 }
 
 /** The facts of a change, in the order they take effect. Reads the state, changes nothing but the numbering. */
@@ -62,7 +64,7 @@ export function planFacts(change: Change, source: PlanSource): Fact[] {
     ...(change.parked ?? []).map(({ alarm, bytes }): Fact => {
       return { type: 'parked-put', alarm: { ...alarm, id: alarm.id ?? source.alarms.takeId() }, bytes }
     }),
-    ...(change.alarmsCleared ?? []).map(clearAlarm),
+    ...(change.alarmsCleared ?? []).flatMap((alarm) => clearAlarm(alarm, source)),
   ]
 }
 
@@ -77,7 +79,7 @@ function planTopics(change: Change, { catalog, offsets }: PlanSource): Fact[] {
   return [...put, ...deleted]
 }
 
-function planGroups(change: Change, { catalog, offsets, alarms }: PlanSource): Fact[] {
+function planGroups(change: Change, { catalog, offsets, alarms, parked }: PlanSource): Fact[] {
   const put = (change.groups ?? []).map((config): Fact => {
     return { type: 'group-put', uid: catalog.group(config.group)?.uid ?? catalog.takeGroupUid(), config }
   })
@@ -85,7 +87,7 @@ function planGroups(change: Change, { catalog, offsets, alarms }: PlanSource): F
     const cleared = [...offsets.known()].filter(([groupUid]) => groupUid === uid)
     return [
       ...cleared.map(clearOffset),
-      ...[...alarms.pending(uid)].map(clearAlarm),
+      ...[...alarms.pending(uid)].flatMap((alarm) => clearAlarm(alarm, { parked })),
       { type: 'group-delete', uid },
     ]
   })
@@ -120,8 +122,17 @@ function clearOffset([groupUid, queueUid]: readonly [groupUid: number, queueUid:
   return { type: 'offset-clear', groupUid, queueUid }
 }
 
-/** What lies with an alarm goes with it. */
-function clearAlarm(alarm: Alarm): Fact {
+/** What lies with an alarm goes with it, once. */
+function clearAlarm(alarm: Alarm, { parked }: Pick<PlanSource, 'parked'>): Fact[] {
   const { id, dueTimestamp } = alarm
-  return { type: isParking(alarm) ? 'parked-clear' : 'alarm-clear', id, dueTimestamp }
+  if (!isParking(alarm)) return [{ type: 'alarm-clear', id, dueTimestamp }]
+  return parked.beginClear(id) ? [{ type: 'parked-clear', id, dueTimestamp }] : []
+}
+
+/** The commit of these facts has failed. */
+export function unplanFacts(facts: readonly Fact[], { offsets, parked }: PlanSource): void {
+  for (const fact of facts) {
+    if (fact.type === 'offset') offsets.unplan(fact.groupUid, fact.queueUid, fact.offset)
+    if (fact.type === 'parked-clear') parked.cancelClear(fact.id)
+  }
 }

@@ -9,6 +9,7 @@ import type { Views } from './announce.ts'
 import type { AppliedState } from './applied-state.ts'
 import type { Databases } from './databases.ts'
 import { isParking } from './fact.ts'
+import { bucketOf, clearedIdsOf, entriesOf } from './parked-page.ts'
 import { groupQueueKey } from './group-queue-key.ts'
 import { rows } from './index-loader.ts'
 import { parseLogKey, type RowKind, topicUidOf, u48AfterPrefix, u48FromEnd } from './keyspace.ts'
@@ -239,7 +240,6 @@ function checkOffsets({ state }: CheckSource, problems: CheckProblem[]): void {
 function checkAlarms({ state }: CheckSource, problems: CheckProblem[]): void {
   const counted = new Set<string>()
   for (const alarm of state.alarms.values()) {
-    if (isParking(alarm)) continue
     const { id, kind, groupUid, queueUid, queueOffset } = alarm
     const message = `${groupQueueKey(groupUid, queueUid)}:${queueOffset}`
     // Of two the older one would never be cleared.
@@ -250,7 +250,8 @@ function checkAlarms({ state }: CheckSource, problems: CheckProblem[]): void {
       })
     if (kind === 'attempts') counted.add(message)
     const maxOffset = state.queues.get(queueUid)?.maxOffset ?? 0
-    if (queueOffset < maxOffset || !state.topics.has(topicUidOf(queueUid))) continue
+    if (isParking(alarm)) problems.push({ kind: 'alarm', message: `The message of alarm ${id} is missing.` })
+    if (isParking(alarm) || queueOffset < maxOffset || !state.topics.has(topicUidOf(queueUid))) continue
     problems.push({
       kind: 'alarm',
       message: `Alarm ${id} is about offset ${queueOffset} of queue ${queueUid}, which ends at ${maxOffset}.`,
@@ -258,22 +259,26 @@ function checkAlarms({ state }: CheckSource, problems: CheckProblem[]): void {
   }
 }
 
-/** Each alarm that keeps a message has one, sound and under its own key, and no message lies there without its alarm. */
+/** Each page holds sound messages that fall due in its bucket, and those that have not gone on are as many as are counted. */
 async function checkParked({ databases, state }: CheckSource, problems: CheckProblem[]): Promise<void> {
-  const missing = new Set([...state.alarms.values()].filter(isParking).map(({ id }) => id))
-  await checkedRows(databases, 'parked', problems, (key, content) => {
-    const id = u48FromEnd(key, 6)
-    const dueTimestamp = u48FromEnd(key, 12)
-    if (!missing.delete(id) || state.alarms.get(id)?.dueTimestamp !== dueTimestamp)
-      problems.push({
-        kind: 'alarm',
-        message: `A message is parked at ${dueTimestamp} for alarm ${id}, which is not set.`,
-      })
-    const damage = findBatchDamage(content)
-    if (damage !== undefined) problems.push({ kind: 'checksum', message: `Parked message ${id}: ${damage}.` })
+  const cleared = new Set<string>()
+  await checkedRows(databases, 'parkedCleared', problems, (key, content) => {
+    const bucket = u48AfterPrefix(key)
+    for (const id of clearedIdsOf(u48FromEnd(key, 12), content)) cleared.add(`${bucket} ${id}`)
   })
-  for (const id of missing)
-    problems.push({ kind: 'alarm', message: `The message of alarm ${id} is missing.` })
+  let count = 0
+  await checkedRows(databases, 'parked', problems, (key, content) => {
+    const bucket = u48AfterPrefix(key)
+    for (const { alarm } of entriesOf(content)) {
+      const { id, dueTimestamp } = alarm
+      if (!cleared.has(`${bucket} ${id}`)) count += 1
+      if (bucketOf(dueTimestamp) !== bucket)
+        problems.push({ kind: 'alarm', message: `Message ${id}, due at ${dueTimestamp}, is parked at ${bucket}.` })
+    }
+  })
+  if (count === state.parkedCount) return
+  const message = `${count} messages are parked; there should be ${state.parkedCount}.`
+  problems.push({ kind: 'alarm', message })
 }
 
 /** Visits all rows of a kind; the first damaged one is a problem and ends the visit. Throws when it cannot read at all. */

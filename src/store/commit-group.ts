@@ -5,9 +5,11 @@ import { isGivenHere, MESSAGE_ID_PREFIX_BYTES, type MessageId } from '../model/m
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { SendReceipt, SendStatus } from '../model/results.ts'
 import { readUInt32 } from './bytes.ts'
-import type { Fact } from './fact.ts'
+import type { Alarm, Fact } from './fact.ts'
+import type { ParkedFacts } from './parked-facts.ts'
 import type { QueueLog } from './queue-log.ts'
 import { Batch, Rec } from './record-format.ts'
+import type { RecordWriter } from './record-writer.ts'
 
 /** A send that waits for its group. */
 export interface PendingSend {
@@ -31,6 +33,13 @@ export interface PendingCommit {
   readonly reject: (error: MQError) => void
 }
 
+/** A message that is to be parked and waits for its group. */
+export interface PendingPark {
+  readonly alarm: Alarm
+  readonly resolve: (alarm: Alarm, status: SendStatus) => void
+  readonly reject: (error: MQError) => void
+}
+
 /** The ascending ids of one group; see `id-run` in `fact-format.ts`. */
 export interface IdRun {
   readonly first: MessageId
@@ -49,6 +58,9 @@ export class CommitGroup {
   readonly appends: StagedAppend[] = []
   readonly facts: Fact[] = []
   readonly commits: PendingCommit[] = []
+  /** Messages to park; `parks` says who waits for them. */
+  parked: ParkedFacts | undefined
+  readonly parks: PendingPark[] = []
   idRun: IdRun | undefined
   #bytes = 0
 
@@ -57,7 +69,12 @@ export class CommitGroup {
   }
 
   get isEmpty(): boolean {
-    return this.appends.length === 0 && this.facts.length === 0 && this.commits.length === 0
+    return !this.hasContent && this.commits.length === 0
+  }
+
+  /** Whether there is anything to write. */
+  get hasContent(): boolean {
+    return this.appends.length > 0 || this.facts.length > 0 || this.parked !== undefined
   }
 
   /** Bytes of the messages staged so far. */
@@ -94,6 +111,14 @@ export class CommitGroup {
     this.#bytes += log.records.batchBytes - before
   }
 
+  /** Stages a message to be parked: the one record that a writer has finished. */
+  park(parked: ParkedFacts, records: RecordWriter, pending: PendingPark): void {
+    this.parked = parked
+    this.parks.push(pending)
+    parked.alarms.push(pending.alarm)
+    this.#bytes += parked.add(pending.alarm, records)
+  }
+
   /** Stages facts that belong together; messages among them count as those of a queue do. */
   addFacts(facts: readonly Fact[]): void {
     for (const fact of facts) {
@@ -104,6 +129,8 @@ export class CommitGroup {
 
   /** Empties the queues' writers without using what is in them. */
   discard(): void {
+    this.parked?.discard()
+    this.parked = undefined
     for (const { log } of this.appends) {
       log.staged = undefined
       log.records.reset()

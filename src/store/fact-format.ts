@@ -42,7 +42,8 @@ const FactType = {
   'parked-clear': 14,
 } as const satisfies Record<Fact['type'], number>
 
-const ALARM_BYTES = 33
+/** Bytes of an alarm that is set. */
+export const ALARM_BYTES = 33
 /** What names an alarm: its id and due time. */
 const ALARM_NAME_BYTES = 12
 
@@ -70,6 +71,15 @@ const QUEUE_MINIMUM_BYTES = 12
 /** Writes the header of an append into the bytes kept free in front of its record batch. */
 export function writeAppendHeader(target: Buffer, batchBytes: number): void {
   writeHeader(target, 0, FactType.append, batchBytes)
+}
+
+/** Bytes in front of a parked message: the header of its fact, and its alarm. */
+export const PARKED_HEADER_BYTES = FACT_HEADER_BYTES + ALARM_BYTES
+
+/** Writes what comes in front of a parked message, without making a fact of it. */
+export function writeParkedHeader(target: Buffer, position: number, alarm: Alarm, batchBytes: number): void {
+  writeHeader(target, position, FactType['parked-put'], ALARM_BYTES + batchBytes)
+  writeAlarm(target, position + FACT_HEADER_BYTES, alarm)
 }
 
 /** Bytes of an id run, its header included. */
@@ -170,7 +180,8 @@ function writePayload(fact: Fact, target: Buffer, position: number): number {
   }
 }
 
-function writeAlarm(target: Buffer, position: number, alarm: Alarm): number {
+/** Answers where it ends. */
+export function writeAlarm(target: Buffer, position: number, alarm: Alarm): number {
   writeUInt48(target, position, alarm.id)
   writeUInt48(target, position + 6, alarm.dueTimestamp)
   target[position + 12] = alarmKindNumber(alarm.kind)
@@ -265,15 +276,15 @@ function decodePayload(type: number, bytes: Buffer): Fact {
   }
 }
 
-function decodeAlarm(bytes: Buffer) {
+export function decodeAlarm(bytes: Buffer, position = 0): Alarm {
   return {
-    id: readUInt48(bytes, 0),
-    dueTimestamp: readUInt48(bytes, 6),
-    kind: alarmKindOf(bytes[12] ?? 255),
-    groupUid: readUInt32(bytes, 13),
-    queueUid: readUInt48(bytes, 17),
-    queueOffset: readUInt48(bytes, 23),
-    attempt: readUInt32(bytes, 29),
+    id: readUInt48(bytes, position),
+    dueTimestamp: readUInt48(bytes, position + 6),
+    kind: alarmKindOf(bytes[position + 12] ?? 255),
+    groupUid: readUInt32(bytes, position + 13),
+    queueUid: readUInt48(bytes, position + 17),
+    queueOffset: readUInt48(bytes, position + 23),
+    attempt: readUInt32(bytes, position + 29),
   }
 }
 

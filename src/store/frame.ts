@@ -12,6 +12,7 @@ import type { CommitGroup, PendingSend, StagedAppend } from './commit-group.ts'
 import type { Fact } from './fact.ts'
 import { encodedBytes, FACT_HEADER_BYTES, ID_RUN_BYTES, writeFact, writeIdRun } from './fact-format.ts'
 import { FRAME_HEADER_BYTES, writeFrameHeader } from './journal-format.ts'
+import type { FramedParked, ParkedFacts } from './parked-facts.ts'
 import type { QueueLog } from './queue-log.ts'
 import { StoredBatch } from './record-reader.ts'
 
@@ -40,6 +41,8 @@ export class Frame {
   readonly appends: readonly FramedAppend[]
   /** Facts other than appends. */
   readonly facts: readonly Fact[]
+  /** Messages that it parks; nobody needs them once it is announced. */
+  parked: FramedParked | undefined
   readonly #slab: Block
   readonly #start: number
   readonly #end: number
@@ -100,7 +103,6 @@ interface FramePlace {
 }
 
 const NO_FACTS: readonly Fact[] = Object.freeze([])
-const NO_PARTS: readonly LargePart[] = Object.freeze([])
 
 /** A slice is as large as keeps the event loop free while it is applied. */
 const SLICE_MAX_BYTES = 1024 * 1024
@@ -163,18 +165,25 @@ export class FrameBuilder {
   build(group: CommitGroup, flushedSeq: number): Frame {
     // Store times never fall, also when the clock does: searching by time relies on it.
     this.#timestamp = Math.max(this.#timestamp, this.#clock.now())
+    group.parked?.stamp(this.#timestamp)
     const facts = this.#factsOf(group)
     const appends: FramedAppend[] = []
     const start = this.#reserve(group, facts)
     const end = this.#frameSmallParts(group, facts, start, appends)
     const large = this.#frameLargeParts(group, appends)
+    const parked = this.#frameParked(group, end, large)
     this.#slab.retain()
     this.#slabPosition = end
 
     const bytes = large.reduce((sum, part) => sum + part.bytes, end - start)
-    const factCount = group.appends.length + facts.length + (group.idRun === undefined ? 0 : 1)
+    const factCount =
+      group.appends.length +
+      facts.length +
+      (group.idRun === undefined ? 0 : 1) +
+      (parked?.alarms.length ?? 0)
     const numbers = { seq: this.#nextSeq, factCount, startsSlice: this.#countIntoSlice(bytes), bytes }
     const frame = new Frame(numbers, { slab: this.#slab, start, end, large }, appends, facts)
+    frame.parked = parked
     writeFrameHeader(frame.parts(), { ...numbers, flushedSeq })
     this.#nextSeq += factCount
     return frame
@@ -203,6 +212,7 @@ export class FrameBuilder {
     let bytes = FRAME_HEADER_BYTES + ID_RUN_BYTES
     for (const { log } of group.appends) if (isSmall(log)) bytes += log.records.factBytes
     for (const fact of facts) bytes += encodedBytes(fact)
+    if (isSmallPark(group.parked)) bytes += group.parked.bytes
     if (this.#slabPosition + bytes > this.#slab.buffer.length) {
       this.#slab.release()
       this.#slab = this.#pool.take(Math.max(SLAB_BYTES, bytes))
@@ -222,15 +232,29 @@ export class FrameBuilder {
     for (const fact of facts) position = writeFact(fact, buffer, position)
     for (const staged of group.appends)
       if (isSmall(staged.log)) position = this.#frameSmall(staged, position, appends)
-    if (group.idRun === undefined) return position
-    writeIdRun(buffer, position, group.idRun.first, group.idRun.last)
-    return position + ID_RUN_BYTES
+    if (group.idRun !== undefined) {
+      writeIdRun(buffer, position, group.idRun.first, group.idRun.last)
+      position += ID_RUN_BYTES
+    }
+    return isSmallPark(group.parked) ? group.parked.copyTo(buffer, position) : position
   }
 
-  #frameLargeParts(group: CommitGroup, appends: FramedAppend[]): readonly LargePart[] {
-    if (appends.length === group.appends.length) return NO_PARTS
+  #frameLargeParts(group: CommitGroup, appends: FramedAppend[]): LargePart[] {
+    if (appends.length === group.appends.length) return []
     const large = group.appends.filter(({ log }) => log.staged !== undefined)
     return large.map((staged) => this.#frameLarge(staged, appends))
+  }
+
+  /** What a group parks is the last of its frame: at the end of the small parts, or a large part of its own. */
+  #frameParked({ parked }: CommitGroup, end: number, large: LargePart[]): FramedParked | undefined {
+    if (parked === undefined) return undefined
+    const { alarms, block, bytes } = parked
+    if (isSmallPark(parked)) {
+      parked.discard()
+      return { alarms, buffer: this.#slab.buffer, start: end - bytes }
+    }
+    large.push({ block, bytes })
+    return { alarms, buffer: block.buffer, start: 0 }
   }
 
   #frameSmall({ log, sends }: StagedAppend, position: number, appends: FramedAppend[]): number {
@@ -303,6 +327,10 @@ export class FrameBuilder {
 
 function isSmall(log: QueueLog): boolean {
   return log.records.factBytes < LARGE_BATCH_BYTES
+}
+
+function isSmallPark(parked: ParkedFacts | undefined): parked is ParkedFacts {
+  return parked !== undefined && parked.bytes < LARGE_BATCH_BYTES
 }
 
 function isGeneration(fact: Fact): boolean {

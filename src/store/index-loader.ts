@@ -69,6 +69,7 @@ function pickNumbers(summary: Summary) {
     nextTopicUid,
     nextGroupUid,
     nextAlarmId,
+    parkedCount,
     trimmedBeforeSeq,
     trimmedGeneration,
   } = summary
@@ -79,6 +80,7 @@ function pickNumbers(summary: Summary) {
     nextTopicUid,
     nextGroupUid,
     nextAlarmId,
+    parkedCount,
     trimmedBeforeSeq,
     trimmedGeneration,
   }

@@ -31,6 +31,8 @@ interface JanitorHost {
   exclusively<T>(work: () => Promise<T>): Promise<T>
   /** The same for work that writes to the databases: when it fails they are healed. */
   maintain(work: () => Promise<void>): Promise<void>
+  /** Removes rows of messages that were parked and have gone on. */
+  purgeParked(): Promise<void>
   setDiskFull(full: boolean): void
   readonly emit: EmitEvent
 }
@@ -103,6 +105,8 @@ export class Janitor {
 
   async #run(): Promise<void> {
     await this.watchDisk()
+    if (this.#stopped) return
+    await this.#host.purgeParked()
     if (this.#stopped) return
     const { retention } = this.#host.options
     // Between two slices: while one is applied, the state is ahead of the rows.

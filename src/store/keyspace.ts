@@ -14,7 +14,8 @@
  *          'p' u32 topic uid                                             -> empty: rows of a deleted topic to clear
  *          'q' u48 queue uid, u48 last offset                            -> u48 sequence, u32 count, u48 store timestamp, u32 bytes
  *          's' u48 queue uid                                             -> u48 min offset, u48 max offset, u48 last timestamp
- *          't' u48 due, u48 id                                           -> the parked message of an alarm: a record batch of one record
+ *          't' u48 bucket, u48 first id                                  -> parked messages that fall due in a bucket of time (`parked-page.ts`)
+ *          'u' u48 bucket, u48 block of ids, u48 sequence                -> which of them are parked no more: u16 each, the id within its block
  *          'x' u32 generation, 16 B id, u48 queue uid, u48 offset        -> empty
  *
  * Every index value ends with a CRC-32 of key and value (`row.ts`). A queue row is keyed by its *last* offset, so one seek
@@ -46,6 +47,7 @@ const Prefix = {
   queue: 0x71,
   state: 0x73,
   parked: 0x74,
+  parkedCleared: 0x75,
   id: 0x78,
 } as const
 
@@ -90,19 +92,29 @@ export function rangeOfLog(firstSeq: number, lastSeq: number): KeyRange {
 export const summaryKey = Buffer.from([Prefix.summary])
 
 export function alarmKey(dueTimestamp: number, id: number): Buffer {
-  return dueKey(Prefix.alarm, dueTimestamp, id)
+  return twoNumbersKey(Prefix.alarm, dueTimestamp, id)
 }
 
-/** Beside its alarm, and in the same order: what falls due together is read together. */
-export function parkedKey(dueTimestamp: number, id: number): Buffer {
-  return dueKey(Prefix.parked, dueTimestamp, id)
+/** A page of messages that fall due in a bucket of time, by the first of their ids. */
+export function parkedKey(bucket: number, firstId: number): Buffer {
+  return twoNumbersKey(Prefix.parked, bucket, firstId)
 }
 
-function dueKey(prefix: number, dueTimestamp: number, id: number): Buffer {
+/** Ids of one block that a slice cleared in a bucket; `block` is the lowest id that it may hold. */
+export function parkedClearedKey(bucket: number, block: number, seq: number): Buffer {
+  const key = Buffer.allocUnsafe(1 + 3 * U48)
+  key[0] = Prefix.parkedCleared
+  writeUInt48(key, 1, bucket)
+  writeUInt48(key, 1 + U48, block)
+  writeUInt48(key, 1 + 2 * U48, seq)
+  return key
+}
+
+function twoNumbersKey(prefix: number, first: number, second: number): Buffer {
   const key = Buffer.allocUnsafe(1 + U48 + U48)
   key[0] = prefix
-  writeUInt48(key, 1, dueTimestamp)
-  writeUInt48(key, 1 + U48, id)
+  writeUInt48(key, 1, first)
+  writeUInt48(key, 1 + U48, second)
   return key
 }
 
@@ -173,6 +185,16 @@ export function rangeOf(kind: RowKind): KeyRange {
 /** Rows of a kind that begin with a u32: a generation or a uid, from the first up to but without the last. */
 export function rangeOfU32(kind: RowKind, from: number, to: number): KeyRange {
   return { gte: join(Prefix[kind], number(from, U32)), lt: join(Prefix[kind], number(to, U32)) }
+}
+
+/** Rows of parked messages in the buckets from the first up to but without the last. */
+export function rangeOfBuckets(kind: 'parked' | 'parkedCleared', from: number, to: number): KeyRange {
+  return { gte: join(Prefix[kind], number(from, U48)), lt: join(Prefix[kind], number(Math.min(to, U48_MAX), U48)) }
+}
+
+/** The rows that say what was cleared in a bucket of the ids in a block. */
+export function rangeOfClearedBlock(bucket: number, block: number): KeyRange {
+  return { gte: parkedClearedKey(bucket, block, 0), lt: parkedClearedKey(bucket, block, U48_MAX) }
 }
 
 /** Rows of a queue from the batch that holds `fromOffset` up to the one before the batch that holds `toOffset`. */

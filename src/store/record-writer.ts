@@ -100,6 +100,19 @@ export class RecordWriter {
     const buffer = this.#buffer
     const start = FACT_HEADER_BYTES
     writeAppendHeader(buffer, this.batchBytes)
+    this.#writeBatchHeader(queueUid, baseOffset, storeTimestamp)
+    writeUInt32(buffer, start + Batch.CRC, crc32(buffer.subarray(start + Batch.VERSION, this.#position)))
+  }
+
+  /** Completes the header of a batch that lies in a row or a frame with a checksum of its own, and so needs none. */
+  finishParked(queueUid: number, storeTimestamp: number): void {
+    this.#writeBatchHeader(queueUid, 0, storeTimestamp)
+    writeUInt32(this.#buffer, FACT_HEADER_BYTES + Batch.CRC, 0)
+  }
+
+  #writeBatchHeader(queueUid: number, baseOffset: number, storeTimestamp: number): void {
+    const buffer = this.#buffer
+    const start = FACT_HEADER_BYTES
     buffer[start + Batch.VERSION] = RECORD_BATCH_VERSION
     buffer[start + Batch.ATTRIBUTES] = this.#attributes
     writeUInt48(buffer, start + Batch.QUEUE_UID, queueUid)
@@ -107,7 +120,6 @@ export class RecordWriter {
     writeUInt48(buffer, start + Batch.STORE_TIMESTAMP, storeTimestamp)
     writeUInt32(buffer, start + Batch.COUNT, this.#count)
     writeUInt32(buffer, start + Batch.BYTES, this.batchBytes)
-    writeUInt32(buffer, start + Batch.CRC, crc32(buffer.subarray(start + Batch.VERSION, this.#position)))
   }
 
   /** Copies the finished fact; for small ones. */

@@ -4,6 +4,7 @@
  */
 import type { Clock, Timer } from '../model/clock.ts'
 import { MQError } from '../model/errors.ts'
+import { listen, unlisten } from '../model/signal-listeners.ts'
 
 /** A send that waits for room. */
 interface Waiting {
@@ -19,7 +20,8 @@ export class SendGate {
   readonly #clock: Clock
   readonly #hasRoom: () => boolean
   readonly #maxWaitingBytes: number
-  readonly #waiting: Waiting[] = []
+  /** In the order they came; a set, since any of many may leave. */
+  readonly #waiting = new Set<Waiting>()
   #waitingBytes = 0
   #timer: Timer | undefined
   #timerDeadlineMs = Number.POSITIVE_INFINITY
@@ -32,7 +34,7 @@ export class SendGate {
 
   /** Whether a send may go on now; nobody overtakes those that wait. */
   get isOpen(): boolean {
-    return this.#waiting.length === 0 && this.#hasRoom()
+    return this.#waiting.size === 0 && this.#hasRoom()
   }
 
   /** Waits for room, then calls `enter`; or calls `reject` when the timeout or the signal comes first. */
@@ -56,41 +58,36 @@ export class SendGate {
     const onAbort = (): void =>
       this.#leave(waiting, notAttempted('ABORTED', 'The send was aborted while it waited for room.'))
     const waiting: Waiting = { bytes, deadlineMs, enter, reject, signal, onAbort }
-    signal?.addEventListener('abort', onAbort, { once: true })
-    this.#waiting.push(waiting)
+    listen(signal, onAbort)
+    this.#waiting.add(waiting)
     this.#waitingBytes += bytes
     this.#setTimer(deadlineMs)
   }
 
   /** Lets in whoever has room now. */
   admit(): void {
-    while (this.#waiting.length > 0 && this.#hasRoom()) {
-      const first = this.#waiting.shift()
-      if (first === undefined) return
-      this.#forget(first)
-      first.enter()
+    for (const waiting of this.#waiting) {
+      if (!this.#hasRoom()) return
+      this.#forget(waiting)
+      waiting.enter()
     }
   }
 
-  /** Refuses all that wait. */
+  /** Refuses all that wait; not those that come because of it. */
   refuse(error: MQError): void {
-    for (const waiting of this.#waiting.splice(0)) {
-      this.#forget(waiting)
-      waiting.reject(error)
-    }
+    for (const waiting of [...this.#waiting]) this.#leave(waiting, error)
   }
 
   #leave(waiting: Waiting, error: MQError): void {
-    const index = this.#waiting.indexOf(waiting)
-    if (index < 0) return
-    this.#waiting.splice(index, 1)
+    if (!this.#waiting.has(waiting)) return
     this.#forget(waiting)
     waiting.reject(error)
   }
 
   #forget(waiting: Waiting): void {
+    this.#waiting.delete(waiting)
     this.#waitingBytes -= waiting.bytes
-    waiting.signal?.removeEventListener('abort', waiting.onAbort)
+    unlisten(waiting.signal, waiting.onAbort)
   }
 
   /** One timer for all: for the earliest deadline. */
@@ -106,7 +103,8 @@ export class SendGate {
   #expire(): void {
     this.#timerDeadlineMs = Number.POSITIVE_INFINITY
     const now = this.#clock.monotonicMs()
-    for (const waiting of this.#waiting.filter((each) => each.deadlineMs <= now)) {
+    for (const waiting of [...this.#waiting]) {
+      if (waiting.deadlineMs > now) continue
       this.#leave(
         waiting,
         notAttempted(
@@ -115,7 +113,8 @@ export class SendGate {
         ),
       )
     }
-    const earliest = Math.min(...this.#waiting.map((each) => each.deadlineMs))
+    let earliest = Number.POSITIVE_INFINITY
+    for (const { deadlineMs } of this.#waiting) if (deadlineMs < earliest) earliest = deadlineMs
     if (Number.isFinite(earliest)) this.#setTimer(earliest)
   }
 }

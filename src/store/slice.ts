@@ -1,5 +1,5 @@
 /** A slice: the rows that a run of frames makes, gathered to be written to both databases at once. */
-import type { Fact } from './fact.ts'
+import type { ClearedParked, ParkedPlace, ParkedPut } from './parked-page.ts'
 import type { MergingBatch } from './record-merge.ts'
 import { sealRow } from './row.ts'
 
@@ -19,7 +19,13 @@ export interface Slice {
   /** Ids that ascend through the slice; another generator begins another run. */
   readonly runs: { readonly first: Buffer; last: Buffer }[]
   /** Parked messages by the ids of their alarms: what is parked and goes on within one slice makes no rows. */
-  readonly parked: Map<number, Extract<Fact, { readonly type: 'parked-put' }>>
+  readonly parked: Map<number, ParkedPut>
+  /** What goes on that an earlier slice parked. */
+  readonly cleared: ClearedParked[]
+  /** What goes on within the slice that parked it. */
+  readonly cancelled: number[]
+  /** The rows that this slice makes of parked messages. */
+  readonly pages: ParkedPlace[]
   /** Where the batches of these runs lie in the commit log. */
   firstLogSeq: number | undefined
   lastLogSeq: number | undefined
@@ -33,6 +39,9 @@ export function emptySlice(): Slice {
     merging: new Map(),
     runs: [],
     parked: new Map(),
+    cleared: [],
+    cancelled: [],
+    pages: [],
     firstLogSeq: undefined,
     lastLogSeq: undefined,
   }

@@ -35,6 +35,8 @@ export interface StoreOptions {
   readonly syncFlushTimeoutMs: number
   readonly retention: RetentionOptions
   readonly limits: StoreLimits
+  /** How far ahead parked messages are held in memory; by default until the end of the bucket of time behind this one. */
+  readonly parkedAheadMs?: number | undefined
   readonly brokerName: string
   readonly clock: Clock
   readonly random: RandomSource

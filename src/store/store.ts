@@ -11,12 +11,12 @@ import type { MessageView } from '../model/message.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { Durability, SendReceipt } from '../model/results.ts'
 import { AlarmTable } from './alarm-table.ts'
-import { announceFact, loadViews } from './announce.ts'
+import { announceFrame, loadViews } from './announce.ts'
 import { type AppliedState, latestStoreTimestamp } from './applied-state.ts'
 import { Applier } from './applier.ts'
 import { BlockPool } from './block-pool.ts'
 import { Catalog, type TopicEntry } from './catalog.ts'
-import { type Change, planFacts } from './change.ts'
+import { type Change, planFacts, unplanFacts } from './change.ts'
 import { checkStore } from './check.ts'
 import { Flusher } from './flusher.ts'
 import { type Frame, FrameBuilder } from './frame.ts'
@@ -25,7 +25,8 @@ import { Janitor } from './janitor.ts'
 import { OffsetTable } from './offset-table.ts'
 import { markClean, type OpenedStore, openStore } from './open-store.ts'
 import { loadPage } from './page-loader.ts'
-import { Parking, UnappliedMessages } from './parking.ts'
+import { ParkedViews } from './parked-views.ts'
+import { Parking } from './parking.ts'
 import { type QuerySource, queryById, queryByKey, readMessage } from './queries.ts'
 import type { LoadPage, QueueLog } from './queue-log.ts'
 import { ReadCache } from './read-cache.ts'
@@ -33,6 +34,7 @@ import type { RecoveryReport } from './recovery.ts'
 import { aborted, topicDeleted } from './refusals.ts'
 import { generationRule } from './retention.ts'
 import { SendGate } from './send-gate.ts'
+import type { Slice } from './slice.ts'
 import { storeErrorFrom } from './store-error.ts'
 import type { StoreOptions } from './store-options.ts'
 import { StoreStatus } from './store-status.ts'
@@ -56,7 +58,7 @@ export class Store {
   readonly catalog: Catalog
   readonly offsets = new OffsetTable()
   readonly alarms = new AlarmTable()
-  readonly unapplied = new UnappliedMessages()
+  readonly parked = new ParkedViews()
   readonly parking: Parking
 
   readonly #status = new StoreStatus((name, event) => this.onEvent(name, event))
@@ -71,7 +73,9 @@ export class Store {
 
   /** Opens a store; throws `STORE_LOCKED`, `STORE_FOREIGN`, `STORE_CORRUPTED` or `VERSION_NOT_SUPPORTED`. */
   static async open(options: StoreOptions): Promise<Store> {
-    return new Store(options, await openStore(options))
+    const store = new Store(options, await openStore(options))
+    await store.#begin()
+    return store
   }
 
   private constructor(options: StoreOptions, opened: OpenedStore) {
@@ -96,6 +100,7 @@ export class Store {
       syncFlushTimeoutMs: options.syncFlushTimeoutMs,
       durability: this.durability,
       frames,
+      pool,
       announce: (frame) => this.#announce(frame),
       onTakenBack: () => this.#gate.admit(),
       fail: (error) => this.#fail(error),
@@ -105,8 +110,7 @@ export class Store {
       {
         limitSeq: () => this.#limitSeq(),
         closeSlice: () => frames.closeSlice(),
-        onParkedApplied: (id) => this.unapplied.release(id),
-        onApplied: () => this.#onApplied(),
+        onApplied: (slice) => this.#onApplied(slice),
         heal: (error, untilSeq) => this.#heal(error, untilSeq),
         fail: (error) => this.#fail(error),
       },
@@ -127,7 +131,10 @@ export class Store {
       writer: this.#writer,
       refusalOf: (log, signal) => this.#refusalOf(log, signal),
       status: this.#status,
+      parkedAheadMs: options.parkedAheadMs,
+      applied: () => this.#applyAll(),
       read: (work) => this.read(work),
+      report: (error) => this.onEvent('error', error),
     })
     this.#janitor = new Janitor({
       options,
@@ -140,8 +147,18 @@ export class Store {
       exclusively: (work) => this.#applier.pauseWhile(work),
       maintain: (work) => this.#applier.maintain(work),
       setDiskFull: (isFull) => this.#status.setDiskFull(isFull),
+      purgeParked: () => this.parking.purge((work) => this.#applier.maintain(work)),
       emit: (name, event) => this.onEvent(name, event),
     })
+  }
+
+  async #begin(): Promise<void> {
+    try {
+      await this.parking.window.open(this.#applier.state.parkedCount)
+    } catch (error) {
+      await this.close().catch(() => undefined)
+      throw storeErrorFrom(error)
+    }
     this.#janitor.start()
   }
 
@@ -194,8 +211,7 @@ export class Store {
       await this.#writer.commit({ facts, appends })
     } catch (error) {
       for (const log of closing) log.isClosed = false
-      for (const fact of facts)
-        if (fact.type === 'offset') this.offsets.unplan(fact.groupUid, fact.queueUid, fact.offset)
+      unplanFacts(facts, this)
       throw error
     }
   }
@@ -248,7 +264,7 @@ export class Store {
     const closed = new MQError('CLOSED', 'The store is closed.', { outcome: 'not-attempted' })
     this.#status.beginClose()
     this.#gate.refuse(closed)
-    await this.#janitor.stop()
+    await Promise.all([this.#janitor.stop(), this.parking.window.close()])
     if (this.#status.failure === undefined) await this.#writer.drain()
     this.#status.close()
     this.#writer.stop(closed)
@@ -295,8 +311,7 @@ export class Store {
   }
 
   #announce(frame: Frame): void {
-    for (const { log, batch } of frame.appends) log.append(batch)
-    for (const fact of frame.facts) announceFact(this, fact)
+    announceFrame(this, this.parking.window, frame)
     this.#applier.enqueue(frame)
     if (this.#opened.journal === undefined) this.#applier.wake()
     else this.#flusher.noteWritten()
@@ -315,7 +330,8 @@ export class Store {
     return this.#applier.tailBytes + stagedBytes < this.#options.limits.maxUnappliedBytes
   }
 
-  #onApplied(): void {
+  #onApplied(slice: Slice): void {
+    this.parked.settle(slice)
     this.#gate.admit()
     this.#janitor.noteApplied(this.#opened.journal, this.#applier.appliedSeq)
   }

@@ -16,14 +16,18 @@ import type { Clock } from '../model/clock.ts'
 import { MQError } from '../model/errors.ts'
 import type { MessageId } from '../model/message-id.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
+import { OwnContext } from '../model/own-context.ts'
 import type { Durability, SendReceipt, SendStatus } from '../model/results.ts'
 import { deferMicrotask } from '../model/system-clock.ts'
-import { CommitGroup, type IdOrder, isBatch, type PendingSend } from './commit-group.ts'
+import type { BlockPool } from './block-pool.ts'
+import { CommitGroup, type IdOrder, isBatch, type PendingPark, type PendingSend } from './commit-group.ts'
 import type { Fact } from './fact.ts'
 import type { Frame, FrameBuilder } from './frame.ts'
 import type { Journal } from './journal.ts'
+import { ParkedFacts } from './parked-facts.ts'
 import type { QueueLog } from './queue-log.ts'
 import { StoredReceipt } from './receipt.ts'
+import type { RecordWriter } from './record-writer.ts'
 
 /** A group is written at once when it holds this much, also in the middle of a turn. */
 const GROUP_MAX_BYTES = 1024 * 1024
@@ -43,6 +47,7 @@ export interface WriterHost {
   readonly syncFlushTimeoutMs: number
   readonly durability: Durability
   readonly frames: FrameBuilder
+  readonly pool: BlockPool
   /** Makes a written frame visible. */
   announce(frame: Frame): void
   /** A group was refused and takes no room any more. */
@@ -65,6 +70,8 @@ export interface StagedChange {
 
 export class Writer {
   readonly #host: WriterHost
+  /** The pump may run as long as somebody sends: in nobody's context but its own. */
+  readonly #context = new OwnContext()
   readonly #idOrder: IdOrder = { last: undefined, ownPrefix: undefined }
   #open: CommitGroup
   #scheduled = false
@@ -121,9 +128,12 @@ export class Writer {
     })
   }
 
-  /** A message of this instance is to be parked. */
-  noteParked({ prefix }: MessageId): void {
+  /** Stages a new message of this instance to be parked: the one record that a writer has finished. */
+  park({ prefix }: MessageId, records: RecordWriter, pending: PendingPark): void {
+    if (this.#failure !== undefined) return pending.reject(this.#failure)
     this.#idOrder.ownPrefix = prefix
+    this.#open.park(this.#open.parked ?? new ParkedFacts(this.#host.pool), records, pending)
+    this.#schedule()
   }
 
   /** Resolves when everything staged before this call is written, or was rejected; whatever is staged meanwhile. */
@@ -169,7 +179,7 @@ export class Writer {
     this.#scheduled = false
     if (this.#open.isEmpty || this.#pumping !== undefined) return
     if (this.#mustPump()) {
-      this.#pumping = this.#pump().finally(() => {
+      this.#pumping = this.#context.run(() => this.#pump()).finally(() => {
         this.#pumping = undefined
       })
       return
@@ -190,7 +200,7 @@ export class Writer {
 
   /** A group that has nothing to write waits for those before it, which have ended. */
   #settleEmpty(group: CommitGroup): boolean {
-    if (group.appends.length > 0 || group.facts.length > 0) return false
+    if (group.hasContent) return false
     for (const { resolve } of group.commits) resolve('SEND_OK')
     return true
   }
@@ -299,6 +309,7 @@ export class Writer {
         )
       }
     }
+    for (const { alarm, resolve } of group.parks) resolve(alarm, status)
     for (const { resolve } of group.commits) resolve(status)
   }
 
@@ -331,5 +342,6 @@ function notWritten(cause: unknown): MQError {
 
 function rejectGroup(group: CommitGroup, error: MQError): void {
   for (const { sends } of group.appends) for (const { reject } of sends) reject(error)
+  for (const { reject } of group.parks) reject(error)
   for (const { reject } of group.commits) reject(error)
 }

@@ -20,7 +20,7 @@ type NoVerb =
 type AllVerbs = Omit<Engine, NoVerb> &
   PopVerbs &
   Omit<TransactionVerbs, 'answerChecks'> &
-  DelayVerbs &
+  Omit<DelayVerbs, 'checkDelay'> &
   Omit<RequestVerbs, 'takeReplies'>
 
 /** The name of something that clients ask of an engine, such as `pullMessage` or `lockQueues`. */

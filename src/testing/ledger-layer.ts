@@ -1,4 +1,5 @@
 /** Writes down what passes: sends and their outcome, calls of listeners and theirs. */
+import { commitOf } from '../consumer/consume-context.ts'
 import { reasonOfAnswer, reasonOfError } from '../consumer/failure-reason.ts'
 import type { DelayVerbs } from '../model/delay-verbs.ts'
 import type { Engine, PopVerbs, SendRequest } from '../model/engine.ts'
@@ -198,18 +199,29 @@ async function recordCall(ledger: Ledger, next: CallListener, call: ListenerCall
   const onAbort = (): void => {
     const reason = MQError.from(signal.reason)
     // A queue that is consumed in order waits on, and the answer counts whenever it comes.
-    if (!call.isOrderly || reason.code !== 'CONSUME_MSG_TIMEOUT') settle(() => reason.message)
+    if (commitOf(call.context)?.isDone) settle(() => undefined)
+    else if (!call.isOrderly || reason.code !== 'CONSUME_MSG_TIMEOUT') settle(() => reason.message)
   }
   signal.addEventListener('abort', onAbort, { once: true })
   try {
     const answer = await next(call)
-    const reason = reasonOfAnswer(answer)
-    settle((index) => reason ?? (index <= call.context.ackIndex ? undefined : BEHIND_ACK_INDEX))
+    const { isDone, error } = await endOfCommit(call)
+    const reason = error === undefined ? reasonOfAnswer(answer) : reasonOfError(error)
+    const behind = (index: number) => (index <= call.context.ackIndex ? undefined : BEHIND_ACK_INDEX)
+    settle((index) => (isDone ? undefined : (reason ?? behind(index))))
     return answer
   } catch (caught) {
-    settle(() => reasonOfError(caught))
+    const { isDone } = await endOfCommit(call)
+    settle(() => (isDone ? undefined : reasonOfError(caught)))
     throw caught
   }
+}
+
+/** A commit says how the call ends, also one that nobody awaited. */
+async function endOfCommit({ context }: ListenerCall) {
+  const commit = commitOf(context)
+  await commit?.underWay
+  return { isDone: commit?.isDone === true, error: commit?.error }
 }
 
 /** Writes down that messages reached a listener; answers how to write down what became of them, which counts once. */

@@ -285,7 +285,7 @@ export class TestMQ extends PocketMQ {
    * Another instance with a copy of everything stored, a clock of its own that begins at the same time, and an empty ledger.
    * Clients are not copied. Nothing that one of them does reaches the other. It works after `close()` too.
    *
-   * Rejects with `CLOSED` after a crash, and with `UNSUPPORTED` on the real disk.
+   * Rejects with `CLOSED` after a crash, and with `UNSUPPORTED` on the real disk or with a `database`, which cannot be copied.
    *
    * @example
    * ```ts
@@ -300,6 +300,7 @@ export class TestMQ extends PocketMQ {
   async fork(): Promise<TestMQ> {
     const { session, disk, life } = this.#life
     if (disk === undefined) throw unsupported('fork')
+    if (session.openOptions.database !== undefined) throw databaseNotCopied()
     if (life.isEnded)
       throw new MQError('CLOSED', 'This instance has crashed; fork the one that crash() answered.')
     await session.clock.rest()
@@ -354,6 +355,12 @@ export class TestMQ extends PocketMQ {
     if (group === undefined) return super.nextClientId()
     return this.#nextMemberId ?? this.#nameMember(group)
   }
+}
+
+function databaseNotCopied(): MQError {
+  const text =
+    'fork() does not copy your database, whose outbox and inbox go with the store; open another instance.'
+  return new MQError('UNSUPPORTED', text)
 }
 
 function unsupported(what: string): MQError {

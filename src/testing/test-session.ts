@@ -119,7 +119,9 @@ export class TestSession {
     const { openOptions, random, clock, path = '' } = this
     const medium =
       disk ?? heldMedium(await DiskMedium.at(path, scope, true), (work) => clock.hold(work, Infinity))
-    return { ...openOptions, store: { ...openOptions.store, storage: 'disk', clock: scope, random, medium } }
+    // All that waits is in memory, so that the next moment at which something is due is known.
+    const own = { storage: 'disk', clock: scope, random, medium, parkedAheadMs: Infinity } as const
+    return { ...openOptions, store: { ...openOptions.store, ...own } }
   }
 
   /** A session with the same settings that begins where this one is now, with random numbers of its own. */

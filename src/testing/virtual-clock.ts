@@ -9,6 +9,7 @@
 import TinyQueue from 'tinyqueue'
 import type { Timer } from '../model/clock.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
+import { OwnContext } from '../model/own-context.ts'
 import { realTime } from '../model/system-clock.ts'
 import { ClockScope } from './clock-scope.ts'
 import { type Duration, toMs } from './duration.ts'
@@ -226,7 +227,10 @@ export class VirtualClock {
     this.#timerCount += 1
     // Rounded up, so that time stays whole: what is due is due, and not a fraction later.
     const dueMs = this.#monotonicMs + Math.ceil(Math.max(0, delayMs))
-    const timer = { dueMs, order: this.#nextOrder(), callback, scope, isCancelled: false }
+    // In the context of who set it, as timers of Node.js are, and not of who moves time.
+    const context = new OwnContext()
+    const run = (): void => context.run(callback)
+    const timer = { dueMs, order: this.#nextOrder(), callback: run, scope, isCancelled: false }
     this.#timers.push(timer)
     return {
       cancel: () => {

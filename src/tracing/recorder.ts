@@ -75,11 +75,10 @@ export class TraceRecorder implements TraceObserver {
 
   delivered({ messages, timestamp, durationMs, status, error, ...client }: DeliveryTrace): void {
     for (const message of messages)
-      this.#add({
+      this.#addOf(message, {
         type: 'delivered',
         timestamp,
         ...clientOf(client),
-        ...factsOf(message),
         durationMs,
         outcome: status,
         reason: reasonOf(error),
@@ -87,14 +86,13 @@ export class TraceRecorder implements TraceObserver {
   }
 
   received({ messages, timestamp, ...client }: ReceiveTrace): void {
-    for (const message of messages)
-      this.#add({ type: 'received', timestamp, ...clientOf(client), ...factsOf(message) })
+    for (const message of messages) this.#addOf(message, { type: 'received', timestamp, ...clientOf(client) })
   }
 
   settled({ messages, timestamp, settlement, reason, ...client }: SettleTrace): void {
     const type = settlement === 'ACK' ? 'acknowledged' : 'returned'
     for (const message of messages)
-      this.#add({ type, timestamp, ...clientOf(client), ...factsOf(message), reason: reasonOf(reason) })
+      this.#addOf(message, { type, timestamp, ...clientOf(client), reason: reasonOf(reason) })
   }
 
   transactionEnded({ messageId, resolution, timestamp, isFromCheck, ...client }: EndTransactionTrace): void {
@@ -107,9 +105,12 @@ export class TraceRecorder implements TraceObserver {
     this.#add({ type: 'recalled', messageId, timestamp, ...clientOf(client), topic })
   }
 
+  /** What is traced of the trace topic would be traced again; its retries lie in other topics. */
+  #addOf(message: MessageView, happened: Omit<TraceRecord, keyof ReturnType<typeof factsOf>>): void {
+    if (message.topic !== TRACE_TOPIC) this.#add({ ...happened, ...factsOf(message) })
+  }
+
   #add(record: TraceRecord): void {
-    // What is traced of the trace topic would be traced again.
-    if (record.topic === TRACE_TOPIC) return
     if (this.#waiting.length >= WAITING_MAX_COUNT) {
       this.#drop(1, 'more happens than is written')
       return

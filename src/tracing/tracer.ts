@@ -26,6 +26,8 @@ import type { TraceObserver } from './observer.ts'
 export class Tracer implements Tracing {
   readonly #clock: Clock
   readonly #observers = new Set<TraceObserver>()
+  /** Who was told of the begin of a delivery: the same are told of its end. */
+  readonly #delivering = new WeakMap<DeliveryTrace, readonly TraceObserver[]>()
   /** Sends under way that observers have not been told the end of. */
   readonly #sending = new Set<Promise<unknown>>()
 
@@ -93,7 +95,9 @@ export class Tracer implements Tracing {
   }
 
   deliver<T>(trace: DeliveryTrace, call: () => T): T {
-    const observed = [...this.#observers].reduce<() => T>((next, observer) => {
+    const observers = [...this.#observers]
+    this.#delivering.set(trace, observers)
+    const observed = observers.reduce<() => T>((next, observer) => {
       const { aroundDelivery } = observer
       return aroundDelivery === undefined ? next : () => aroundDelivery.call(observer, trace, next) as T
     }, call)
@@ -106,7 +110,7 @@ export class Tracer implements Tracing {
   }
 
   delivered(trace: DeliveryTrace): void {
-    for (const observer of this.#observers) observer.delivered?.(trace)
+    for (const observer of this.#delivering.get(trace) ?? []) observer.delivered?.(trace)
     if (!deliverChannel.hasSubscribers) return
     if (trace.error !== undefined) deliverChannel.error.publish(trace)
     deliverChannel.asyncStart.publish(trace)

@@ -239,6 +239,27 @@ describe('admin.trace with tracing', () => {
     expect(await reopened.admin.browse('RMQ_SYS_TRACE_TOPIC')).toHaveLength(3)
   })
 
+  test('is not traced where a group fails to consume it', async () => {
+    await using mq = await createTestMQ({ trace: true })
+    const producer = await mq.createProducer({ group: 'shop' })
+    const { messageId } = await producer.send({ topic: 'orders', body: 'x' })
+    await mq.admin.trace(messageId)
+    const attempts: number[] = []
+    await mq.createPushConsumer({
+      group: 'exporter',
+      subscriptions: { RMQ_SYS_TRACE_TOPIC: '*' },
+      consumeFromWhere: 'FIRST_OFFSET',
+      listener: (_, { deliveryAttempt }) => {
+        attempts.push(deliveryAttempt)
+        if (deliveryAttempt === 1) throw new Error('not now')
+      },
+    })
+    await mq.settled({ horizon: '1h' })
+    await mq.clock.advance('1m')
+    expect(attempts).toEqual([1, 2])
+    expect(await mq.admin.browse('RMQ_SYS_TRACE_TOPIC')).toHaveLength(1)
+  })
+
   test('waits at close for what is being sent', async () => {
     const mq = await createTestMQ({ trace: true })
     const producer = await mq.createProducer({ group: 'shop' })

@@ -129,6 +129,30 @@ describe('The attempts of messages that stay in their place', () => {
     },
   )
 
+  test('are stored when the reset fails that they came during, and not answered before', async () => {
+    const shop = await failedShop()
+    const { broker, queue, store, clock } = shop
+    const gate = new Signal()
+    vi.spyOn(store, 'commit').mockImplementationOnce(() =>
+      gate.promise.then(() => Promise.reject(new Error('disk gone'))),
+    )
+    const resetting = broker.resetConsumerOffset('billing', 'orders', new Map([[0, 0]]))
+    await clock.settle()
+    let isAnswered = false
+    const marking = update(shop, 1, 0).then(() => {
+      isAnswered = true
+    })
+    await clock.settle()
+    expect(isAnswered).toBe(false)
+    gate.resolve()
+    await expect(resetting).rejects.toThrow('disk gone')
+    await marking
+    expect(await broker.queryAttempts('billing', queue())).toContainEqual({
+      queueOffset: 1,
+      reconsumeTimes: 0,
+    })
+  })
+
   test('survive a restart, and damage nothing in the eyes of the check', async () => {
     const path = await mkdtemp(join(tmpdir(), 'pocketmq-attempts-'))
     onTestFinished(() => rm(path, { recursive: true, force: true }))

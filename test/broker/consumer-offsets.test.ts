@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { Signal } from '../helpers/signal.ts'
 import { openShop, type TestBroker } from './set-up.ts'
 
 /** The topic `orders` with ten messages. */
@@ -134,6 +135,29 @@ describe('A reset', () => {
     shop.store.commit = commit
     await shop.broker.updateConsumerOffset('billing', shop.queue(), 3)
     expect(await shop.broker.queryConsumerOffset('billing', shop.queue())).toBe(3)
+  })
+
+  test('that fails leaves what members stored while it was on its way, which is not answered before', async () => {
+    const shop = await openFilled()
+    const commit = shop.store.commit.bind(shop.store)
+    const gate = new Signal()
+    shop.store.commit = async () => {
+      await gate.promise
+      throw new Error('disk gone')
+    }
+    const resetting = shop.broker.resetConsumerOffset('billing', 'orders', new Map([[0, 2]]))
+    await shop.clock.settle()
+    shop.store.commit = commit
+    let isAnswered = false
+    const storing = shop.broker.updateConsumerOffset('billing', shop.queue(), 6).then(() => {
+      isAnswered = true
+    })
+    await shop.clock.settle()
+    expect(isAnswered).toBe(false)
+    gate.resolve()
+    await expect(resetting).rejects.toThrow('disk gone')
+    await storing
+    expect(await shop.broker.queryConsumerOffset('billing', shop.queue())).toBe(6)
   })
 
   test.each([

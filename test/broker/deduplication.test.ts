@@ -96,6 +96,18 @@ describe('A send with a messageId', () => {
     await expect(producer.send(order, { messageId })).resolves.toMatchObject({ queueOffset: others + 1 })
   })
 
+  test.each([0, 1100])('is a new one in a topic that was made anew, behind %i others', async (others) => {
+    const host = await openOnce()
+    const producer = await host.producer()
+    await producer.send(order, { messageId })
+    await sendOthers(producer, others)
+    await host.broker.deleteTopic('orders')
+    const second = await producer.send(order, { messageId })
+    expect([second.isDuplicate, second.queueOffset]).toEqual([undefined, 0])
+    await expect(producer.send(order, { messageId })).resolves.toMatchObject({ isDuplicate: true })
+    expect(await texts(host, 4)).toEqual(['o-42'])
+  })
+
   test('is found in every generation of retention that the window touches', async () => {
     const retention = { ...DEFAULT_STORE_OPTIONS.retention, maxAgeMs: 240_000 }
     const host = await openShop(1, { broker: { deduplicationWindowMs: WINDOW_MS }, store: { retention } })

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { MQError, type MQErrorCode } from '../../src/model/errors.ts'
 import type { Change } from '../../src/store/change.ts'
 import { Signal } from '../helpers/signal.ts'
+import { sendIn, waitingTexts } from './delayed-set-up.ts'
 import { openShop, type TestBroker, watchPromise } from './set-up.ts'
 
 const RETRY_TOPIC = '%RETRY%billing'
@@ -349,6 +350,34 @@ describe('A closed broker', () => {
     release()
     await closing
     expect(await shop.broker.maxOffset(shop.queue(RETRY_TOPIC))).toBe(1)
+  })
+
+  test('does not wait for what cannot be read', async () => {
+    const shop = await openShop()
+    await sendIn(shop, 1000)
+    shop.broker.delay.planDelivery = () => new Promise(() => undefined)
+    await shop.clock.advance(1000)
+    expect(shop.broker.busy).toBe(true)
+    await shop.broker.close()
+    expect(await shop.broker.maxOffset(shop.queue())).toBe(0)
+  })
+
+  test('commits nothing that was read while it closed', async () => {
+    const shop = await openShop()
+    await sendIn(shop, 1000)
+    const reading = new Signal()
+    const plan = shop.broker.delay.planDelivery.bind(shop.broker.delay)
+    shop.broker.delay.planDelivery = async (alarm) => {
+      await reading.raised
+      return plan(alarm)
+    }
+    await shop.clock.advance(1000)
+    await shop.broker.close()
+    reading.raise()
+    await shop.clock.settle()
+    expect(shop.broker.busy).toBe(false)
+    expect(await waitingTexts(shop)).toEqual(['x'])
+    expect(shop.events('error')).toEqual([])
   })
 
   test('says nothing about a failure on the way down', async () => {

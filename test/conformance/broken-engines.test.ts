@@ -12,8 +12,11 @@ import { overlay } from '../../src/testing/layer.ts'
 import { BROKEN_DELAYS } from './broken-delays.ts'
 import { BROKEN_GROUPS } from './broken-groups.ts'
 import { BROKEN_MEMBERS } from './broken-members.ts'
+import { BROKEN_PRIORITIES } from './broken-priorities.ts'
 import { BROKEN_RECEIVERS } from './broken-receivers.ts'
 import { BROKEN_REQUESTS } from './broken-requests.ts'
+import { BROKEN_SENDS } from './broken-sends.ts'
+import { BROKEN_TRACES } from './broken-traces.ts'
 import { BROKEN_TRANSACTIONS } from './broken-transactions.ts'
 
 /** An engine of which verbs do something else. */
@@ -231,8 +234,11 @@ describe('The conformance suite catches an engine that', () => {
     ...BROKEN_DELAYS,
     ...BROKEN_GROUPS,
     ...BROKEN_MEMBERS,
+    ...BROKEN_PRIORITIES,
     ...BROKEN_RECEIVERS,
     ...BROKEN_REQUESTS,
+    ...BROKEN_SENDS,
+    ...BROKEN_TRACES,
     ...BROKEN_TRANSACTIONS,
   ])('%s', async (_what, title, rule, breakage) => {
     const chapters = conformanceChapters.filter((chapter) => chapter.title === title)

@@ -19,6 +19,7 @@ test('A dispatcher goes on after something in it threw', () => {
     watch: undefined,
     failures: { fate: '', fail: () => undefined, redeliveryMs: () => undefined, stop: () => undefined },
     onWarning: () => undefined,
+    onError: () => undefined,
   })
   const broken = new ProcessQueue(queue, 0, () => undefined)
   broken.append([{ queueOffset: 0, storeSize: 1 } as MessageView], 1)

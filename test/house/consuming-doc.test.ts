@@ -4,7 +4,8 @@ import { parseLitePullConsumerOptions } from '../../src/consumer/lite-pull-consu
 import { parsePullConsumerOptions } from '../../src/consumer/pull-consumer-options.ts'
 import { parsePushConsumerOptions } from '../../src/consumer/push-consumer-options.ts'
 import { parseSimpleConsumerOptions } from '../../src/consumer/simple-consumer-options.ts'
-import { type Node, parse, read, walk } from './source.ts'
+import { fieldsOf, publicMembers, rowsUnder, wrongDefaults } from './doc-tables.ts'
+import { read } from './source.ts'
 
 const DOC = 'docs/consuming.md'
 
@@ -80,60 +81,9 @@ const INTERNAL = new Set(['countPull', 'snapshot'])
 
 const text = read(DOC)
 
-/** The rows of the table under a heading: the first cell without its quotes, and the others by the head of their column. */
-function rowsUnder(heading: string): { name: string; cells: Readonly<Record<string, string>> }[] {
-  const [, section = ''] = text.split(`\n## ${heading}\n`)
-  const [head = [], , ...rows] = section
-    .split('\n## ')[0]!
-    .split('\n')
-    .filter((line) => line.startsWith('|'))
-    .map((line) =>
-      line
-        .split('|')
-        .slice(1, -1)
-        .map((cell) => cell.trim()),
-    )
-  return rows.map(([name = '', ...cells]) => ({
-    name: name.replaceAll('`', ''),
-    cells: Object.fromEntries(cells.map((cell, index) => [head[index + 1]!, cell])),
-  }))
-}
-
-function bodyOf(path: string, name: string): readonly Node[] {
-  let found: readonly Node[] | undefined
-  walk(parse(path).program, (node) => {
-    if (node.type !== 'TSInterfaceDeclaration' && node.type !== 'ClassDeclaration') return
-    if ((node.id as Node | null)?.name === name) found = (node.body as Node).body as readonly Node[]
-  })
-  if (found === undefined) throw new Error(`${path} has no ${name}`)
-  return found
-}
-
-function nameOf({ key, computed }: Node): string {
-  const { name, property } = key as Node
-  return computed ? `[Symbol.${(property as Node).name}]` : String(name)
-}
-
-const isPublic = (member: Node): boolean =>
-  (member.key as Node).type !== 'PrivateIdentifier' &&
-  member.static !== true &&
-  member.kind !== 'constructor' &&
-  member.accessibility !== 'private'
-
-function publicMembers(path: string): string[] {
-  const name = /\/([a-z-]+)\.ts$/
-    .exec(path)?.[1]
-    ?.replaceAll(/(?:^|-)(.)/g, (_, letter) => letter.toUpperCase())
-  return bodyOf(path, name ?? '')
-    .filter(isPublic)
-    .map(nameOf)
-}
-
-const fieldsOf = (path: string, name: string): string[] => bodyOf(path, name).map(nameOf)
-
 describe(`The guide in ${DOC}`, () => {
-  const options = rowsUnder('Every option')
-  const methods = rowsUnder('Every method')
+  const options = rowsUnder(text, 'Every option')
+  const methods = rowsUnder(text, 'Every method')
 
   test.each(KINDS)(
     'lists every option of $kind consumers, once, and no other',
@@ -147,15 +97,7 @@ describe(`The guide in ${DOC}`, () => {
   )
 
   test.each(KINDS)('gives the defaults of $kind consumers', ({ kind, defaults }) => {
-    const given = options.flatMap(({ name, cells }) => {
-      const literal = /^`(.*)`$/.exec(cells[kind] ?? '')?.[1]
-      return literal === undefined ? [] : [[name, literal] as const]
-    })
-    const wrong = given.filter(([name, literal]) => {
-      const value: unknown = Reflect.get(defaults, name)
-      return literal.replaceAll(/'|(?<=\d)_(?=\d)/g, '') !== String(value)
-    })
-    expect(wrong).toEqual([])
+    expect(wrongDefaults(options, kind, defaults)).toEqual([])
   })
 
   test.each(KINDS)('lists every method of $kind consumers, once, and no other', ({ kind, consumer }) => {

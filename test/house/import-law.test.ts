@@ -22,7 +22,7 @@ const PURE_BUILTINS = ['node:buffer', 'node:crypto', 'node:util', 'node:zlib']
 
 /** Which modules of Node.js a folder may import; `root` means the files directly in src. */
 const BUILTINS: Readonly<Record<string, readonly string[]>> = {
-  model: PURE_BUILTINS,
+  model: [...PURE_BUILTINS, 'node:async_hooks'],
   store: [
     ...PURE_BUILTINS,
     'node:fs',

@@ -30,6 +30,12 @@ describe('Splitting a list of messages into batches', () => {
     ])
   })
 
+  test('makes a batch of each priority, in the order given; none is the same as 0', () => {
+    const messages = [9, 9, undefined, 0, 3, 9].map((priority) => ({ topic: 't', body: 'x', priority }))
+    const batches = [...splitIntoBatches(messages)].map((batch) => batch.map(({ priority }) => priority))
+    expect(batches).toEqual([[9, 9], [undefined, 0], [3], [9]])
+  })
+
   test('lets a message larger than the limit stand alone', () => {
     expect(sizes(splitIntoBatches([sized(30), sized(200), sized(30)], { maxBytes: 100 }))).toEqual([
       [30],

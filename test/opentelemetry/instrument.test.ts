@@ -3,6 +3,7 @@ import { ConsumeResult } from '../../src/consumer/message-listener.ts'
 import { instrument } from '../../src/opentelemetry/instrument.ts'
 import { createTestMQ } from '../../src/testing/test-mq.ts'
 import { mqError } from '../helpers/expect-error.ts'
+import { Signal } from '../helpers/signal.ts'
 import { FakeTelemetry } from './fake-api.ts'
 
 async function open() {
@@ -195,6 +196,27 @@ describe('Instrumentation', () => {
     stop()
     await producer.send({ topic: 'orders', body: 'x' })
     expect(telemetry.named('send orders')).toHaveLength(1)
+    await mq.close()
+  })
+
+  test('ends what it began when it is stopped meanwhile', async () => {
+    const { mq, telemetry, producer, stop } = await open()
+    const called = new Signal()
+    const answer = new Signal()
+    await mq.createPushConsumer({
+      group: 'billing',
+      subscriptions: { orders: '*' },
+      listener: () => {
+        called.resolve()
+        return answer.promise
+      },
+    })
+    await producer.send({ topic: 'orders', body: 'x' })
+    await called.promise
+    stop()
+    answer.resolve()
+    await mq.settled()
+    expect(telemetry.named('process orders')).toMatchObject([{ endCount: 1 }])
     await mq.close()
   })
 

@@ -1,8 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import type { ConsumeContext } from '../../src/consumer/consume-context.ts'
+import type { ConsumeHookOutcome } from '../../src/consumer/consume-hooks.ts'
 import type { MessageView } from '../../src/model/message.ts'
+import type { SendReceipt } from '../../src/model/results.ts'
+import { expectMQ } from '../../src/testing/expect-mq.ts'
 import type { TestMQ } from '../../src/testing/test-mq.ts'
 import { mqError } from '../helpers/expect-error.ts'
+import { Signal } from '../helpers/signal.ts'
 import { type AppDatabase, openDatabase, openMQ, rowKeys } from './set-up.ts'
 
 type Listener = (message: MessageView, context: ConsumeContext) => Promise<void>
@@ -88,6 +92,32 @@ describe.each(MODES)('A commit in %s mode', (mode) => {
     expect(await database.get('a')).toBe('+')
   })
 
+  test('that is under way is waited for, also when a second one is refused meanwhile', async () => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database)
+    await send(mq, 'a')
+    const write = new Signal()
+    const errors: unknown[] = []
+    let callCount = 0
+    await consume(
+      mq,
+      async (message, context) => {
+        callCount += 1
+        const batch = database.batch().put(message.text(), '+')
+        const writeNow = batch.write.bind(batch)
+        batch.write = (() => write.promise.then(() => writeNow())) as typeof batch.write
+        void context.commit(batch)
+        await addTo(database, message, context).catch((error: unknown) => errors.push(error))
+      },
+      { mode },
+    )
+    await mq.clock.advance('1m')
+    expect(errors).toEqual([mqError('ILLEGAL_OPERATION', 'under way')])
+    write.resolve()
+    await mq.settled()
+    expect([callCount, await database.get('a')]).toEqual([1, '+'])
+  })
+
   test('that the database refuses fails the attempt', async () => {
     const database = await openDatabase()
     const { mq } = await openMQ(database)
@@ -106,6 +136,37 @@ describe.each(MODES)('A commit in %s mode', (mode) => {
     await mq.clock.advance('3h')
     expect(errors).toEqual([mqError('BATCH_FAILED', 'broken')])
     expect(await database.get('a')).toBe('+')
+  })
+})
+
+const ANSWERS: readonly (readonly [string, () => unknown, string[]])[] = [
+  ['throws', () => Promise.reject(new Error('too late')), ['too late']],
+  ['answers a failure', () => 'FAILURE', []],
+  ['answers nonsense', () => 42, []],
+]
+
+describe.each(MODES)('Behind a commit in %s mode', (mode) => {
+  test.each(ANSWERS)('a listener that %s has succeeded, wherever that is told', async (_, answer, thrown) => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database, { trace: true })
+    const errors: string[] = []
+    mq.on('error', ({ message }) => errors.push(message))
+    const outcomes: unknown[] = []
+    const listener = async (message: MessageView, context: ConsumeContext) => {
+      await addTo(database, message, context)
+      return answer()
+    }
+    const after = (_context: unknown, { status, reason }: ConsumeHookOutcome) => outcomes.push([status, reason])
+    const consumer = await consume(mq, listener as Listener, { mode, consumeHooks: [{ after }] })
+    const [{ messageId }] = (await send(mq, 'a')) as [SendReceipt]
+    await mq.clock.advance('3h')
+    expect(outcomes).toEqual([['SUCCESS', undefined]])
+    expect([consumer.stats.succeededCount, consumer.stats.failedCount]).toEqual([1, 0])
+    expectMQ(mq).message(messageId).consumedBy('billing')
+    expect(mq.ledger.history(messageId).map(({ type }) => type)).not.toContain('failed')
+    const { entries } = await mq.admin.trace(messageId)
+    expect(entries.find(({ type }) => type === 'delivered')).toMatchObject({ outcome: 'SUCCESS' })
+    expect(errors).toEqual(thrown.map((text) => expect.stringContaining(`${messageId} is done all the same. Error: ${text}`)))
   })
 })
 
@@ -166,7 +227,9 @@ describe('A commit', () => {
     const { mq } = await openMQ(database)
     await send(mq, 'a')
     let callCount = 0
-    await consume(
+    const outcomes: unknown[] = []
+    const after = (_context: unknown, { status }: ConsumeHookOutcome) => outcomes.push(status)
+    const consumer = await consume(
       mq,
       async (message, context) => {
         callCount += 1
@@ -177,13 +240,31 @@ describe('A commit', () => {
           await Reflect.apply(write, batch, [])
         }
         await context.commit(batch)
+        await mq.clock.sleep('1m')
       },
-      { consumeTimeoutMs: 60_000 },
+      { consumeTimeoutMs: 60_000, consumeHooks: [{ after }] },
     )
     await mq.clock.advance('1h')
     expect(callCount).toBe(1)
     expect(await database.get('a')).toBe('+')
     expect((await mq.admin.consumerProgress('billing')).pendingRetryCount).toBe(0)
+    expect(outcomes).toEqual(['SUCCESS'])
+    expect(consumer.stats).toMatchObject({ succeededCount: 1, failedCount: 0, timedOutCount: 1 })
+    expect(mq.ledger.entries.map(({ type }) => type)).toEqual(['sent', 'stored', 'delivered', 'acknowledged'])
+  })
+
+  test('that failed and was not awaited is a failure, whatever the listener says', async () => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database)
+    await send(mq, 'a')
+    await consume(mq, async (message, context) => {
+      const batch = database.batch().put(message.text(), '+')
+      if (message.reconsumeTimes === 0) batch.write = () => Promise.reject(new Error('broken'))
+      context.commit(batch).catch(() => undefined)
+    })
+    await mq.clock.advance('3h')
+    expect(mq.ledger.of('failed').map(({ reason }) => reason)).toEqual([expect.stringContaining('broken')])
+    expect(mq.ledger.of('acknowledged')).toHaveLength(1)
   })
 
   test('holds although an earlier life has left a retry that comes much later', async () => {

@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import type { Producer } from '../../src/producer/producer.ts'
+import type { TestMQ } from '../../src/testing/test-mq.ts'
 import { mqError } from '../helpers/expect-error.ts'
 import { bodiesOf, errorsOf, openDatabase, openMQ, rowKeys } from './set-up.ts'
+
+const SOON = Date.UTC(2027, 0, 1, 0, 1)
+const LATER = Date.UTC(2027, 0, 1, 0, 2)
 
 describe('A crash', () => {
   test('between the write and the send: the message is sent at the next opening', async () => {
@@ -37,6 +42,66 @@ describe('A crash', () => {
     await reopened.drainOutbox()
     await reopened.clock.advance('2m')
     expect(await bodiesOf(reopened)).toEqual(['a'])
+    expect(await rowKeys(database, 'outbox')).toEqual([])
+  })
+
+  test.each([
+    ['recalled', (_: TestMQ, handle: string, producer: Producer) => producer.recall('orders', handle), 0],
+    [
+      'given another time',
+      (mq: TestMQ, handle: string) => mq.admin.rescheduleMessage('orders', handle, LATER),
+      1,
+    ],
+    ['deleted with its topic', (mq: TestMQ) => mq.admin.deleteTopic('orders'), 0],
+  ])('behind the send, when the message was %s: it is not sent again', async (_, takeAway, leftCount) => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database)
+    const producer = await mq.createProducer({ group: 'shop' })
+    const batch = database.batch()
+    await producer.send({ topic: 'orders', body: 'a', deliveryTimestamp: SOON }, { batch })
+    await batch.write()
+    await mq.drainOutbox()
+    const [waiting] = await mq.admin.delayedMessages('orders')
+    await takeAway(mq, waiting!.recallHandle, producer)
+    await using reopened = await mq.crash()
+    await reopened.drainOutbox()
+    expect(await reopened.admin.delayedMessages('orders')).toHaveLength(leftCount)
+    await reopened.clock.advance('1h')
+    expect(await bodiesOf(reopened)).toHaveLength(leftCount)
+  })
+
+  test.each([
+    ['any queue', {}],
+    ['a queue of its choice', { queue: { topic: 'orders', brokerName: 'localhost', queueId: 0 } }],
+  ])('is not needed: a recall waits for what nobody knows of, for %s', async (_, options) => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database)
+    const producer = await mq.createProducer({ group: 'shop' })
+    const batch = database.batch()
+    await producer.send({ topic: 'orders', body: 'a', deliveryTimestamp: SOON }, { ...options, batch })
+    mq.faults.loseReceipt({ nth: 1 })
+    await batch.write()
+    await mq.clock.rest()
+    const [waiting] = await mq.admin.delayedMessages('orders')
+    await producer.recall('orders', waiting!.recallHandle)
+    expect(await rowKeys(database, 'outbox')).toEqual([])
+    await mq.clock.advance('1h')
+    expect(await bodiesOf(mq)).toEqual([])
+  })
+
+  test('is not risked: what cannot be forgotten is not recalled', async () => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database)
+    const producer = await mq.createProducer({ group: 'shop' })
+    const batch = database.batch()
+    await producer.send({ topic: 'orders', body: 'a', deliveryTimestamp: SOON }, { batch })
+    await batch.write()
+    await mq.drainOutbox()
+    const [waiting] = await mq.admin.delayedMessages('orders')
+    mq.faults.fail('flush', { nth: 1, code: 'DISK_FULL' })
+    await expect(producer.recall('orders', waiting!.recallHandle)).rejects.toEqual(mqError('DISK_FULL'))
+    expect(await mq.admin.delayedMessages('orders')).toHaveLength(1)
+    await producer.recall('orders', waiting!.recallHandle)
     expect(await rowKeys(database, 'outbox')).toEqual([])
   })
 

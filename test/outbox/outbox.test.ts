@@ -160,3 +160,16 @@ describe('Wrong input', () => {
     await other.close()
   })
 })
+
+test('An instance with a database is not forked, and loses nothing by the attempt', async () => {
+  const database = await openDatabase()
+  const { mq } = await openMQ(database)
+  const producer = await mq.createProducer({ group: 'shop' })
+  const batch = database.batch()
+  await producer.send({ topic: 'orders', body: 'a' }, { batch })
+  await expect(mq.fork()).rejects.toEqual(mqError('UNSUPPORTED', 'your database'))
+  await mq.close()
+  await batch.write()
+  await expect(mq.fork()).rejects.toEqual(mqError('UNSUPPORTED', 'your database'))
+  expect(await rowKeys(database, 'outbox')).toHaveLength(1)
+})

@@ -87,10 +87,20 @@ describe('A producer that sends with a delay', () => {
     await expect(producer.recall('orders', 5 as unknown as string)).rejects.toThrow(
       mqError('INVALID_PARAMETER'),
     )
+    await expect(producer.recall('orders', '')).rejects.toThrow(mqError('INVALID_PARAMETER'))
     await expect(producer.recall('no topic', 'x')).rejects.toThrow(mqError('INVALID_PARAMETER'))
     await expect(producer.recall('orders', 'x')).rejects.toThrow(mqError('ILLEGAL_OPERATION'))
     await producer.close()
     await expect(producer.recall('orders', 'x')).rejects.toThrow(mqError('CLOSED'))
+  })
+
+  test('is told that there is nothing to recall of what was delivered at once', async () => {
+    const host = await openShop()
+    const producer = await host.producer()
+    const { recallHandle } = await producer.send({ ...order, deliveryTimestamp: host.clock.now() })
+    await expect(producer.recall('orders', recallHandle)).rejects.toThrow(
+      mqError('ILLEGAL_OPERATION', 'There is no recallHandle'),
+    )
   })
 
   test('over an engine that does not delay, is told so, and nothing is sent', async () => {

@@ -35,7 +35,7 @@ test('A priority is the same in retries, dead letters and what is sent again', a
   expect((await host.broker.viewMessage(host.queue(), 1)).priority).toBe(7)
 })
 
-test('A priority changes no order', async () => {
+test('A priority changes no order in an ordinary topic', async () => {
   const host = await openShop()
   const producer = await host.producer()
   for (const priority of [1, 9, 5]) await producer.send({ ...order, body: `${priority}`, priority })

@@ -3,7 +3,7 @@ import { MQError } from '../../src/model/errors.ts'
 import type { Message } from '../../src/model/message.ts'
 import { overlay } from '../../src/model/overlay.ts'
 import { TransactionResolution } from '../../src/model/transaction.ts'
-import type { TransactionVerbs } from '../../src/model/transaction-verbs.ts'
+import type { HalfReceipt, TransactionVerbs } from '../../src/model/transaction-verbs.ts'
 import type { Producer } from '../../src/producer/producer.ts'
 import type { Transaction } from '../../src/producer/transaction.ts'
 import type { LocalTransaction, TransactionChecker } from '../../src/producer/transactions.ts'
@@ -324,11 +324,45 @@ describe('A local transaction', () => {
     const full = new MQError('DISK_FULL', 'The disk is full.')
     replaceVerbs(host, { endTransaction: () => Promise.reject(full) })
     const result = await producer.sendInTransaction(order, () => COMMIT)
-    expect(result).toMatchObject({ resolution: COMMIT, error: full })
+    expect(result).toMatchObject({ resolution: UNKNOWN, error: full })
     expect(host.events('error')).toEqual([full])
     host.restore('transactions')
     await host.clock.advance(TIMEOUT_MS)
     expect(await visibleCount(host)).toBe(1)
+  })
+
+  test.each([
+    [COMMIT, ROLLBACK, 'it was rolled back', 0],
+    [ROLLBACK, COMMIT, 'it was committed', 1],
+  ] as const)('whose %s comes behind the %s of a check has not ended so', async (late, checked, why, count) => {
+    const host = await openShop()
+    const producer = await payer(host, () => checked)
+    const result = await producer.sendInTransaction(order, async () => {
+      await host.clock.advance(TIMEOUT_MS)
+      return late
+    })
+    const refusal = mqError('ILLEGAL_OPERATION', why)
+    expect(result).toMatchObject({ resolution: UNKNOWN, error: refusal })
+    expect(host.events('error')).toEqual([refusal])
+    expect(await visibleCount(host)).toBe(count)
+  })
+
+  test('that throws is told by an error event', async () => {
+    const host = await openShop()
+    const producer = await payer(host)
+    await producer.sendInTransaction(order, () => Promise.reject(new Error('no database')))
+    expect(host.events('error')).toEqual([mqError('SYSTEM_ERROR', 'no database')])
+  })
+
+  test('gets the receipt of its half, which names the transaction', async () => {
+    const host = await openShop()
+    const producer = await payer(host)
+    let seen: HalfReceipt | undefined
+    const { transactionId, receipt } = await producer.sendInTransaction(order, (_, half) => {
+      seen = half
+      return COMMIT
+    })
+    expect([seen?.transactionId, receipt.transactionId]).toEqual([transactionId, transactionId])
   })
 
   test('that takes longer than the first check is ended by whoever is first', async () => {

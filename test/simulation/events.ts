@@ -7,6 +7,8 @@ import type { MQErrorCode, WriteOutcome } from '../../src/model/errors.ts'
 import type { StoreState } from '../../src/model/events.ts'
 import type { ConsumerEvent } from './consumer-events.ts'
 import type { DelayEvent, FoundWaiting, SendDelay, Wait } from './delay-events.ts'
+import type { RequestEvent } from './request-events.ts'
+import type { FoundHalf, TransactionEvent } from './transaction-events.ts'
 
 /** A queue by name. One of a topic that was made anew has the same name, and other labels. */
 export interface QueueName {
@@ -34,6 +36,8 @@ export interface Copy {
   readonly reconsumeTimes: number
   readonly deliveryAttempt: number
   readonly storeSize: number
+  /** What its sender delayed it by, as it says. */
+  readonly delay?: SendDelay
 }
 
 /** A call of `producer.send`. */
@@ -118,6 +122,8 @@ export interface Scan {
   readonly groups: readonly FoundGroup[]
   /** Messages that wait for their time. */
   readonly waiting: readonly FoundWaiting[]
+  /** Transactions that have not ended. */
+  readonly halves: readonly FoundHalf[]
   /** Problems that the store's own check names. */
   readonly problems: readonly string[]
   /** Reads that failed. */
@@ -148,6 +154,8 @@ export interface OffsetCommit {
 export type SimEvent =
   | ConsumerEvent
   | DelayEvent
+  | TransactionEvent
+  | RequestEvent
   // ---- lives ----
   | { readonly type: 'opened'; readonly life: number }
   | { readonly type: 'open-failed'; readonly refusal: Refusal }
@@ -170,6 +178,8 @@ export type SimEvent =
       readonly toOffset: number
       readonly group: string | undefined
       readonly member: string | undefined
+      /** Of those that waited for their time. */
+      readonly delayedCount?: number
     }
   // ---- the world ----
   /** The wall clock is about to be set. */

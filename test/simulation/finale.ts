@@ -49,7 +49,11 @@ async function calm(world: World, workload: Workload): Promise<void> {
   workload.operators.calm()
   await world.clock.rest()
   workload.members.calm()
+  workload.transactors.calm()
   await world.clock.advance(LATEST_ANSWER_MS)
+  // The verbs that lost their answers or failed are sound by now.
+  void workload.recallers.calm()
+  await world.clock.rest()
   // A lease that could not be given back ends by itself only.
   if (world.profile.troubles.verbFaults > 0) await world.clock.advance(world.profile.lockLeaseMs)
 }
@@ -59,7 +63,7 @@ async function drain(world: World, workload: Workload): Promise<void> {
   const startedMs = world.clock.monotonicMs()
   let strideMs = 1000
   for (;;) {
-    const open = workload.senders.isWaiting ? 'a send is not answered' : await openWork(world)
+    const open = workload.senders.isWaiting ? 'a send is not answered' : await openWork(world, workload)
     if (open === undefined) break
     const waitedMs = world.clock.monotonicMs() - startedMs
     if (waitedMs > (workload.senders.isWaiting ? LONGEST_SEND_MS : LONGEST_DRAIN_MS)) overdue(world, open)
@@ -72,7 +76,16 @@ async function drain(world: World, workload: Workload): Promise<void> {
 }
 
 /** What is left to do, in words. */
-async function openWork(world: World): Promise<string | undefined> {
+async function openWork(world: World, { recallers, transactors }: Workload): Promise<string | undefined> {
+  if (recallers.isWaiting) return 'a decision about a delayed message is not answered'
+  for (const pending of transactors.pending) return `${pending} is not answered`
+  for (const { kind, id } of world.life.store.alarms.values())
+    if (kind === 'transaction') return `a transaction is open, with alarm ${id}`
+  for (const { name: topic } of world.profile.topics) {
+    const query = { topic, begin: 0, end: Number.MAX_SAFE_INTEGER, maxCount: 1 }
+    const waiting = await world.life.engine.delay?.queryDelayedMessages(query)
+    if (waiting !== undefined && waiting.length > 0) return `a message waits for its time in ${topic}`
+  }
   for (const { group } of await world.life.engine.queryGroups()) {
     const progress = await world.life.engine.consumerProgress(group)
     const { lag, pendingRetryCount, invisibleCount, queues } = progress
@@ -92,6 +105,9 @@ async function probe(world: World, workload: Workload): Promise<void> {
   for (const { name } of world.profile.topics) {
     const queueNums = world.history.model.topics.get(name)?.writeQueueNums ?? 1
     workload.senders.probe(name, queueNums)
+    workload.delayedSenders.probe(name)
+    workload.transactors.probe(name)
+    workload.requesters.probe(name)
   }
   await world.clock.rest()
   for (let waitedMs = 0; workload.senders.isWaiting && waitedMs < SETTLE_MS; waitedMs += PROMPT_MS)
@@ -105,6 +121,12 @@ async function close(world: World, workload: Workload): Promise<void> {
   await world.clock.rest()
   for (const { id } of workload.senders.pending)
     world.tell({ type: 'overdue', what: `the answer to send ${id}` })
+  for (const { id } of workload.recallers.pending)
+    world.tell({ type: 'overdue', what: `the answer to decision ${id}` })
+  for (const pending of workload.transactors.pending)
+    world.tell({ type: 'overdue', what: `the answer to ${pending}` })
+  for (const { number } of workload.requesters.pending)
+    world.tell({ type: 'overdue', what: `the end of request ${number}` })
   for (const name of workload.members.leaving) world.tell({ type: 'overdue', what: `close() of ${name}` })
   // Closed is closed: nothing happens any more, and nothing is lost if the power goes now.
   await world.clock.advance(60_000)

@@ -11,7 +11,7 @@ import { simulate } from './simulate.ts'
 import { Summary } from './summary.ts'
 import { inWords, type Task } from './tasks.ts'
 
-const USAGE = `npm run sim -- [--seeds N] [--from N] [--steps N] [--twice] [--bug NAME] [--no-bugs] [--jobs N] [--seed N [--concurrent] [--trace]]
+const USAGE = `npm run sim -- [--seeds N] [--from N] [--steps N] [--twice] [--bug NAME] [--no-bugs] [--jobs N] [--seed N [--concurrent] [--plain] [--trace]]
   --seeds    how many seeds; default 200
   --from     the first one; default 1
   --steps    steps of each; default: as the seed says
@@ -19,8 +19,8 @@ const USAGE = `npm run sim -- [--seeds N] [--from N] [--steps N] [--twice] [--bu
   --bug      plants this bug only: ${BUGS.map(({ name }) => name).join(', ')}
   --no-bugs  plants none
   --jobs     how many processes; default: one for each core, at most 4
-  --seed     runs this one seed, with --concurrent as if all groups were concurrent push consumers, and with --trace
-             prints all that happened`
+  --seed     runs this one seed, with --concurrent as if all groups were concurrent push consumers, with
+             --plain as if every message were sent once and came at once, and with --trace prints all that happened`
 
 const TWICE_EVERY = 20
 const MOST_JOBS = 4
@@ -37,6 +37,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
     concurrent: { type: 'boolean', default: false },
+    plain: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
     /** For {@link runJobs}. */
     worker: { type: 'boolean', default: false },
@@ -51,7 +52,12 @@ else if (values.seed !== undefined) await runOne(number(values.seed))
 else await runAll(values.bug === undefined ? allTasks() : [bugTask(values.bug)])
 
 async function runOne(seed: number): Promise<void> {
-  const result = await simulate({ seed, steps, isConcurrent: values.concurrent })
+  const result = await simulate({
+    seed,
+    steps,
+    isConcurrent: values.concurrent,
+    isPlain: values.plain || values.concurrent,
+  })
   if (values.trace) console.log(result.lines.join('\n'))
   for (const violation of result.violations) console.log(inWords(violation))
   console.log(`seed ${seed}: ${result.violations.length} violations, trace hash ${result.hash}`)

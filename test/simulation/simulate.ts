@@ -28,7 +28,13 @@ export interface RunResult {
   readonly realMs: number
 }
 
-export async function simulate({ seed, steps, isConcurrent, isPlain, isEnough }: RunOptions): Promise<RunResult> {
+export async function simulate({
+  seed,
+  steps,
+  isConcurrent,
+  isPlain,
+  isEnough,
+}: RunOptions): Promise<RunResult> {
   const profile = profileOf(seed, steps, isConcurrent, isPlain)
   const world = new World(profile)
   const startedMs = realTime.nowMs()

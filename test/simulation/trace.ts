@@ -23,10 +23,10 @@ export class Trace {
 }
 
 /** A look at the store without the messages, but for the last of each queue: those before it have been seen. */
-function scanInWords({ topics, queues, groups, waiting, problems, failures, probes }: Scan): string {
+function scanInWords({ topics, queues, groups, waiting, halves, problems, failures, probes }: Scan): string {
   const found = queues.map(queueInWords)
   const waits = waiting.map(({ copy, deliveryTimestamp }) => `${copy.number}@${deliveryTimestamp}`)
-  return JSON.stringify({ topics, queues: found, groups, waits, problems, failures, probes })
+  return JSON.stringify({ topics, queues: found, groups, waits, halves, problems, failures, probes })
 }
 
 function queueInWords({ queue, minOffset, maxOffset, copies }: FoundQueue): string {

@@ -67,12 +67,18 @@ const fact: fc.Arbitrary<Fact> = fc.oneof(
     'topic-put',
     fc.record({
       uid: u32,
-      config: fc.record({
-        topic: text,
-        readQueueNums: fc.nat(),
-        writeQueueNums: fc.nat(),
-        permission: fc.constantFrom(...Object.values(Permission)),
-      }),
+      config: fc.record(
+        {
+          topic: text,
+          readQueueNums: fc.nat(),
+          writeQueueNums: fc.nat(),
+          permission: fc.constantFrom(...Object.values(Permission)),
+          order: fc.constant(true),
+          orderQueueNums: fc.nat(),
+          priority: fc.constant(true),
+        },
+        { requiredKeys: ['topic', 'readQueueNums', 'writeQueueNums', 'permission'] },
+      ),
     }),
   ),
   typed('topic-delete', fc.record({ uid: u32 })),

@@ -87,6 +87,25 @@ const FACTS: readonly (readonly [fact: Fact, drawing: string])[] = [
      2277726974655175657565 4e756d73223a342c // "writeQueueNums":4,
      227065726d697373696f6e223a367d7d // "permission":6}}`,
   ],
+  [
+    {
+      type: 'topic-put',
+      uid: 2,
+      config: {
+        topic: 'p',
+        readQueueNums: 9,
+        writeQueueNums: 9,
+        permission: Permission.READ_WRITE,
+        priority: true,
+      },
+    },
+    `06 000000 00000064 // topic-put of a priority topic, 100 bytes of JSON
+     7b22756964223a322c22636f6e666967223a7b22746f706963223a2270222c // {"uid":2,"config":{"topic":"p",
+     22726561645175657565 4e756d73223a392c // "readQueueNums":9,
+     2277726974655175657565 4e756d73223a392c // "writeQueueNums":9,
+     227065726d697373696f6e223a362c // "permission":6,
+     227072696f72697479223a747275657d7d // "priority":true}}`,
+  ],
   [{ type: 'topic-delete', uid: 1 }, '07 000000 00000004 00000001 // topic-delete'],
   [
     {

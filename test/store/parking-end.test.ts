@@ -137,13 +137,13 @@ describe('A slice', () => {
     return slice.index.map(({ type }) => type)
   }
 
-  test('has two rows for what is parked, and takes both away again', () => {
-    expect(rowsOf([put])).toEqual(['put', 'put'])
-    expect(rowsOf([clear])).toEqual(['del', 'del'])
+  test('has a row for what is parked, and one for what goes on', () => {
+    expect(rowsOf([put])).toEqual(['put'])
+    expect(rowsOf([clear])).toEqual(['put'])
   })
 
   test('has none for what is parked and ends within it', () => {
     expect(rowsOf([put, clear])).toEqual([])
-    expect(rowsOf([put, clear, put])).toEqual(['put', 'put'])
+    expect(rowsOf([put, clear, put])).toEqual(['put'])
   })
 })

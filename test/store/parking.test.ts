@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Alarm, AlarmSpec } from '../../src/store/fact.ts'
+import { parkedKey } from '../../src/store/keyspace.ts'
+import { bucketOf } from '../../src/store/parked-page.ts'
 import type { ParkedAlarm } from '../../src/store/parking.ts'
 import { mqError } from '../helpers/expect-error.ts'
 import { openShop, type TestStore, temporaryDirectory } from './set-up.ts'
@@ -146,11 +148,16 @@ describe('A parked message', () => {
 })
 
 describe('The whole-store check', () => {
-  test('finds an alarm that lost its message', async () => {
+  test('finds that a page of messages is lost', async () => {
     const shop = await openShop()
-    await shop.store.commit({ alarmsSet: [delayOf(shop, 5)] })
+    const { alarm } = await park(shop, 'x')
+    await shop.expectSound()
+    const { level } = shop.store.applied.databases.index
+    const key = parkedKey(bucketOf(alarm.dueTimestamp), alarm.id)
+    const page = await level.get(key)
+    await level.del(key)
     const { problems } = await shop.store.check()
-    expect(problems).toEqual([{ kind: 'alarm', message: expect.stringContaining('is missing') }])
-    await shop.store.commit({ alarmsCleared: shop.store.alarms.due(5, 1) })
+    expect(problems).toEqual([{ kind: 'alarm', message: expect.stringContaining('0 messages are parked') }])
+    await level.put(key, page as Buffer)
   })
 })

@@ -133,4 +133,15 @@ describe('The gate for sends', () => {
     controller.abort()
     expect(gate.outcomes).toEqual(['a'])
   })
+
+  test('copes with more sends than a call takes arguments', async () => {
+    const count = 200_000
+    const { clock, gate, outcomes } = new TestGate(count)
+    const refuse = (error: MQError): void => void outcomes.push(error.code)
+    for (let i = 0; i < count; i++) gate.wait(1, i === 0 ? 10 : 20, undefined, () => undefined, refuse)
+    await clock.advance(10)
+    expect(outcomes).toEqual(['SEND_TIMEOUT'])
+    await clock.advance(10)
+    expect(outcomes).toHaveLength(count)
+  })
 })

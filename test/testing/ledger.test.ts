@@ -280,6 +280,7 @@ function openDouble(engine: Record<string, unknown> = {}) {
     return { messageId: formatMessageId(messageId), queue, queueOffset: 0, status: 'SEND_OK' } as SendReceipt
   }
   const delay: DelayVerbs = {
+    checkDelay: () => undefined,
     sendDelayedMessage: async (sent) => {
       const receipt = receiptOf(sent)
       return { ...receipt, recallHandle: `handle of ${receipt.messageId}` }

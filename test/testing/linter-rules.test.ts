@@ -271,7 +271,7 @@ describe('TRANSACTION_CHECKER_MISMATCH', () => {
 })
 
 describe('MESSAGE_TYPE_MISMATCH', () => {
-  test.each(['DELAY', 'TRANSACTION', 'FIFO'] as const)(
+  test.each(['DELAY', 'TRANSACTION', 'FIFO', 'PRIORITY'] as const)(
     'finds a message of type %s among NORMAL ones',
     async (type) => {
       const { lint, engine, request } = seam()
@@ -281,6 +281,8 @@ describe('MESSAGE_TYPE_MISMATCH', () => {
       if (type === 'TRANSACTION') await engine.transactions!.sendHalfMessage(request('orders'))
       if (type === 'FIFO')
         await engine.sendMessage(request('orders', { properties: [['__SHARDINGKEY', 'o-1']] }))
+      if (type === 'PRIORITY')
+        await engine.sendMessage(request('orders', { properties: [['_SYS_MSG_PRIORITY_', '9']] }))
       expect(lint.findings).toMatchObject([
         { code: 'MESSAGE_TYPE_MISMATCH', severity: 'breaks', topic: 'orders' },
       ])

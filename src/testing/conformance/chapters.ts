@@ -34,6 +34,8 @@ import { orderTopics } from './chapters/order-topics.ts'
 import { orderlyConsuming } from './chapters/orderly-consuming.ts'
 import { orderlyFailures } from './chapters/orderly-failures.ts'
 import { orderlyHandOver } from './chapters/orderly-hand-over.ts'
+import { priorities } from './chapters/priorities.ts'
+import { priorityOrder } from './chapters/priority-order.ts'
 import { pullConsumers } from './chapters/pull-consumer.ts'
 import { pulling } from './chapters/pulling.ts'
 import { pushOptions } from './chapters/push-options.ts'
@@ -56,6 +58,7 @@ import { store } from './chapters/store.ts'
 import { strategies } from './chapters/strategies.ts'
 import { subscribing } from './chapters/subscribing.ts'
 import { topics } from './chapters/topics.ts'
+import { tracing } from './chapters/tracing.ts'
 import { transactionChecks } from './chapters/transaction-checks.ts'
 import { transactions } from './chapters/transactions.ts'
 import type { ConformanceChapter } from './rule.ts'
@@ -72,6 +75,8 @@ export const conformanceChapters: readonly ConformanceChapter[] = Object.freeze(
   queueChoice,
   messageGroups,
   orderTopics,
+  priorities,
+  priorityOrder,
   errors,
   store,
   retention,
@@ -119,6 +124,7 @@ export const conformanceChapters: readonly ConformanceChapter[] = Object.freeze(
   resets,
   offsetOperations,
   queries,
+  tracing,
   durability,
   events,
 ])

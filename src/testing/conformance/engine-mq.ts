@@ -24,9 +24,9 @@ export class EngineMQ extends PocketMQ {
   readonly #patienceMs: number
   #producer: Promise<Producer> | undefined
 
-  constructor(opened: ConformanceEngine, { closeTimeoutMs }: ConformanceSettings, patienceMs: number) {
-    // Of the settings, clients need only this one; the others are the engine's.
-    super(opened, parseOpenOptions({ storage: 'memory', keepAlive: false, closeTimeoutMs }))
+  constructor(opened: ConformanceEngine, { closeTimeoutMs, trace }: ConformanceSettings, patienceMs: number) {
+    // Of the settings, clients need only these; the others are the engine's.
+    super(opened, parseOpenOptions({ storage: 'memory', keepAlive: false, closeTimeoutMs, trace }))
     this.engine = opened.engine
     this.#opened = opened
     this.#patienceMs = patienceMs

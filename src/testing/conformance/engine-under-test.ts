@@ -19,6 +19,7 @@ export type ConformanceSettings = Pick<
   | 'flushDiskType'
   | 'retention'
   | 'closeTimeoutMs'
+  | 'trace'
 >
 
 /** An engine that was opened for one rule. */

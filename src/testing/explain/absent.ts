@@ -2,7 +2,7 @@
 import { MQError } from '../../model/errors.ts'
 import type { MessageView } from '../../model/message.ts'
 import { PropertyName } from '../../model/properties.ts'
-import { type Alarm, isParking } from '../../store/fact.ts'
+import type { Alarm } from '../../store/fact.ts'
 import { NO_OFFSET } from '../../store/stored-message.ts'
 import type { LedgerEntry, LedgerEntryOf } from '../ledger.ts'
 import { Explanation, type ExplanationVerdict } from './explanation.ts'
@@ -32,20 +32,24 @@ type Answer = readonly [verdict: ExplanationVerdict, gate: Gate]
 
 /** It is stored with an alarm, in no queue. */
 async function parkedStill({ store, clock }: InstanceView, messageId: string): Promise<Answer | undefined> {
-  const alarms = [...store.alarms.values()].filter(isParking)
-  for (const alarm of alarms) {
-    const message = await store.parking.message(alarm)
-    if (message?.messageId !== messageId) continue
-    const { kind, dueTimestamp } = alarm
-    if (kind === 'transaction') return ['blocked', closed('stored', wordsOfHalf(alarm, message))]
-    const due = timeText(dueTimestamp)
-    const reason =
-      dueTimestamp > clock.now()
-        ? `It waits for its time until ${due}.`
-        : `Its time came at ${due}, but it could not be put into its queue so far.`
-    return ['waiting', waiting('stored', reason, dueTimestamp)]
+  for await (const { entries } of store.parking.pending({})) {
+    for (const entry of entries) {
+      const message = store.parking.view(entry)
+      if (message?.messageId === messageId) return answerOf(entry.alarm, message, clock.now())
+    }
   }
   return undefined
+}
+
+function answerOf(alarm: Alarm, message: MessageView, now: number): Answer {
+  const { kind, dueTimestamp } = alarm
+  if (kind === 'transaction') return ['blocked', closed('stored', wordsOfHalf(alarm, message))]
+  const due = timeText(dueTimestamp)
+  const reason =
+    dueTimestamp > now
+      ? `It waits for its time until ${due}.`
+      : `Its time came at ${due}, but it could not be put into its queue so far.`
+  return ['waiting', waiting('stored', reason, dueTimestamp)]
 }
 
 /** Only its producer group can end a transaction, so nothing opens by itself. */

@@ -1,5 +1,5 @@
 /** What faults do to the calls of listeners. */
-import type { ConsumeContext } from '../../consumer/consume-context.ts'
+import { type ConsumeContext, commitOf } from '../../consumer/consume-context.ts'
 import { ConsumeResult } from '../../consumer/message-listener.ts'
 import type { CallListener, ListenerCall } from '../layer.ts'
 
@@ -27,7 +27,7 @@ export async function callAgain(next: CallListener, call: ListenerCall): Promise
 /** What the first call said about its outcome says nothing about that of the second. */
 function freshContext(context: ConsumeContext): ConsumeContext {
   const { queue, deliveryAttempt } = context
-  return {
+  const fresh = {
     queue,
     deliveryAttempt,
     get signal() {
@@ -36,6 +36,10 @@ function freshContext(context: ConsumeContext): ConsumeContext {
     delayLevelWhenNextConsume: 0,
     ackIndex: Number.MAX_SAFE_INTEGER,
     suspendCurrentQueueTimeMs: -1,
-    commit: (batch, options) => context.commit(batch, options),
+    get committing() {
+      return commitOf(context)
+    },
+    commit: (...batch: Parameters<ConsumeContext['commit']>) => context.commit(...batch),
   }
+  return fresh
 }

@@ -14,7 +14,7 @@ export const messageTypeMismatch = defineRule({
   title: 'Messages of two types, such as NORMAL and DELAY, go to one topic.',
   explanation:
     'A topic of RocketMQ 5 has one message type, and the proxy refuses every other: "TopicMessageType validate failed". The ' +
-    'types are TRANSACTION, DELAY, FIFO (with a message group) and NORMAL; the first that applies counts.',
+    'types are TRANSACTION, DELAY, FIFO (with a message group), PRIORITY and NORMAL; the first that applies counts.',
   advice: 'Use a topic for each type, and create it with that message.type.',
   reference:
     'DefaultTopicMessageTypeValidator#validate, TopicMessageType; rocketmq-spring#665, apache/rocketmq#9595',
@@ -42,5 +42,6 @@ export const messageTypeMismatch = defineRule({
 /** RocketMQ's derivation (`TopicMessageType#parseFromMessageProperty`). */
 function typeOf({ way }: SeenSend, message: OutgoingMessage): MessageType {
   if (way !== 'NORMAL') return way
-  return propertyOf(message, PropertyName.MESSAGE_GROUP) === undefined ? 'NORMAL' : 'FIFO'
+  if (propertyOf(message, PropertyName.MESSAGE_GROUP) !== undefined) return 'FIFO'
+  return propertyOf(message, PropertyName.PRIORITY) === undefined ? 'NORMAL' : 'PRIORITY'
 }

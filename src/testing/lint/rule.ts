@@ -88,7 +88,7 @@ export interface SeenProducer {
 }
 
 /** RocketMQ's types of messages (`TopicMessageType`, semantics section 1.7). */
-export type MessageType = 'NORMAL' | 'FIFO' | 'DELAY' | 'TRANSACTION'
+export type MessageType = 'NORMAL' | 'FIFO' | 'PRIORITY' | 'DELAY' | 'TRANSACTION'
 
 export interface SeenSend {
   readonly producerGroup: string

@@ -4,13 +4,17 @@ import type { Violation } from '../history.ts'
 import { profileOf } from '../model/profile.ts'
 import { simulate } from '../simulate.ts'
 import type { Bug } from './bug.ts'
+import { DEDUPLICATION_BUGS } from './deduplication-bugs.ts'
+import { DELAY_BUGS } from './delay-bugs.ts'
 import { DELIVERY_BUGS } from './delivery-bugs.ts'
 import { JOURNAL_BUGS } from './journal-bugs.ts'
 import { MEMBER_BUGS } from './member-bugs.ts'
 import { ORDER_BUGS } from './order-bugs.ts'
 import { POP_BUGS } from './pop-bugs.ts'
+import { REQUEST_BUGS } from './request-bugs.ts'
 import { RETRY_BUGS } from './retry-bugs.ts'
 import { STORE_BUGS } from './store-bugs.ts'
+import { TRANSACTION_BUGS } from './transaction-bugs.ts'
 
 export const BUGS: readonly Bug[] = [
   ...JOURNAL_BUGS,
@@ -20,6 +24,10 @@ export const BUGS: readonly Bug[] = [
   ...ORDER_BUGS,
   ...POP_BUGS,
   ...MEMBER_BUGS,
+  ...TRANSACTION_BUGS,
+  ...REQUEST_BUGS,
+  ...DELAY_BUGS,
+  ...DEDUPLICATION_BUGS,
 ]
 
 /** Where the search for seeds that a bug needs ends. */

@@ -122,6 +122,8 @@ export class AckedLoss implements Checker {
     for (const { queue, slot } of comparison?.gone ?? []) {
       const send = sends.of(slot.number)
       if (send?.receipt === undefined || slot.reconsumeTimes > 0) continue
+      // A delivery that a power cut took: whether it waits again is for the checker of delays.
+      if (send.receipt.wait !== undefined && comparison?.cutLife !== undefined) continue
       if (this.#mayBeCut(send.life, send.receipt.status, comparison?.cutLife)) continue
       this.#host.violate(
         1,

@@ -34,6 +34,12 @@ export class Failure implements Checker {
       case 'sending-back':
         this.#ask(`send-back ${event.back.id}`, stamp)
         return
+      case 'deciding':
+        this.#ask(`decision ${event.decision.id}`, stamp)
+        return
+      case 'decided':
+        this.#checkAnswer(`decision ${event.decision.id}`)
+        return
       case 'settling':
         this.#ask(`settlement ${event.settle.id}`, stamp)
         return

@@ -2,6 +2,7 @@
  * 17. Filter: a group gets a message exactly when its expression says so by a reference of our own, tags or SQL; a
  * broadcasting group by each of its members. What is filtered out still advances the offset.
  */
+import { deadLetterTopicOf } from '../../../src/model/topic.ts'
 import { deliveryIn, nameOf, ownerOf, type Scan, type SimEvent } from '../events.ts'
 import { type GroupProfile, membersOf } from '../model/group-profile.ts'
 import type { Checker, CheckerHost } from './checker.ts'
@@ -33,7 +34,7 @@ export class Filter implements Checker {
         if (!this.#isDrained) return
         for (const group of this.#host.profile.groups) {
           for (const member of membersOf(group)) {
-            this.#checkAllDelivered(group, member)
+            this.#checkAllDelivered(group, member, event.scan)
             this.#checkAdvanced(group, member, event.scan)
           }
         }
@@ -54,9 +55,16 @@ export class Filter implements Checker {
     }
   }
 
-  #checkAllDelivered({ name, subscriptions }: GroupProfile, member: string | undefined): void {
+  #checkAllDelivered(
+    { name, subscriptions, isOrderly }: GroupProfile,
+    member: string | undefined,
+    scan: Scan,
+  ): void {
     const { model } = this.#host
     const owner = ownerOf({ group: name, member })
+    // A receive that a crash interrupted was somebody's last attempt, perhaps.
+    const mayBeDead = isOrderly && model.deliveries.interruptionsOf(name) > 0
+    const dead = mayBeDead ? deadNumbers(scan, name) : new Set<number>()
     for (const queue of model.queues.living) {
       if (!subscriptions.has(queue.name.topic)) continue
       const skippedBelow = model.offsets.get(name, queue.name, member)?.skippedBelow ?? 0
@@ -64,6 +72,7 @@ export class Filter implements Checker {
         const { number, offset } = slot
         if (offset < Math.max(queue.minOffset, skippedBelow)) continue
         if (!model.wantsSlot(name, queue, slot) || this.#delivered.has(`${owner}@${number}`)) continue
+        if (dead.has(number)) continue
         this.#host.violate(17, `${owner} never got message ${number} at ${nameOf(queue.name)}:${offset}`)
       }
     }
@@ -82,4 +91,10 @@ export class Filter implements Checker {
         )
     }
   }
+}
+
+function deadNumbers({ queues }: Scan, group: string): ReadonlySet<number> {
+  const topic = deadLetterTopicOf(group)
+  const dead = queues.filter(({ queue }) => queue.topic === topic)
+  return new Set(dead.flatMap(({ copies }) => copies.map(({ number }) => number)))
 }

@@ -1,13 +1,22 @@
 /**
  * 2. No invention: every message that anybody gets to see was sent, and is as it was sent: body, tag, keys, message
- * group, properties, born time, and one id for all its copies. Retries and dead letters add properties of their own, and only those.
+ * group, properties, born time, and one id for all its copies, which is no other message's unless their senders gave it. Retries and dead
+ * letters add properties of their own, and only those. The same goes for what waits for its time.
  */
-import { deadLetterTopicOf, popRetryTopicOf, retryTopicOf } from '../../../src/model/topic.ts'
+import { isDeepStrictEqual } from 'node:util'
+import {
+  deadLetterTopicOf,
+  popRetryTopicOf,
+  retryTopicOf,
+  TRANSACTION_CHECK_TOPIC,
+} from '../../../src/model/topic.ts'
 import { type Copy, deliveryIn, placeOf, type SimEvent } from '../events.ts'
 import type { SentMessage } from '../model/sends.ts'
 import type { Checker, CheckerHost } from './checker.ts'
 
 const ADDED_PROPERTIES = ['RETRY_TOPIC', 'ORIGIN_MESSAGE_ID', 'DLQ_REASON']
+/** Of a transaction that was given up. */
+const GIVEN_UP_PROPERTIES = ['REAL_TOPIC', 'REAL_QID', 'TRANSACTION_CHECK_TIMES']
 
 export class Invention implements Checker {
   readonly #host: CheckerHost
@@ -30,6 +39,13 @@ export class Invention implements Checker {
     switch (event.type) {
       case 'scanned':
         for (const { copies } of event.scan.queues) for (const copy of copies) this.#check(copy)
+        for (const { copy } of event.scan.waiting) this.#check(copy)
+        return
+      case 'checking':
+        this.#check(event.check.copy)
+        return
+      case 'half-stored':
+        this.#checkId(event.transaction.number, event.half.messageId, 'the receipt of its half')
         return
       case 'stored':
         event.send.numbers.forEach((number, index) => {
@@ -57,30 +73,39 @@ export class Invention implements Checker {
     if (copy.keys.join(' ') !== message.keys.join(' ')) return 'keys'
     if (copy.messageGroup !== message.messageGroup) return 'message group'
     if (copy.bornTimestamp !== message.bornTimestamp) return 'born time'
+    if (!isDeepStrictEqual(copy.delay, message.delay)) return 'delay'
     if (this.#originOf(copy) !== message.topic) return 'topic'
-    return sameProperties(copy, message, copy.queue.topic !== message.topic) ? undefined : 'properties'
+    return sameProperties(copy, message, addedTo(copy, message)) ? undefined : 'properties'
   }
 
   /** Where it was first sent to, as the copy tells. */
   #originOf({ queue, topic, properties }: Copy): string | undefined {
     if (this.#deadLetterTopics.has(queue.topic)) return properties.RETRY_TOPIC
+    if (queue.topic === TRANSACTION_CHECK_TOPIC) return properties.REAL_TOPIC
     return this.#retryTopics.has(queue.topic) || queue.topic === topic ? topic : undefined
   }
 
   #checkId(number: number, messageId: string, where: string): void {
-    const known = this.#ids.get(number) ?? messageId
+    const given = this.#host.model.sends.of(number)?.call.messageId
+    const known = given ?? this.#ids.get(number) ?? messageId
     const owner = this.#numbers.get(messageId) ?? number
     this.#ids.set(number, known)
-    this.#numbers.set(messageId, owner)
+    if (given === undefined) this.#numbers.set(messageId, owner)
     if (known !== messageId)
       this.#host.violate(2, `message ${number} has the ids ${known} and ${messageId} (${where})`)
     if (owner !== number) this.#host.violate(2, `messages ${owner} and ${number} have one id (${where})`)
   }
 }
 
-function sameProperties({ properties }: Copy, message: SentMessage, isDerived: boolean): boolean {
+/** What may be added to a message where this copy lies. */
+function addedTo({ queue: { topic } }: Copy, message: SentMessage): readonly string[] {
+  if (topic === TRANSACTION_CHECK_TOPIC) return GIVEN_UP_PROPERTIES
+  return topic === message.topic ? [] : ADDED_PROPERTIES
+}
+
+function sameProperties({ properties }: Copy, message: SentMessage, addable: readonly string[]): boolean {
   const names = Object.keys(properties)
-  const added = isDerived ? names.filter((name) => ADDED_PROPERTIES.includes(name)) : []
+  const added = names.filter((name) => addable.includes(name))
   const sent = Object.entries(message.properties)
   return (
     names.length === sent.length + added.length && sent.every(([name, value]) => properties[name] === value)

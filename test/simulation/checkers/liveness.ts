@@ -94,8 +94,12 @@ export class Liveness implements Checker {
         this.#isProbing = true
         return
       case 'stored':
-        if (this.#isProbing)
+        if (this.#isProbing && event.receipt.wait === undefined)
           for (const number of event.send.numbers) this.#probes.push({ number, storedMs: elapsedMs })
+        return
+      case 'ended':
+        if (this.#isProbing && event.ending.end === 'COMMIT')
+          this.#probes.push({ number: event.ending.number, storedMs: elapsedMs })
         return
       case 'probed':
         this.#isProbing = false

@@ -26,6 +26,8 @@ export class OffsetIdentity implements Checker {
   }
 
   #checkReceipt({ send, receipt }: Extract<SimEvent, { type: 'stored' }>): void {
+    // What waits has no offset; which message a repetition names is for the checker of deduplication.
+    if (receipt.wait !== undefined || receipt.isDuplicate === true) return
     const queue = this.#host.model.queues.byLabel(receipt.label)
     send.numbers.forEach((number, index) => {
       const offset = receipt.offset + index

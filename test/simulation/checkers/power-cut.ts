@@ -16,6 +16,8 @@ interface Fact {
   readonly isFlushed: boolean
   readonly send?: Send
   readonly commit?: OffsetCommit
+  /** The same offset was committed before: that it is there says nothing about this one. */
+  readonly isRepeated?: boolean
 }
 
 export class PowerCut implements Checker {
@@ -59,6 +61,8 @@ export class PowerCut implements Checker {
 
   #noteStored({ send: { id }, receipt }: SimEventOf<'stored'>, ackedMs: number): void {
     const { model, profile } = this.#host
+    // Nothing is stored for a repetition: what it names was acknowledged before.
+    if (receipt.isDuplicate === true) return
     const send = model.sends.get(id)
     const isFlushed = this.#isFlushedSince(send.flushesBefore)
     const isPromised = profile.flushDiskType === 'SYNC_FLUSH' && receipt.status === 'SEND_OK'
@@ -73,7 +77,14 @@ export class PowerCut implements Checker {
     const isSync = this.#host.profile.flushDiskType === 'SYNC_FLUSH'
     const isFlushed = isSync && this.#isFlushedSince(this.#committing.get(id) ?? Infinity)
     const what = `offset ${offset} of ${ownerOf(commit)} in ${nameOf(queue)}`
-    this.#facts.push({ what, ackedMs, isFlushed, commit })
+    const isRepeated = this.#facts.some(
+      (fact) =>
+        fact.commit !== undefined &&
+        fact.commit.offset === offset &&
+        ownerOf(fact.commit) === ownerOf(commit) &&
+        nameOf(fact.commit.queue) === nameOf(queue),
+    )
+    this.#facts.push({ what, ackedMs, isFlushed, commit, isRepeated })
   }
 
   /** Offsets go with their topic, and nobody can tell those of its successor from them. */
@@ -113,7 +124,8 @@ export class PowerCut implements Checker {
     const firstLostMs = Math.min(...lost.map(({ ackedMs }) => ackedMs))
     const isGone = new Set(lost)
     const survivor = this.#former.find(
-      (fact) => fact.ackedMs > firstLostMs && !isGone.has(fact) && this.#isThere(fact),
+      (fact) =>
+        fact.ackedMs > firstLostMs && fact.isRepeated !== true && !isGone.has(fact) && this.#isThere(fact),
     )
     if (survivor !== undefined)
       this.#host.violate(
@@ -139,6 +151,7 @@ export class PowerCut implements Checker {
   }
 
   #isThere(fact: Fact): boolean {
+    if (fact.send?.receipt?.wait !== undefined) return this.#isWaiting(fact.send)
     if (fact.send !== undefined) {
       const queue = this.#host.model.queues.byLabel(fact.send.receipt?.label ?? '')
       // What became of messages of a deleted topic, or of a hidden queue, nobody can tell.
@@ -146,6 +159,14 @@ export class PowerCut implements Checker {
     }
     const found = this.#foundOffset(fact)
     return found !== 'unclear' && found >= fact.commit!.offset
+  }
+
+  /** What has come, or was taken back, need not be there any more. */
+  #isWaiting({ call }: Send): boolean {
+    const [number] = call.numbers
+    return this.#host.model.delays.found.some(
+      ({ before, waiting }) => before.number === number && waiting !== undefined,
+    )
   }
 
   /** Where the group stands now; unclear after a reset, and when the topic was deleted. */

@@ -1,6 +1,7 @@
 /**
  * 6. Send order: sends of one producer to one queue are stored in the order of the calls, awaited or not, and equal
- * sharding keys go to one queue as long as the topic has as many queues.
+ * sharding keys go to one queue as long as the topic has as many queues. Delayed messages are stored when their time comes, in an
+ * order that the checker of delays looks at; sends with an id of their own keep their order among themselves.
  */
 import { nameOf, type SimEvent, type SimEventOf } from '../events.ts'
 import type { Checker, CheckerHost } from './checker.ts'
@@ -43,7 +44,11 @@ export class SendOrder implements Checker {
   }
 
   #checkOrder({ send, receipt }: SimEventOf<'stored'>): void {
-    const key = `${send.producer}@${receipt.label}`
+    // What waits has no place yet, and a repetition has that of the first.
+    if (receipt.wait !== undefined || receipt.isDuplicate === true) return
+    // Sends with an id look for the first one before they are stored: they keep their order among themselves.
+    const kind = send.messageId === undefined ? '' : 'once '
+    const key = `${kind}${send.producer}@${receipt.label}`
     const before = this.#stored.get(key) ?? []
     this.#stored.set(key, before)
     const index = before.findLastIndex(({ id }) => id < send.id) + 1
@@ -71,6 +76,7 @@ export class SendOrder implements Checker {
     const key = `${topic}@${changes}@${shardingKey}`
     const known = this.#shards.get(key)
     const { queueId } = receipt.queue
+    if (receipt.isDuplicate === true) return
     this.#shards.set(key, queueId)
     if (known !== undefined && known !== queueId)
       this.#host.violate(

@@ -28,6 +28,8 @@ type Minimums = ReadonlyMap<string, number>
 export class LogAccount {
   readonly #model: Model
   readonly #openSends = new Map<number, OpenSend>()
+  /** Those of messages that waited for their time when the store was last looked at. */
+  readonly #waiting = new Set<number>()
   /** The latest that the wall clock ever showed: store times do not go back with it. */
   #latestMs = 0
   #minimums: Minimums = new Map()
@@ -49,7 +51,8 @@ export class LogAccount {
         return
       }
       case 'stored':
-        this.#openSends.delete(event.send.id)
+        // What waits comes into the log some time later.
+        if (event.receipt.wait === undefined) this.#openSends.delete(event.send.id)
         return
       case 'refused':
         if (event.refusal.outcome === 'unknown') this.#end(this.#openSends.get(event.send.id)!)
@@ -62,9 +65,20 @@ export class LogAccount {
         for (const send of this.#openSends.values()) if (send.topic === event.topic) send.isVeiled = true
         return
       case 'scanned':
+        this.#noteDelayed()
         // What they left in the log was found.
         for (const [id, send] of this.#openSends)
           if (send.latestMs !== Infinity && !send.isVeiled) this.#openSends.delete(id)
+    }
+  }
+
+  /** What waits is not in the log, and what has come lies in its queue. */
+  #noteDelayed(): void {
+    this.#waiting.clear()
+    for (const { before, waiting, isInQueue } of this.#model.delays.found) {
+      const { id } = before.send.call
+      if (isInQueue) this.#openSends.delete(id)
+      else if (waiting !== undefined) this.#waiting.add(id)
     }
   }
 
@@ -72,8 +86,8 @@ export class LogAccount {
   bytesFrom(queue: QueueModel, first: Slot): number {
     const minimums = this.#minimumsOf.get(queue.label)
     let bytes = 0
-    for (const { latestMs, bytes: open } of this.#openSends.values())
-      if (latestMs >= first.storeTimestamp) bytes += open
+    for (const [id, { latestMs, bytes: open }] of this.#openSends)
+      if (latestMs >= first.storeTimestamp && !this.#waiting.has(id)) bytes += open
     for (const each of this.#model.queues.all) {
       // What was gone by then lay before it; what has its store time may be of its commit.
       const lowest = minimums?.get(each.label) ?? 0

@@ -24,6 +24,7 @@ import type { Profile } from './profile.ts'
 import { QueueBook, type QueueModel, type Slot } from './queues.ts'
 import { recordBytesOf, type Send, SendBook, type SentMessage } from './sends.ts'
 import type { Filtered } from './sql-condition.ts'
+import { TransactionBook } from './transactions.ts'
 import { isWished } from './wishes.ts'
 
 export interface GoneSlot {
@@ -70,6 +71,7 @@ export class Model {
   readonly offsets: OffsetBook
   readonly deliveries: DeliveryBook
   readonly delays: DelayBook
+  readonly transactions = new TransactionBook()
   readonly lives = new LifeBook()
   /** As they were last found or set. */
   readonly topics = new Map<string, FoundTopic>()
@@ -142,6 +144,7 @@ export class Model {
     this.offsets.observe(event, stamp.elapsedMs)
     this.deliveries.observe(event, stamp, this.queues.now)
     this.delays.observe(event, stamp, this.queues.now)
+    this.transactions.observe(event, stamp, this.queues.now)
     for (const copy of deliveryIn(event)?.copies ?? []) this.queues.learn(copy)
     switch (event.type) {
       case 'calmed':
@@ -175,6 +178,16 @@ export class Model {
 
   #applySend(event: SimEvent, { elapsedMs, life }: Stamp): void {
     switch (event.type) {
+      case 'identified': {
+        const { number, correlationId } = event
+        const message = this.sends.messages.get(number)!
+        const properties = { ...message.properties, CORRELATION_ID: correlationId }
+        this.sends.messages.set(number, { ...message, properties })
+        return
+      }
+      case 'half-sending':
+        this.#foreseeTopic(event.transaction.topic)
+        return
       case 'sending':
         this.#foreseeTopic(event.send.topic)
         this.sends.begin({
@@ -280,7 +293,11 @@ export class Model {
       this.queues.forget(queue)
     }
     for (const { slot } of gone) this.#cutSend(slot)
-    this.delays.compare(scan, stamp, cutLife, isOpening)
+    const mayBeUnseen = (queue: QueueName): boolean => this.mayBeUnseen(queue)
+    this.delays.compare(scan, stamp, { isOpening, cutLife, mayBeUnseen })
+    this.transactions.compare(scan, cutLife, ({ half, call }) =>
+      half === undefined ? this.#mayBeUnseen({ ...call, queueId: undefined }) : this.isHidden(half.queue),
+    )
     if (cutLife !== undefined) this.deliveries.cut(cutLife)
     const offsets = this.#compareOffsets(scan, { nowMs: elapsedMs, isOpening, isCut, revived })
     this.comparison = {
@@ -358,6 +375,11 @@ export class Model {
     }
   }
 
+  /** What comes to a queue may lie where nobody can look, or be removed by retention again. */
+  mayBeUnseen(queue: QueueName): boolean {
+    return this.isHidden(queue) || (this.queues.current(queue)?.minOffset ?? 0) > 0
+  }
+
   /** A topic that has fewer queues than it had keeps the others, unseen. */
   isHidden({ topic, queueId }: QueueName): boolean {
     const known = this.topics.get(topic)
@@ -388,7 +410,7 @@ export class Model {
   }
 
   /** Its messages may lie in a hidden queue, or be there again when a power cut takes the end of their topic back. */
-  #mayBeUnseen({ topic, queueId }: SendCall): boolean {
+  #mayBeUnseen({ topic, queueId }: Pick<SendCall, 'topic' | 'queueId'>): boolean {
     const deletion = this.#deletions.get(topic)
     if (deletion !== undefined && mayTakeBack(this.lives.current, deletion)) return true
     const lastQueueId = queueId ?? (this.#mostQueues.get(topic) ?? 0) - 1

@@ -8,6 +8,8 @@ import {
   type ListenerHabits,
   withKind,
 } from './group-profile.ts'
+import { NO_REQUESTS, type RequestProfile, requestProfileOf } from './request-profile.ts'
+import { NO_TRANSACTIONS, type TransactionProfile, transactionProfileOf } from './transaction-profile.ts'
 import type { Wish } from './wishes.ts'
 
 export interface TopicProfile {
@@ -47,6 +49,8 @@ export interface Profile {
   readonly producerCount: number
   readonly bodyBytes: number
   readonly delays: DelayProfile
+  readonly transactions: TransactionProfile
+  readonly requests: RequestProfile
   readonly troubles: Troubles
   /** Nothing goes wrong from outside: then promises about time can be held to the letter. */
   readonly isCalm: boolean
@@ -105,6 +109,8 @@ export function profileOf(
     producerCount: random.pick(PRODUCER_COUNTS),
     bodyBytes: retention.maxBytes === Infinity ? random.pick([20, 100, 500]) : 800,
     delays: isPlain ? NO_DELAYS : delayProfileOf(new WorkloadRandom(seed * 2 + 3_000_003)),
+    transactions: isPlain ? NO_TRANSACTIONS : transactionProfileOf(new WorkloadRandom(seed * 2 + 6_000_003)),
+    requests: isPlain ? NO_REQUESTS : requestProfileOf(new WorkloadRandom(seed * 2 + 8_000_003)),
     troubles: troublesOf(random, isCalm),
     isCalm,
     paceMs: random.pick([20, 1000, 5000, 20_000]),

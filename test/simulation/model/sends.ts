@@ -80,7 +80,14 @@ export class SendBook {
 }
 
 /** What its record takes in the log (docs/format.md). */
-export function recordBytesOf({ tag = '', keys, messageGroup, properties, body, delay }: SentMessage): number {
+export function recordBytesOf({
+  tag = '',
+  keys,
+  messageGroup,
+  properties,
+  body,
+  delay,
+}: SentMessage): number {
   const own = [...Object.entries(properties).flat(), ...delayPair(delay)]
   const pairs = messageGroup === undefined ? own : [...own, '__SHARDINGKEY', messageGroup]
   const texts = [tag, keys.join(' '), body, ...pairs]

@@ -7,6 +7,7 @@ import type { Call } from '../events.ts'
 import { copyOf, queueNameOf } from '../world/copies.ts'
 import type { World } from '../world/world.ts'
 import type { Member } from './member.ts'
+import type { Repliers } from './repliers.ts'
 
 type Answer = ConsumeResult | undefined | Promise<ConsumeResult | undefined>
 
@@ -17,12 +18,14 @@ const LEVELS = [-1, 1, 1, 2, 3, 6, 18]
 export class Listeners {
   readonly #world: World
   readonly #random: WorkloadRandom
+  readonly #repliers: Repliers
   #isCalm = false
   /** What each group has refused since it was told to refuse some. */
   #refused: Map<string, Set<number>> | undefined
 
-  constructor(world: World) {
+  constructor(world: World, repliers: Repliers) {
     this.#world = world
+    this.#repliers = repliers
     this.#random = world.random.fork()
   }
 
@@ -57,6 +60,7 @@ export class Listeners {
       timeoutMs: group.isOrderly ? Infinity : group.consumeTimeoutMs,
     }
     life.tell({ type: 'calling', call })
+    this.#repliers.hear(member, messages)
     return this.#isCalm ? this.#behaveWell(member, call) : this.#behave(member, call, context)
   }
 

@@ -187,6 +187,7 @@ export class LiteMember implements Member {
       member: this.name,
       copies: messages.map(copyOf),
     })
+    this.#host.repliers.hear(this, messages)
   }
 
   async #commit(place: { readonly queue: MessageQueue; readonly offset: number } | undefined): Promise<void> {

@@ -5,6 +5,7 @@ import type { GroupProfile } from '../model/group-profile.ts'
 import type { Life } from '../world/life.ts'
 import type { World } from '../world/world.ts'
 import type { Listeners } from './listeners.ts'
+import type { Repliers } from './repliers.ts'
 
 export interface Member {
   readonly name: string
@@ -23,6 +24,7 @@ export interface MemberHost {
   readonly world: World
   readonly random: WorkloadRandom
   readonly listeners: Listeners
+  readonly repliers: Repliers
   isCalm(): boolean
   /** Whether this message of the group is to fail, this once. */
   refuses(group: string, number: number): boolean

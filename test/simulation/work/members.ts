@@ -6,6 +6,7 @@ import { Listeners } from './listeners.ts'
 import { LiteMember } from './lite-member.ts'
 import type { Member, MemberHost } from './member.ts'
 import { PushMember } from './push-member.ts'
+import { Repliers } from './repliers.ts'
 import { SimpleMember } from './simple-member.ts'
 
 const MOST_MEMBERS = 4
@@ -16,6 +17,7 @@ export class Members {
   /** For what only other groups than concurrent ones do. */
   readonly #otherRandom: WorkloadRandom
   readonly #listeners: Listeners
+  readonly #repliers: Repliers
   readonly #host: MemberHost
   #members: Member[] = []
   /** Members that were asked to join and have not, and those that were asked to close and have not. */
@@ -26,12 +28,14 @@ export class Members {
   constructor(world: World) {
     this.#world = world
     this.#random = world.random.fork()
-    this.#listeners = new Listeners(world)
+    this.#repliers = new Repliers(world)
+    this.#listeners = new Listeners(world, this.#repliers)
     this.#otherRandom = world.consumerRandom.fork()
     this.#host = {
       world,
       random: this.#otherRandom,
       listeners: this.#listeners,
+      repliers: this.#repliers,
       isCalm: () => this.#isCalm,
       refuses: (group, number) => this.#listeners.refuses(group, number),
       held: [],
@@ -70,6 +74,7 @@ export class Members {
   calm(): void {
     this.#isCalm = true
     this.#listeners.calm()
+    this.#repliers.calm()
     for (const wake of this.#host.sleepers) wake()
     for (const member of this.#members) if (member.isPaused) this.#pauseOrResume(member)
     for (const group of this.#world.profile.groups) this.#fill(group)

@@ -4,17 +4,26 @@ import type { Producer } from '../../../src/producer/producer.ts'
 import { type HashArgument, selectByHash } from '../../../src/producer/queue-selector.ts'
 import type { SendOptions } from '../../../src/producer/send-options.ts'
 import type { WorkloadRandom } from '../../crash/workload-random.ts'
+import type { SendDelay } from '../delay-events.ts'
 import type { SendCall } from '../events.ts'
 import { TAGS } from '../model/profile.ts'
 import { propertiesOf } from '../model/sql-condition.ts'
-import { bodyOf } from '../world/copies.ts'
-import { type Life, receiptOf } from '../world/life.ts'
+import { bodyOf, receiptOf } from '../world/copies.ts'
+import type { Life } from '../world/life.ts'
 import { refusalOf } from '../world/refusal.ts'
 import type { World } from '../world/world.ts'
 
 const BROKER_NAME = 'localhost'
 /** Large enough to be stored apart from what is small. */
 const LARGE_BODY_BYTES = 20_000
+
+/** What is special about a send. */
+export interface SendWish {
+  readonly queueId?: number
+  readonly tag?: string
+  readonly delay?: SendDelay
+  readonly messageId?: string
+}
 
 interface Sender {
   readonly name: string
@@ -84,6 +93,17 @@ export class Senders {
       void this.#send(sender, topic, 1, { queueId, tag: this.#random.pick(TAGS) })
   }
 
+  /** One message that is special; `undefined` when nobody can send. */
+  sendOne(topic: string, wish: SendWish): Promise<void> | undefined {
+    if (this.#senders.length === 0) return undefined
+    return this.#send(this.#random.pick(this.#senders), topic, 1, wish)
+  }
+
+  /** Somebody who can send, if there is anybody. */
+  get producer(): Producer | undefined {
+    return this.#senders[0]?.producer
+  }
+
   /** Sends that nobody waits for. */
   #burst(sender: Sender, topic: string, count: number): void {
     for (let i = 0; i < count; i++) void this.#send(sender, topic, 1)
@@ -104,16 +124,11 @@ export class Senders {
   }
 
   /** Resolves when the send was answered. */
-  #send(
-    { name, producer }: Sender,
-    topic: string,
-    count: number,
-    wish: { queueId?: number; tag?: string } = {},
-  ): Promise<void> {
+  #send({ name, producer }: Sender, topic: string, count: number, wish: SendWish = {}): Promise<void> {
     const { life } = this.#world
     if (life.isOver) return new Promise(ignore)
-    const messages = Array.from({ length: count }, () => this.#message(topic, wish.tag))
-    const choice = this.#grouped(messages, this.#choose(topic, wish.queueId))
+    const messages = Array.from({ length: count }, () => this.#message(topic, wish.tag, wish.delay))
+    const choice = this.#chooseFor(messages, topic, wish)
     const call: SendCall = {
       id: this.#world.nextId(),
       producer: name,
@@ -121,6 +136,8 @@ export class Senders {
       numbers: messages.map(({ number }) => number),
       queueId: choice.queueId,
       shardingKey: choice.shardingKey,
+      ...(wish.delay && { delay: wish.delay }),
+      ...(wish.messageId !== undefined && { messageId: wish.messageId }),
     }
     this.#pending.set(call.id, call)
     life.tell({ type: 'sending', send: call })
@@ -142,7 +159,7 @@ export class Senders {
     if (!life.isOver) this.#pending.delete(call.id)
   }
 
-  #message(topic: string, tag = this.#tag()): Ware {
+  #message(topic: string, tag = this.#tag(), delay?: SendDelay): Ware {
     const number = this.#world.nextId()
     const bytes = this.#random.chance(0.01) ? LARGE_BODY_BYTES : this.#world.profile.bodyBytes
     const body = bodyOf(number, this.#random.between(1, bytes))
@@ -160,8 +177,19 @@ export class Senders {
       messageGroup: undefined,
       properties,
       bornTimestamp,
+      ...(delay && { delay }),
     })
-    return { number, message: { topic, body, keys, properties, ...(tag !== undefined && { tag }) } }
+    const special = { ...(tag !== undefined && { tag }), ...delay }
+    return { number, message: { topic, body, keys, properties, ...special } }
+  }
+
+  #chooseFor(messages: readonly Ware[], topic: string, { queueId, delay, messageId }: SendWish): Choice {
+    const choice = this.#choose(topic, queueId)
+    // A message group keeps its order, so nothing in it is delayed.
+    if (delay !== undefined) return choice
+    const grouped = this.#grouped(messages, choice)
+    if (messageId === undefined) return grouped
+    return { ...grouped, options: { ...grouped.options, messageId } }
   }
 
   /** Where somebody consumes by message groups, some messages have one, which chooses the queue. */

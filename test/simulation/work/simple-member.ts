@@ -105,7 +105,8 @@ export class SimpleMember implements Member {
     const { name: group } = this.group
     const copies = messages.map(copyOf)
     if (copies.length > 0) this.life.tell({ type: 'handed', group, member: this.name, copies })
-    else if (awaitDurationMs === 0) await sleep(this.#host, this.life, REST_MS)
+    this.#host.repliers.hear(this, messages)
+    if (copies.length === 0 && awaitDurationMs === 0) await sleep(this.#host, this.life, REST_MS)
     return messages
   }
 

@@ -2,9 +2,14 @@
 import type { WorkloadRandom } from '../../crash/workload-random.ts'
 import type { Troubles } from '../model/profile.ts'
 import type { World } from '../world/world.ts'
+import { DelayedSenders } from './delayed-senders.ts'
 import { Members } from './members.ts'
+import { OnceSenders } from './once-senders.ts'
 import { Operators } from './operators.ts'
+import { Recallers } from './recallers.ts'
+import { Requesters } from './requesters.ts'
 import { Senders } from './senders.ts'
+import { Transactors } from './transactors.ts'
 import { Troublemaker } from './troublemaker.ts'
 
 interface Action {
@@ -16,6 +21,11 @@ export class Workload {
   readonly senders: Senders
   readonly members: Members
   readonly operators: Operators
+  readonly delayedSenders: DelayedSenders
+  readonly onceSenders: OnceSenders
+  readonly recallers: Recallers
+  readonly transactors: Transactors
+  readonly requesters: Requesters
   readonly #world: World
   readonly #random: WorkloadRandom
   readonly #troublemaker: Troublemaker
@@ -27,6 +37,11 @@ export class Workload {
     this.senders = new Senders(world)
     this.members = new Members(world)
     this.operators = new Operators(world)
+    this.delayedSenders = new DelayedSenders(world, this.senders)
+    this.onceSenders = new OnceSenders(world, this.senders)
+    this.recallers = new Recallers(world, this.senders)
+    this.transactors = new Transactors(world)
+    this.requesters = new Requesters(world)
     this.#troublemaker = new Troublemaker(world)
     this.#actions = this.#listActions(world.profile.troubles)
   }
@@ -36,6 +51,9 @@ export class Workload {
     this.#troublemaker.begin()
     this.operators.begin()
     this.senders.begin()
+    this.recallers.begin()
+    this.transactors.begin()
+    this.requesters.begin()
     this.members.begin()
   }
 
@@ -88,9 +106,15 @@ export class Workload {
 
   #listActions(troubles: Troubles): Action[] {
     const trouble = this.#troublemaker
+    const { delayedWeight, decisionWeight, onceWeight } = this.#world.profile.delays
     return [
       { weight: 60, run: () => this.senders.act() },
       { weight: 20, run: () => this.members.act() },
+      { weight: delayedWeight, run: () => this.delayedSenders.act() },
+      { weight: decisionWeight, run: () => this.recallers.act() },
+      { weight: onceWeight, run: () => this.onceSenders.act() },
+      { weight: this.#world.profile.transactions.weight, run: () => this.transactors.act() },
+      { weight: this.#world.profile.requests.weight, run: () => this.requesters.act() },
       { weight: 2, run: async () => void (await this.#world.look()) },
       { weight: troubles.crashes / 2, run: () => this.#crash() },
       { weight: troubles.restarts / 2, run: () => this.#restart() },

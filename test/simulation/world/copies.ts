@@ -1,7 +1,8 @@
 /** Views of messages as values that stay what they are, and bodies that say which message they belong to. */
 import type { MessageView } from '../../../src/model/message.ts'
 import type { MessageQueue } from '../../../src/model/message-queue.ts'
-import type { Copy, QueueName } from '../events.ts'
+import type { SendReceipt } from '../../../src/model/results.ts'
+import type { Copy, QueueName, Receipt } from '../events.ts'
 
 /** Hex digits of an offset message id that name the queue. */
 const LABEL_LENGTH = 16
@@ -44,5 +45,27 @@ export function copyOf(view: MessageView): Copy {
     reconsumeTimes: view.reconsumeTimes,
     deliveryAttempt: view.deliveryAttempt,
     storeSize: view.storeSize,
+    ...delayOf(view),
+  }
+}
+
+function delayOf({ delayTimeLevel, deliveryTimestamp }: MessageView): Pick<Copy, 'delay'> {
+  if (delayTimeLevel !== undefined) return { delay: { delayTimeLevel } }
+  return deliveryTimestamp === undefined ? {} : { delay: { deliveryTimestamp } }
+}
+
+export function receiptOf(receipt: SendReceipt): Receipt {
+  const { status, queue, offsetMessageId, queueOffset, messageCount, messageIds, storeTimestamp } = receipt
+  const { deliveryTimestamp, recallHandle, isDuplicate } = receipt
+  return {
+    status,
+    queue: queueNameOf(queue),
+    label: labelOf(offsetMessageId),
+    offset: queueOffset,
+    count: messageCount,
+    messageIds,
+    storeTimestamp,
+    ...(deliveryTimestamp !== undefined && { wait: { deliveryTimestamp, recallHandle } }),
+    ...(isDuplicate !== undefined && { isDuplicate }),
   }
 }

@@ -1,6 +1,9 @@
 /** The outermost layer: when the machine has stopped, no verb is taken, and none is answered any more. */
 import type { Engine } from '../../../src/model/engine.ts'
 
+/** Verbs that an engine has as a set of their own. */
+const VERB_SETS: ReadonlySet<string | symbol> = new Set(['pop', 'delay', 'transactions', 'requests'])
+
 type Call = (...parameters: unknown[]) => unknown
 
 export function guardEngine(engine: Engine, isOver: () => boolean): Engine {
@@ -19,7 +22,7 @@ function guardVerbs<Verbs extends object>(verbs: Verbs, isOver: () => boolean): 
 
 function guardMember(target: object, name: string | symbol, isOver: () => boolean): unknown {
   const member: unknown = Reflect.get(target, name, target)
-  if (name === 'pop' && typeof member === 'object' && member !== null) return guardVerbs(member, isOver)
+  if (VERB_SETS.has(name) && typeof member === 'object' && member !== null) return guardVerbs(member, isOver)
   if (typeof member !== 'function') return member
   return (...parameters: unknown[]) => {
     if (isOver()) return never()

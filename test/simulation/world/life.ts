@@ -1,19 +1,19 @@
 /** One life of an instance: real producers, consumers, broker and store over a simulated disk, until it is closed or crashes. */
 
 import type { Engine } from '../../../src/model/engine.ts'
-import type { SendReceipt } from '../../../src/model/results.ts'
 import { type OpenedEngine, openEngine } from '../../../src/open.ts'
 import { type CompleteOpenOptions, parseOpenOptions } from '../../../src/open-options.ts'
 import { PocketMQ } from '../../../src/pocketmq.ts'
+import type { Store } from '../../../src/store/store.ts'
 import type { ClockScope } from '../../../src/testing/clock-scope.ts'
 import { layeredEngine } from '../../../src/testing/layer.ts'
 import { SeededRandom } from '../../../src/testing/seeded-random.ts'
 import type { WorkloadRandom } from '../../crash/workload-random.ts'
 import { ObservedMedium } from '../disk/observed-medium.ts'
 import type { SimulatedDisk } from '../disk/simulated-disk.ts'
-import type { Receipt, SimEvent } from '../events.ts'
+import type { SendCall, SimEvent } from '../events.ts'
 import type { Profile } from '../model/profile.ts'
-import { labelOf, queueNameOf } from './copies.ts'
+import { queueNameOf } from './copies.ts'
 import { guardEngine } from './guard.ts'
 import { type VerbTroubles, verbFaults } from './verb-faults.ts'
 import { verbObserver } from './verbs.ts'
@@ -30,6 +30,7 @@ export interface LifeHost {
   readonly verbTroubles: VerbTroubles
   tell(event: SimEvent): void
   nextId(): number
+  sendOf(number: number): SendCall | undefined
   nextFlush(): number
 }
 
@@ -40,6 +41,7 @@ export class Life {
   #isEnded = false
   #mq: PocketMQ | undefined
   #engine: Engine | undefined
+  #store: Store | undefined
 
   constructor(host: LifeHost, disk: SimulatedDisk, scope: ClockScope) {
     this.#host = host
@@ -61,12 +63,18 @@ export class Life {
     return this.#engine!
   }
 
+  /** Where the halves of transactions are, which no query shows. */
+  get store(): Store {
+    return this.#store!
+  }
+
   async open(): Promise<void> {
     const options = this.#options()
     const opened = await openEngine(options, (engine) => {
       this.#engine = engine
       return guardEngine(this.#layered(engine), () => this.isOver)
     })
+    this.#store = opened.store
     this.#mq = SimulatedMQ.over(opened, options)
     this.#listen(this.#mq)
   }
@@ -85,6 +93,8 @@ export class Life {
     const { profile, random } = this.#host
     const { flushDiskType, flushIntervalMs, syncFlushTimeoutMs, lockLeaseMs, retention } = profile
     const { maxUnappliedBytes, messageDelayLevel, defaultTopicQueueNums } = profile
+    const { deduplicationWindowMs } = profile.delays
+    const { transactionTimeOutMs, transactionCheckIntervalMs, transactionCheckMax } = profile.transactions
     const complete = parseOpenOptions({
       storage: 'memory',
       flushDiskType,
@@ -94,6 +104,10 @@ export class Life {
       retention,
       limits: { maxUnappliedBytes },
       messageDelayLevel,
+      deduplicationWindowMs,
+      transactionTimeOutMs,
+      transactionCheckIntervalMs,
+      transactionCheckMax,
       defaultTopicQueueNums,
       keepAlive: false,
       clock: this.scope,
@@ -104,11 +118,11 @@ export class Life {
   }
 
   #layered(engine: Engine): Engine {
-    const { random, verbTroubles: troubles, nextId } = this.#host
+    const { random, verbTroubles: troubles, nextId, sendOf } = this.#host
     const { scope: clock, tell } = this
     return layeredEngine(engine, [
       verbFaults({ random, clock, troubles, tell }),
-      verbObserver({ tell, nextId: () => nextId() }),
+      verbObserver({ tell, nextId: () => nextId(), sendOf: (number) => sendOf(number) }),
     ])
   }
 
@@ -127,8 +141,10 @@ export class Life {
   #listen(mq: PocketMQ): void {
     const { tell } = this
     mq.on('store-state', ({ state }) => tell({ type: 'state', state }))
-    mq.on('message-lost', ({ reason, queue, fromOffset, toOffset, group, clientId: member }) => {
-      tell({ type: 'message-lost', reason, queue: queueNameOf(queue), fromOffset, toOffset, group, member })
+    mq.on('message-lost', (lost) => {
+      const { reason, queue, fromOffset, toOffset, group, clientId: member, delayedCount } = lost
+      const whose = { group, member, ...(delayedCount !== undefined && { delayedCount }) }
+      tell({ type: 'message-lost', reason, queue: queueNameOf(queue), fromOffset, toOffset, ...whose })
     })
     mq.on('message-dropped', ({ group, clientId: member, queue, queueOffset: offset, reconsumeTimes }) => {
       tell({ type: 'dropped', group, member, queue: queueNameOf(queue), offset, reconsumeTimes })
@@ -141,18 +157,5 @@ export class Life {
     mq.on('retry', ({ group, messageId, reconsumeTimes }) => {
       tell({ type: 'told', what: 'retry', text: `${group} ${messageId} ${reconsumeTimes}` })
     })
-  }
-}
-
-export function receiptOf(receipt: SendReceipt): Receipt {
-  const { status, queue, offsetMessageId, queueOffset, messageCount, messageIds, storeTimestamp } = receipt
-  return {
-    status,
-    queue: queueNameOf(queue),
-    label: labelOf(offsetMessageId),
-    offset: queueOffset,
-    count: messageCount,
-    messageIds,
-    storeTimestamp,
   }
 }

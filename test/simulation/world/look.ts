@@ -4,7 +4,9 @@ import { MQError } from '../../../src/model/errors.ts'
 import type { MessageView } from '../../../src/model/message.ts'
 import type { MessageQueue } from '../../../src/model/message-queue.ts'
 import type { TopicConfig } from '../../../src/model/topic.ts'
+import type { Store } from '../../../src/store/store.ts'
 import type { WorkloadRandom } from '../../crash/workload-random.ts'
+import type { FoundWaiting } from '../delay-events.ts'
 import {
   type Copy,
   type FoundGroup,
@@ -14,11 +16,13 @@ import {
   placeOf,
   type Scan,
 } from '../events.ts'
+import type { FoundHalf } from '../transaction-events.ts'
 import { copyOf, queueNameOf } from './copies.ts'
 
 /** How thoroughly the indexes are asked. */
 export interface Look {
   readonly engine: Engine
+  readonly store: Store
   /** Broadcasting members by group; they have the offsets there. */
   readonly members: ReadonlyMap<string, readonly string[]>
   readonly random: WorkloadRandom
@@ -41,6 +45,8 @@ export async function lookAt(look: Look): Promise<Scan> {
       queues.push({ queue: queueNameOf(queue), minOffset, maxOffset, copies })
     }
   }
+  const waiting = await lookAtWaiting(engine, configs)
+  const halves = await lookAtHalves(look.store, failures)
   return {
     topics: configs.map(({ topic, readQueueNums, writeQueueNums }) => ({
       topic,
@@ -49,9 +55,11 @@ export async function lookAt(look: Look): Promise<Scan> {
     })),
     queues,
     groups: await lookAtGroups(look, engineQueues),
+    waiting,
+    halves,
     problems: withCheck ? (await engine.check()).problems.map(({ message }) => message) : [],
     failures,
-    probes: await probe(look, configs, engineQueues, queues),
+    probes: [...(await probe(look, configs, engineQueues, queues)), ...(await probeWaiting(look, waiting))],
   }
 }
 
@@ -91,6 +99,45 @@ async function lookAtGroups(
     found.push({ group, pendingRetryCount, offsets })
   }
   return found
+}
+
+async function lookAtWaiting(engine: Engine, configs: readonly TopicConfig[]): Promise<FoundWaiting[]> {
+  const found: FoundWaiting[] = []
+  for (const { topic } of configs) {
+    const all = { topic, begin: 0, end: Number.MAX_SAFE_INTEGER, maxCount: Number.MAX_SAFE_INTEGER }
+    const waiting = (await engine.delay?.queryDelayedMessages(all)) ?? []
+    for (const { message, deliveryTimestamp, recallHandle } of waiting)
+      found.push({ copy: copyOf(message), deliveryTimestamp, recallHandle })
+  }
+  return found
+}
+
+/** No query shows them, so the store itself is asked. */
+async function lookAtHalves({ alarms, parking }: Store, failures: string[]): Promise<FoundHalf[]> {
+  const found: FoundHalf[] = []
+  for (const alarm of [...alarms.values()]) {
+    if (alarm.kind !== 'transaction') continue
+    const { attempt: checkCount, dueTimestamp } = alarm
+    try {
+      const message = await parking.message(alarm)
+      if (message === undefined || !alarms.has(alarm.id)) continue
+      const { number, messageId: transactionId, queue } = copyOf(message)
+      found.push({ number, transactionId, queue, checkCount, dueTimestamp })
+    } catch (error) {
+      failures.push(`half ${alarm.id} ${MQError.from(error).message}`)
+    }
+  }
+  return found
+}
+
+/** What waits is found by no index. */
+async function probeWaiting(
+  { engine, random }: Look,
+  waiting: readonly FoundWaiting[],
+): Promise<IndexProbe[]> {
+  if (waiting.length === 0) return []
+  const { messageId } = random.pick(waiting).copy
+  return [{ by: 'id', messageId, found: placesOf(await engine.queryMessagesById(messageId)) }]
 }
 
 async function probe(

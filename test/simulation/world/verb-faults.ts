@@ -1,8 +1,11 @@
 /** Verbs that fail for the clients: before they did anything, or after they did it, so that only the answer is lost. */
 import type { Clock } from '../../../src/model/clock.ts'
+import type { DelayVerbs } from '../../../src/model/delay-verbs.ts'
 import type { Engine, PopVerbs } from '../../../src/model/engine.ts'
 import { MQError } from '../../../src/model/errors.ts'
 import type { MessageView } from '../../../src/model/message.ts'
+import type { RequestVerbs } from '../../../src/model/request-verbs.ts'
+import type { TransactionVerbs } from '../../../src/model/transaction-verbs.ts'
 import { overlay, type TestLayer } from '../../../src/testing/layer.ts'
 import type { WorkloadRandom } from '../../crash/workload-random.ts'
 import type { SimEvent } from '../events.ts'
@@ -72,6 +75,9 @@ export function verbFaults(host: VerbFaultHost): TestLayer {
       updateAttempts: (...update) =>
         shaky<Engine['updateAttempts']>('updateAttempts', update[0], () => next.updateAttempts(...update)),
       ...(next.pop && { pop: shakyPop(host, next.pop) }),
+      ...(next.delay && { delay: shakyDelays(host, next.delay) }),
+      ...(next.transactions && { transactions: shakyTransactions(host, next.transactions) }),
+      ...(next.requests && { requests: shakyRequests(host, next.requests) }),
     }),
   }
 }
@@ -86,6 +92,35 @@ function shakyPop(host: VerbFaultHost, pop: PopVerbs): PopVerbs {
       shaky('changeInvisibleDuration', group, () => pop.changeInvisibleDuration(group, ...change)),
     nackMessage: (group, handle) => shaky('nackMessage', group, () => pop.nackMessage(group, handle)),
   } satisfies Partial<PopVerbs>)
+}
+
+function shakyDelays(host: VerbFaultHost, delay: DelayVerbs): DelayVerbs {
+  const shaky = <Answer>(verb: string, call: () => Promise<Answer>): Promise<Answer> =>
+    meet(host, { verb, group: undefined, message: undefined }, call) as Promise<Answer>
+  return overlay<DelayVerbs>(delay, {
+    sendDelayedMessage: (...send) => shaky('sendDelayedMessage', () => delay.sendDelayedMessage(...send)),
+    recallMessage: (...recall) => shaky('recallMessage', () => delay.recallMessage(...recall)),
+    rescheduleMessage: (...move) => shaky('rescheduleMessage', () => delay.rescheduleMessage(...move)),
+    deliverMessageNow: (...fire) => shaky('deliverMessageNow', () => delay.deliverMessageNow(...fire)),
+  } satisfies Partial<DelayVerbs>)
+}
+
+function shakyTransactions(host: VerbFaultHost, transactions: TransactionVerbs): TransactionVerbs {
+  const shaky = <Answer>(verb: string, call: () => Promise<Answer>): Promise<Answer> =>
+    meet(host, { verb, group: undefined, message: undefined }, call) as Promise<Answer>
+  return overlay<TransactionVerbs>(transactions, {
+    sendHalfMessage: (request) => shaky('sendHalfMessage', () => transactions.sendHalfMessage(request)),
+    endTransaction: (...end) => shaky('endTransaction', () => transactions.endTransaction(...end)),
+  } satisfies Partial<TransactionVerbs>)
+}
+
+function shakyRequests(host: VerbFaultHost, requests: RequestVerbs): RequestVerbs {
+  return overlay<RequestVerbs>(requests, {
+    sendReply: (request) =>
+      meet(host, { verb: 'sendReply', group: request.group, message: undefined }, () =>
+        requests.sendReply(request),
+      ) as ReturnType<RequestVerbs['sendReply']>,
+  } satisfies Partial<RequestVerbs>)
 }
 
 async function meet(host: VerbFaultHost, verbCall: VerbCall, call: () => Promise<unknown>): Promise<unknown> {

@@ -1,16 +1,19 @@
 /** Stands right before the engine and tells which verbs the clients use, and what they are answered. */
 import type { Engine } from '../../../src/model/engine.ts'
 import type { TestLayer } from '../../../src/testing/layer.ts'
-import type { SimEvent } from '../events.ts'
+import type { SendCall, SimEvent } from '../events.ts'
 import { consumptionVerbs } from './consumption-verbs.ts'
 import { queueNameOf } from './copies.ts'
 import { popVerbs } from './pop-verbs.ts'
 import { refusalOf } from './refusal.ts'
+import { requestVerbs } from './request-verbs.ts'
 
 export interface VerbWatch {
   /** Takes an event, unless the machine stands still. */
   tell(event: SimEvent): void
   nextId(): number
+  /** The send of a message. */
+  sendOf(number: number): SendCall | undefined
 }
 
 export function verbObserver(watch: VerbWatch): TestLayer {
@@ -20,6 +23,7 @@ export function verbObserver(watch: VerbWatch): TestLayer {
       ...popVerbs(next, watch),
       ...leaseVerbs(next, watch),
       ...operationVerbs(next, watch),
+      ...requestVerbs(next, watch),
     }),
   }
 }

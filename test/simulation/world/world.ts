@@ -40,10 +40,18 @@ export class World {
   readonly random: WorkloadRandom
   /** Decides what only members do that are no concurrent push consumers: so it changes nothing where there are none. */
   readonly consumerRandom: WorkloadRandom
+  /** Decides about messages that come later, and sends that are repeated. */
+  readonly delayRandom: WorkloadRandom
+  /** Decides about transactions. */
+  readonly transactionRandom: WorkloadRandom
+  /** Decides about requests and replies. */
+  readonly requestRandom: WorkloadRandom
   readonly history: History
   readonly verbTroubles: VerbTroubles = { fails: 0, losesAnswer: 0, answersLate: 0 }
   /** The next opening is interrupted at this call. */
   interruption: { readonly calls: number; readonly how: 'kill' | 'power' } | undefined
+  /** Troubles are over: nothing fails or stops any more. */
+  isHealed = false
   readonly #lookRandom: WorkloadRandom
   readonly #host: LifeHost
   readonly #diskRandom: WorkloadRandom
@@ -64,6 +72,9 @@ export class World {
     })
     this.random = new WorkloadRandom(profile.seed)
     this.consumerRandom = new WorkloadRandom(profile.seed * 2 + 2_000_003)
+    this.delayRandom = new WorkloadRandom(profile.seed * 2 + 4_000_003)
+    this.transactionRandom = new WorkloadRandom(profile.seed * 2 + 5_000_003)
+    this.requestRandom = new WorkloadRandom(profile.seed * 2 + 7_000_003)
     this.#diskRandom = this.random.fork()
     this.#lookRandom = this.random.fork()
     this.history = new History(profile, () => ({
@@ -76,6 +87,7 @@ export class World {
       verbTroubles: this.verbTroubles,
       tell: this.tell,
       nextId: () => this.nextId(),
+      sendOf: (number) => this.history.model.sends.of(number)?.call,
       nextFlush: () => ++this.#flushCount,
     }
   }
@@ -177,6 +189,7 @@ export class World {
     if (life.isOver || life.mq.state === 'failed') return undefined
     const look: Look = {
       engine: life.engine,
+      store: life.store,
       members: new Map(this.profile.groups.map(({ name, memberNames }) => [name, memberNames])),
       random: this.#lookRandom,
       probeCount: isThorough ? 3 : 1,
@@ -195,6 +208,7 @@ export class World {
 
   /** Everything that the disk and the verbs were told to do wrong ends. */
   heal(): void {
+    this.isHealed = true
     Object.assign(this.verbTroubles, { fails: 0, losesAnswer: 0, answersLate: 0 })
     this.interruption = undefined
     Object.assign(this.life.disk.faults, noFaults())

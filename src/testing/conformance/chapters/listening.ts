@@ -1,5 +1,6 @@
 /** What a listener may say besides success and failure: batches, the index of the last success, levels; and its time. */
 import { strict as assert } from 'node:assert'
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { MQError } from '../../../model/errors.ts'
 import {
   committed,
@@ -287,6 +288,25 @@ export const listening: ConformanceChapter = {
         assert.deepEqual([deliveries.length, (await committed(mq)) ?? 0], [1, 0])
         await mq.advance(1)
         assert.deepEqual([deliveries.length, await committed(mq)], [2, 1])
+      },
+    ),
+    rule(
+      '6.5',
+      'A listener runs in the asynchronous context of its consumer, whoever made the topic and sends',
+      async (world) => {
+        const mq = await world.openShop()
+        const caller = new AsyncLocalStorage<string>()
+        const contexts: unknown[] = []
+        const listener = (): void => void contexts.push(caller.getStore())
+        const options = { subscriptions: { refunds: '*' }, listener }
+        await caller.run('consumer', () => subscribe(mq, options))
+        await caller.run('stranger', async () => {
+          await mq.admin.createTopic({ topic: 'refunds', queues: 1 })
+          const producer = await mq.producer()
+          for (const body of numbers(2)) await producer.send({ topic: 'refunds', body })
+        })
+        await mq.until('both are delivered', () => contexts.length === 2)
+        assert.deepEqual(contexts, ['consumer', 'consumer'])
       },
     ),
   ],

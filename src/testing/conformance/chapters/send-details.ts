@@ -290,6 +290,14 @@ const duplicates: readonly ConformanceRule[] = [
     const producer = await mq.producer()
     assert.equal((await producer.send({ topic: 'audit', body: 'x' }, { messageId })).isDuplicate, undefined)
   }),
+  rule('3.2', 'A topic that is deleted takes the ids along that were sent to it', once, async (world) => {
+    const mq = await openOnce(world)
+    await sendOnce(mq, 'before')
+    await mq.admin.deleteTopic('orders')
+    await mq.admin.createTopic({ topic: 'orders', queues: 1 })
+    assert.deepEqual([await sendOnce(mq, 'behind'), await sendOnce(mq, 'again')], [false, true])
+    assert.deepEqual(textsOf(await storedMessages(mq)), ['behind'])
+  }),
   rule('3.2', 'Sends with ids of their own keep the order of the calls', once, async (world) => {
     const mq = await openOnce(world)
     await Promise.all(numbers(20).map((text) => sendOnce(mq, text, messageIdFor(text))))
@@ -311,43 +319,6 @@ const duplicates: readonly ConformanceRule[] = [
 ]
 
 const others: readonly ConformanceRule[] = [
-  rule(
-    '1.7',
-    'A priority is shown to consumers, also at a retry',
-    { needs: ['virtualTime'] },
-    async (world) => {
-      const mq = await world.openShop()
-      const seen: (number | undefined)[] = []
-      const listener = failing(1)
-      await subscribe(mq, {
-        listener: (message, context) => {
-          seen.push(message.priority)
-          return listener(message, context)
-        },
-      })
-      await (await mq.producer()).send({ ...order, priority: 7 })
-      await mq.advance('10s')
-      assert.deepEqual(seen, [7, 7])
-    },
-  ),
-  rule('1.7', 'A priority changes no order', { differs: true }, async (world) => {
-    const mq = await world.openShop()
-    const producer = await mq.producer()
-    for (const priority of [1, 9, 5]) await producer.send({ topic: 'orders', body: `${priority}`, priority })
-    assert.deepEqual(textsOf(await storedMessages(mq)), ['1', '9', '5'])
-  }),
-  ...[
-    ['above 9', { priority: 10 }],
-    ['together with a messageGroup', { priority: 1, messageGroup: 'g' }],
-    ['together with a delay', { priority: 1, delayTimeLevel: 1 }],
-  ].map(([when, fields]) =>
-    rule('1.7', `A priority is refused ${when}`, async (world) => {
-      const mq = await world.openShop()
-      const producer = await mq.producer()
-      await refused('MESSAGE_ILLEGAL', () => producer.send({ ...order, ...(fields as object) }))
-      assert.deepEqual(await storedMessages(mq), [])
-    }),
-  ),
   rule('3.2', 'A producer waits for one-way sends when it closes', async (world) => {
     const mq = await world.openShop()
     const producer = await mq.createProducer({ group: 'hints' })

@@ -1,9 +1,10 @@
 /** Transactions: halves that nobody sees, and how they end. */
 import { strict as assert } from 'node:assert'
+import type { MQError } from '../../../model/errors.ts'
 import type { Message } from '../../../model/message.ts'
 import type { Transaction } from '../../../producer/transaction.ts'
 import type { LocalTransaction } from '../../../producer/transactions.ts'
-import { pull, queueOf, refused, send, subscribe } from '../kit.ts'
+import { eventsOf, pull, queueOf, refused, send, subscribe } from '../kit.ts'
 import { arrived } from '../kit-delays.ts'
 import { begin, COMMIT, checked, FIRST_CHECK_MS, payer, ROLLBACK, UNKNOWN } from '../kit-transactions.ts'
 import { type ConformanceChapter, type ConformanceRule, rule } from '../rule.ts'
@@ -313,6 +314,25 @@ const localTransactions: readonly ConformanceRule[] = [
     assert.deepEqual(ran, ['x', result.transactionId, 'SEND_OK'])
     assert.deepEqual([result.resolution, result.receipt.messageId], [COMMIT, result.transactionId])
   }),
+  rule(
+    '11.1',
+    'A local transaction that a check was faster than has not ended as it answers',
+    inTime,
+    async (world) => {
+      const mq = await world.openShop()
+      const errors = eventsOf(mq, 'error')
+      const { producer } = await payer(mq, ROLLBACK)
+      const sending = producer.sendInTransaction(ORDER, async () => {
+        await new Promise<void>((resolve) => void mq.engine.clock.setTimer(FIRST_CHECK_MS + 1, resolve))
+        return COMMIT
+      })
+      await mq.advance(FIRST_CHECK_MS + 1)
+      const { resolution, error, transactionId, receipt } = await sending
+      assert.deepEqual([resolution, (error as MQError).code], [UNKNOWN, 'ILLEGAL_OPERATION'])
+      assert.deepEqual([receipt.transactionId, errors.length], [transactionId, 1])
+      assert.deepEqual(await arrived(mq), [])
+    },
+  ),
   rule('11.1', 'It does not run when the half is not stored', offline, async (world) => {
     const mq = await world.openShop(1, { autoCreateTopicEnable: false })
     const { producer } = await payer(mq)
