@@ -18,12 +18,15 @@ test.each([
   [60_000, 60_001, ['RETENTION_TOO_SHORT']],
   [60_000, 60_000, []],
   [60_000, 0, []],
-])('With messages kept for %i ms and ids to be found for %i ms opening warns of %j', async (maxAgeMs, deduplicationWindowMs, codes) => {
-  const options = { storage: 'memory', retention: { maxAgeMs }, deduplicationWindowMs } as const
-  const opened = await openEngine(parseOpenOptions(options))
-  const warned: string[] = []
-  opened.onEvent = (name, event) => void (name === 'warning' && warned.push((event as WarningEvent).code))
-  await realTime.turn()
-  expect(warned).toEqual(codes)
-  await opened.close()
-})
+])(
+  'With messages kept for %i ms and ids to be found for %i ms opening warns of %j',
+  async (maxAgeMs, deduplicationWindowMs, codes) => {
+    const options = { storage: 'memory', retention: { maxAgeMs }, deduplicationWindowMs } as const
+    const opened = await openEngine(parseOpenOptions(options))
+    const warned: string[] = []
+    opened.onEvent = (name, event) => void (name === 'warning' && warned.push((event as WarningEvent).code))
+    await realTime.turn()
+    expect(warned).toEqual(codes)
+    await opened.close()
+  },
+)

@@ -46,7 +46,10 @@ const KINDS: readonly (readonly [string, Partial<PushConsumerOptions>])[] = [
   ['concurrent', {}],
   ['orderly', { mode: 'orderly' }],
   ['accelerated', { mode: 'orderly', enableFifoConsumeAccelerator: true }],
-  ['broadcasting', { messageModel: 'broadcasting', consumeFromWhere: 'FIRST_OFFSET', broadcastFailure: 'retry' }],
+  [
+    'broadcasting',
+    { messageModel: 'broadcasting', consumeFromWhere: 'FIRST_OFFSET', broadcastFailure: 'retry' },
+  ],
 ]
 
 test.each(KINDS)('The listener of a %s consumer runs in the context of its consumer', async (_, options) => {

@@ -1,6 +1,7 @@
 /** What the operations take, and the checks at their door. */
 import { z } from 'zod'
 import { invalidParameter } from '../model/errors.ts'
+import { inWords } from '../model/in-words.ts'
 import {
   DEFAULT_TOPIC_QUEUES,
   INVISIBLE_MAX_MS,
@@ -294,14 +295,13 @@ export function checkQueue(queue: MessageQueue): MessageQueue {
 
 /** Refuses what has not the form of a message id. */
 export function checkMessageId(messageId: unknown): asserts messageId is string {
-  if (typeof messageId !== 'string' || !isMessageId(messageId))
-    throw invalidParameter(`'${messageId}' is no message id.`)
+  if (!isMessageId(messageId)) throw invalidParameter(`${inWords(messageId)} is no message id.`)
 }
 
 /** Refuses what is no offset and no time. */
 export function checkNaturalNumber(what: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 0) {
-    throw invalidParameter(`The ${what} must be a whole number from 0 on, not ${value}.`)
+    throw invalidParameter(`The ${what} must be a whole number from 0 on, not ${inWords(value)}.`)
   }
 }
 

@@ -19,7 +19,10 @@ export interface MessageTrace {
   readonly messageId: string
   /** The topic that it was sent to, as far as it is known. */
   readonly topic: string | undefined
-  /** Oldest first; what is still to come is last. */
+  /**
+   * Oldest first; what is still to come is last. What has the same millisecond comes in the order in which it can happen: `sent`, `scheduled` or
+   * `prepared`, `committed`, `rolled-back` or `recalled`, `stored`, `delivered`, and so on, attempt after attempt.
+   */
   readonly entries: readonly TraceEntry[]
 }
 
@@ -36,10 +39,10 @@ export interface TraceEntry {
    * - `given-up`: nobody knew how its transaction ended; it is delivered to nobody.
    *
    * Of what is written down with `trace: true`, each with group and client:
-   * - `sent`: an attempt to store it, with duration and outcome.
+   * - `sent`: an attempt to store it, with duration and outcome; with `isDuplicate` it was there, and nothing was stored.
    * - `delivered`: a call of a listener, with duration and outcome.
    * - `received`: a consumer that asks got it. `acknowledged`, `returned`: what a simple consumer said of it.
-   * - `committed`, `rolled-back`: how its producer ended its transaction.
+   * - `committed`, `rolled-back`: how its producer ended its transaction, at the time at which it asked for that.
    * - `recalled`: its producer took it back before it was delivered.
    */
   readonly type:
@@ -64,13 +67,15 @@ export interface TraceEntry {
   /** When what waits happens, in milliseconds since 1970. */
   readonly dueTimestamp?: number | undefined
   readonly durationMs?: number | undefined
+  /** Of `sent`: it had been stored before under its `messageId`, at this place. */
+  readonly isDuplicate?: boolean | undefined
   /** `FAILED`: the listener answered a failure, or a send was refused. `EXCEPTION`: the listener threw. `TIME_OUT`: it took too long. */
   readonly outcome?: 'SUCCESS' | 'FAILED' | 'EXCEPTION' | 'TIME_OUT' | undefined
   /** Why it failed, in words. */
   readonly reason?: string | undefined
 }
 
-/** The order of what happens in one attempt. */
+/** The order of what happens in one attempt, within one millisecond. */
 const ORDER: readonly TraceEntry['type'][] = [
   'retry-scheduled',
   'dead-lettered',
@@ -98,14 +103,11 @@ export async function traceMessage(engine: Engine, messageId: string): Promise<M
     engine.traces?.queryPending(messageId, copies) ?? [],
     readRecords(engine, messageId),
   ])
-  const entries = [
-    ...records.map(entryOfRecord),
-    ...copies.flatMap(entriesOfCopy),
-    ...pending.map(entryOfPending),
-  ].sort(byTime)
+  const known = [...copies.flatMap(entriesOfCopy), ...pending.map(entryOfPending)]
+  const entries = [...records.map(entryOfRecord), ...known, ...waitsIn(records, known)].sort(byTime)
   if (entries.length === 0) throw new MQError('NO_MESSAGE', `Nothing is known of the message ${messageId}.`)
   const [waitsFor] = pending.flatMap((each) => (each.kind === 'retry' ? [] : each.message.topic))
-  const topic = copies[0]?.topic ?? waitsFor ?? records.find((each) => each.topic)?.topic
+  const topic = (copies[0] && topicOf(copies[0])) ?? waitsFor ?? records.find((each) => each.topic)?.topic
   return { messageId, topic, entries }
 }
 
@@ -123,9 +125,36 @@ async function readRecords(engine: Engine, messageId: string): Promise<readonly 
   }
 }
 
-function entryOfRecord({ topic, brokerName, queueId, messageId: _, ...rest }: TraceRecord): TraceEntry {
+function entryOfRecord({ waitsFor: _, dueTimestamp: __, ...record }: TraceRecord): TraceEntry {
+  const { topic, brokerName, queueId, messageId: ___, ...rest } = record
+  return { ...rest, ...placeOf(record) }
+}
+
+function placeOf({ topic, brokerName, queueId }: TraceRecord) {
   const isPlace = topic !== undefined && brokerName !== undefined && queueId !== undefined
-  return { ...rest, ...(isPlace && { queue: { topic, brokerName, queueId } }) }
+  return isPlace ? { queue: { topic, brokerName, queueId } } : {}
+}
+
+/** How a message waited of which nothing is stored any more, as it was recalled or rolled back: only its sends tell. */
+function waitsIn(records: readonly TraceRecord[], known: readonly TraceEntry[]): readonly TraceEntry[] {
+  return records.flatMap((record) => {
+    const { waitsFor, timestamp, group, dueTimestamp } = record
+    if (waitsFor === undefined) return []
+    const type = waitsFor === 'time' ? 'scheduled' : 'prepared'
+    if (known.some((each) => each.type === type)) return []
+    const place = placeOf(record)
+    return [
+      waitsFor === 'time'
+        ? { type, timestamp, ...place, dueTimestamp }
+        : { type, timestamp, group, ...place },
+    ]
+  })
+}
+
+/** The topic that it was sent to, also when it was put aside. */
+function topicOf({ topic, queue, properties }: MessageView): string {
+  const isPutAside = queue.topic === TRANSACTION_CHECK_TOPIC
+  return isPutAside ? (properties[PropertyName.REAL_TOPIC] ?? topic) : topic
 }
 
 /** A copy shows where it lies, and the first one also how it came there. */

@@ -99,7 +99,7 @@ export class Broker implements Engine {
     const topics = new Topics(store, options, announcer, serial)
     const members = new Members(announcer)
     const broadcast = new BroadcastOffsets(store)
-    const groups = new Groups(store, topics, members, serial, broadcast)
+    const groups = new Groups({ store, topics, members, serial, broadcast, announcer })
     const deadLetters = new DeadLetters(store, topics, announcer, options.deadLetterPermission)
     const delayLevels = options.messageDelayLevel
 

@@ -34,6 +34,13 @@ export function copyParked(message: MessageView): OutgoingMessage {
   return outgoing(message, message.topic, properties, 0)
 }
 
+/** A parked message for another time, which it shows instead of the time or the level that it was sent with. */
+export function copyMoved(message: MessageView, deliveryTimestamp: number): OutgoingMessage {
+  const { messageGroup, priority } = message
+  const fields = fieldProperties({ messageGroup, priority, deliveryTimestamp })
+  return outgoing(message, message.topic, [...fields, ...Object.entries(message.properties)], 0)
+}
+
 /** A copy of what is stored has its compressed body; what comes from elsewhere is copied as it is read. */
 function storedBodyOf(message: MessageView): {
   readonly body: Buffer

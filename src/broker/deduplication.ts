@@ -72,7 +72,8 @@ export class Deduplication {
   /** What failed is not there, or the store has failed with it: then this one is told so too. */
   async #sendAgain(earlier: RecentSend, first: () => Promise<SendReceipt>): Promise<SendReceipt> {
     const receipt = await earlier.sending.catch(() => undefined)
-    return receipt !== undefined && this.#isThere(receipt) ? duplicateOf(receipt) : first()
+    const isKnown = receipt !== undefined && this.#isThere(receipt) && !this.#hasFailed
+    return isKnown ? duplicateOf(receipt) : first()
   }
 
   async #sendFirst(
@@ -90,7 +91,7 @@ export class Deduplication {
     const [found] = await decided
     if (this.#turns.get(log.uid) === decided) this.#turns.delete(log.uid)
     if (found.status === 'rejected') throw found.reason
-    if (found.value === undefined) return append(request)
+    if (found.value === undefined || this.#hasFailed) return append(request)
     const { queue, queueOffset, offsetMessageId, storeTimestamp } = found.value
     const id = formatMessageId(messageId)
     const stored = { status: 'SEND_OK', durability: this.#store.durability, messageCount: 1 } as const
@@ -122,6 +123,11 @@ export class Deduplication {
       if (isNeeded && this.#isWithin(receipt.storeTimestamp)) return
       this.#recent.delete(key)
     }
+  }
+
+  /** Nobody knows what of the last sends is on the disk, so nothing is said about them: what is appended now is refused. */
+  get #hasFailed(): boolean {
+    return this.#store.state === 'failed'
   }
 
   /** Within the window, and not gone with its topic, of whose name there may be another one by now. */

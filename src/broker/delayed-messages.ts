@@ -20,7 +20,7 @@ import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
 import type { AlarmClaims } from './alarm-claims.ts'
 import type { Announcer } from './announcer.ts'
-import { copyParked } from './copy-message.ts'
+import { copyMoved, copyParked } from './copy-message.ts'
 import { ParkedReceipt } from './parked-receipt.ts'
 import type { Publish } from './publish.ts'
 import { parseRecallHandle, type RecallHandle, recallHandleOf } from './recall-handle.ts'
@@ -44,7 +44,6 @@ interface Waiting {
   readonly alarm: Alarm
   readonly log: QueueLog
   readonly message: MessageView
-  readonly bytes: Buffer
 }
 
 /** Delayed messages belong to no group. */
@@ -98,7 +97,8 @@ export class DelayedMessages implements DelayVerbs {
     const { store, clock } = this.#parts
     const now = clock.now()
     const dueTimestamp = Math.max(now, this.#dueTimestamp({ deliveryTimestamp }, now))
-    return this.#decide(topic, recallHandle, async ({ alarm, log, message, bytes }) => {
+    return this.#decide(topic, recallHandle, async ({ alarm, log, message }) => {
+      const bytes = store.parking.encode(copyMoved(message, dueTimestamp), log)
       const moved = { ...delayAlarm(log, dueTimestamp), id: store.alarms.takeId() }
       await store.commit({ parked: [{ alarm: moved, bytes }], alarmsCleared: [alarm] })
       return recallHandleOf(moved, log, message.messageId)
@@ -172,7 +172,13 @@ export class DelayedMessages implements DelayVerbs {
   }
 
   /** Alarm and time alone do not tell: a store that began anew gives the same numbers again. */
-  async #find({ topic, brokerName, messageId, alarmId: id, deliveryTimestamp }: RecallHandle): Promise<Waiting> {
+  async #find({
+    topic,
+    brokerName,
+    messageId,
+    alarmId: id,
+    deliveryTimestamp,
+  }: RecallHandle): Promise<Waiting> {
     const { catalog, parking } = this.#parts.store
     const entry = await parking.find({ id, dueTimestamp: deliveryTimestamp })
     const log = entry?.alarm.kind === 'delay' ? catalog.log(entry.alarm.queueUid) : undefined
@@ -181,7 +187,7 @@ export class DelayedMessages implements DelayVerbs {
     if (entry === undefined || log === undefined || !isItsQueue || log.isClosed) throw tooLate(messageId)
     const message = parking.view(entry)
     if (message?.messageId !== messageId || !parking.isPending(entry.alarm)) throw tooLate(messageId)
-    return { alarm: entry.alarm, log, message, bytes: entry.bytes }
+    return { alarm: entry.alarm, log, message }
   }
 
   #show(entry: ParkedEntry): DelayedMessage | undefined {

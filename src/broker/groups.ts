@@ -15,10 +15,20 @@ import {
 } from '../model/topic.ts'
 import type { GroupEntry, TopicEntry } from '../store/catalog.ts'
 import type { Store } from '../store/store.ts'
+import type { Announcer } from './announcer.ts'
 import type { BroadcastOffsets } from './broadcast-offsets.ts'
 import type { Members } from './members.ts'
 import type { Serial } from './serial.ts'
 import type { Topics } from './topics.ts'
+
+export interface GroupParts {
+  readonly store: Store
+  readonly topics: Topics
+  readonly members: Members
+  readonly serial: Serial
+  readonly broadcast: BroadcastOffsets
+  readonly announcer: Announcer
+}
 
 export class Groups {
   readonly #store: Store
@@ -26,13 +36,15 @@ export class Groups {
   readonly #members: Members
   readonly #broadcast: BroadcastOffsets
   readonly #serial: Serial
+  readonly #announcer: Announcer
 
-  constructor(store: Store, topics: Topics, members: Members, serial: Serial, broadcast: BroadcastOffsets) {
+  constructor({ store, topics, members, serial, broadcast, announcer }: GroupParts) {
     this.#store = store
     this.#topics = topics
     this.#members = members
     this.#serial = serial
     this.#broadcast = broadcast
+    this.#announcer = announcer
   }
 
   /** The group; `SUBSCRIPTION_GROUP_NOT_EXIST` when there is none. */
@@ -93,6 +105,7 @@ export class Groups {
         topicsDeleted,
       })
       for (const { config } of topicsDeleted) this.#topics.announceChange(config.topic)
+      this.#announcer.tell({ type: 'group-deleted', group })
     })
   }
 

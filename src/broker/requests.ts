@@ -36,7 +36,10 @@ export class Requests implements RequestVerbs {
     const takers = this.#takers.get(replyTo)
     if (takers === undefined) throw notOnline(request.messageId, replyTo)
     const message = new ReplyMessage(reply, request.queue.brokerName, this.#clock.now())
-    return [...takers].some((taker) => taker.take(id, message)) ? 'DELIVERED' : 'DROPPED'
+    const all = [...takers]
+    if (all.some((taker) => taker.take(id, message))) return 'DELIVERED'
+    for (const taker of all) taker.countDropped()
+    return 'DROPPED'
   }
 
   /** Tells who waits still that nothing will come. */

@@ -43,17 +43,17 @@ export interface ConsumeHook {
   after?(context: ConsumeHookContext, outcome: ConsumeHookOutcome): void
 }
 
-export interface HookHost {
+export interface ConsumeHookHost {
   readonly group: string
   readonly clientId: string
   onError(error: MQError): void
 }
 
-export class HookRunner {
+export class ConsumeHookRunner {
   readonly #hooks: readonly ConsumeHook[]
-  readonly #host: HookHost
+  readonly #host: ConsumeHookHost
 
-  constructor(hooks: readonly ConsumeHook[], host: HookHost) {
+  constructor(hooks: readonly ConsumeHook[], host: ConsumeHookHost) {
     this.#hooks = hooks
     this.#host = host
   }

@@ -1,5 +1,6 @@
 /** Checks of what applications hand to the methods of consumers. By hand, since some are called for every few messages. */
 import { invalidParameter, MQError } from '../model/errors.ts'
+import { inWords } from '../model/in-words.ts'
 import { listOf } from '../model/foreign-answers.ts'
 import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
@@ -41,7 +42,7 @@ function isNaturalNumber(value: unknown): value is number {
 /** Refuses what is no offset, count or time. */
 export function checkNaturalNumber(what: string, value: unknown): asserts value is number {
   if (isNaturalNumber(value)) return
-  throw invalidParameter(`The ${what} must be a whole number from 0 on, not ${String(value)}.`)
+  throw invalidParameter(`The ${what} must be a whole number from 0 on, not ${inWords(value)}.`)
 }
 
 /** Refuses what gives no pairs of a queue and an offset. */

@@ -6,7 +6,7 @@ import type { Inbox } from '../model/inbox.ts'
 import type { Tracing } from '../model/tracing.ts'
 import { BroadcastFailures } from './broadcast-failures.ts'
 import type { ConsumeCounts } from './consume-counts.ts'
-import { HookRunner } from './consume-hooks.ts'
+import { ConsumeHookRunner } from './consume-hooks.ts'
 import { DeliveryWatch } from './delivery-watch.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import { ConcurrentDispatcher } from './dispatcher-concurrent.ts'
@@ -60,6 +60,6 @@ function watchOf(
   { engine, clientId, tracing, onError }: DispatcherOwner,
 ): DeliveryWatch | undefined {
   if (consumeHooks.length === 0 && tracing === undefined) return undefined
-  const hooks = new HookRunner(consumeHooks, { group, clientId, onError })
+  const hooks = new ConsumeHookRunner(consumeHooks, { group, clientId, onError })
   return new DeliveryWatch({ group, clientId, clock: engine.clock, hooks, tracing })
 }

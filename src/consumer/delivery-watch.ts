@@ -3,7 +3,7 @@ import type { Clock } from '../model/clock.ts'
 import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import type { DeliveryTrace, TracedClient, Tracing } from '../model/tracing.ts'
-import type { ConsumeHookContext, ConsumeHookOutcome, HookRunner } from './consume-hooks.ts'
+import type { ConsumeHookContext, ConsumeHookOutcome, ConsumeHookRunner } from './consume-hooks.ts'
 
 /** One call that somebody watches. */
 export interface WatchedCall {
@@ -14,7 +14,7 @@ export interface WatchedCall {
 
 export interface DeliveryWatchHost extends TracedClient {
   readonly clock: Clock
-  readonly hooks: HookRunner
+  readonly hooks: ConsumeHookRunner
   readonly tracing: Tracing | undefined
 }
 

@@ -227,7 +227,7 @@ export abstract class LaneDispatcher implements Dispatcher, DeliveryOwner {
     const { inbox, group, counts } = this.#host
     if (inbox === undefined) return sequences
     return sequences.filter((sequence) => {
-      const isCommitted = inbox.isCommitted(group, queue.messageAt(sequence).messageId)
+      const isCommitted = inbox.isCommitted(group, queue.messageAt(sequence))
       if (isCommitted) {
         counts.succeededCount += 1
         queue.finish(sequence)

@@ -42,7 +42,7 @@ export function pushLoopHost(options: CompletePushConsumerOptions, owner: LoopOw
       return limits.of(owner.queueCount())
     },
     createKeeper: (source, committedOffset) => new OffsetKeeper(keeperHost, source, committedOffset),
-    isDone: inbox && isShared ? ({ messageId }) => inbox.isCommitted(group, messageId) : undefined,
+    isDone: inbox && isShared ? (message) => inbox.isCommitted(group, message) : undefined,
     onPulled: (messageCount, durationMs) => counts.countPull(messageCount, durationMs),
     onError,
   }

@@ -59,11 +59,11 @@ export class SendBack implements FailureTaker {
   }
 
   /** What was committed is done, whatever became of its listener; a retry of it would be one too many. */
-  async #isCommitted({ messageId }: MessageView): Promise<boolean> {
+  async #isCommitted(message: MessageView): Promise<boolean> {
     const { inbox, group } = this.#host
     if (inbox === undefined) return false
-    await inbox.settled(group, messageId)
-    return inbox.isCommitted(group, messageId)
+    await inbox.settled(group, message)
+    return inbox.isCommitted(group, message)
   }
 
   async #send(message: MessageView, delayLevel: number, reason: string): Promise<void> {

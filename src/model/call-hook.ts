@@ -1,5 +1,5 @@
 /** Calls what an application hung into the way of messages to watch them: whatever it does, the message goes on. */
-import { MQError } from './errors.ts'
+import { MQError, wordsOf } from './errors.ts'
 
 /** Whose hooks they are, and who hears of those that fail. */
 export interface HookOwner {
@@ -11,13 +11,13 @@ export interface HookOwner {
 
 /** An `async` hook is not waited for, but its rejection must not reach the process either. */
 export function callHook(
-  { name = 'hook' }: { readonly name?: string | undefined },
+  hook: { readonly name?: string | undefined },
   call: () => unknown,
   { kind, group, onError }: HookOwner,
 ): void {
   const tell = (cause: unknown): void => {
     const { code, message } = MQError.from(cause)
-    const text = `The ${kind} hook '${name}' of '${group}' failed, which is ignored: ${message}`
+    const text = `The ${kind} hook '${nameOf(hook)}' of '${group}' failed, which is ignored: ${message}`
     onError(new MQError(code, text, { cause }))
   }
   try {
@@ -25,6 +25,15 @@ export function callHook(
     if (result instanceof Promise) result.catch(tell)
   } catch (error) {
     tell(error)
+  }
+}
+
+/** A name is the application's too: it may be anything, and reading it may throw. */
+function nameOf(hook: { readonly name?: string | undefined }): string {
+  try {
+    return hook.name === undefined ? 'hook' : wordsOf(hook.name)
+  } catch {
+    return 'hook'
   }
 }
 

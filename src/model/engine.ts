@@ -121,6 +121,8 @@ export type EngineEvent =
   | { readonly type: 'queue-unlocked'; readonly group: string; readonly queue: MessageQueue }
   /** Offsets of the group were set from outside: drop what is cached and start there. */
   | { readonly type: 'offset-reset'; readonly group: string; readonly topic: string }
+  /** A group is gone with its offsets: what one of its name consumes later begins anew. */
+  | { readonly type: 'group-deleted'; readonly group: string }
   /** The engine is gone although its clients are not: every verb rejects with this from now on, and nothing more is told. */
   | { readonly type: 'closed'; readonly error: MQError }
 

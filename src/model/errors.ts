@@ -194,7 +194,7 @@ export class MQError extends Error {
 }
 
 /** What was thrown, in words; anything can be thrown, also what cannot be put into words. */
-function wordsOf(caught: unknown): string {
+export function wordsOf(caught: unknown): string {
   try {
     return caught instanceof Error ? `${caught.message}` : String(caught)
   } catch {

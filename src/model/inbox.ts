@@ -9,11 +9,14 @@ export interface CommittedMessage {
   readonly isInherited: boolean
 }
 
+/** What a message is known by, also when it comes as a retry: one id may be given in several topics. */
+export type ConsumedOnce = Pick<MessageView, 'topic' | 'messageId'>
+
 export interface Inbox {
   /** Whether the group has committed this message: it must not be delivered again. */
-  isCommitted(group: string, messageId: string): boolean
+  isCommitted(group: string, message: ConsumedOnce): boolean
   /** Resolves, whatever becomes of it, when no commit of this message is under way. */
-  settled(group: string, messageId: string): Promise<void>
+  settled(group: string, message: ConsumedOnce): Promise<void>
   /**
    * Writes the batch, and with it that these messages are done. Rejects with `INVALID_PARAMETER` for a batch that cannot take that, with
    * `ILLEGAL_OPERATION` when one of them is done already, and with `BATCH_FAILED`.

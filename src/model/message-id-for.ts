@@ -5,7 +5,7 @@ import { formatStoredMessageId } from './message-id.ts'
 
 /**
  * The message id that belongs to a key of your own, always the same one: for `producer.send(message, { messageId })`. A key says what the message
- * tells, such as `'o-42 paid'`; 128 bits of its SHA-256 make the id. Throws `INVALID_PARAMETER` for an empty key.
+ * tells, such as `'o-42 paid'`; 128 bits of its SHA-256 make the id. Throws `INVALID_PARAMETER` for an empty key, and for one with a lone surrogate.
  *
  * @example
  * ```ts
@@ -21,5 +21,8 @@ import { formatStoredMessageId } from './message-id.ts'
 export function messageIdFor(key: string): string {
   if (typeof key !== 'string' || key === '')
     throw invalidParameter('The key must be a string that is not empty.')
+  // UTF-8 would make one of several: keys that differ would have one id.
+  if (!key.isWellFormed())
+    throw invalidParameter('The key holds a lone surrogate, which UTF-8 cannot express.')
   return formatStoredMessageId(createHash('sha256').update(key).digest(), 0)
 }

@@ -9,6 +9,7 @@
 import type { Clock, RandomSource } from './clock.ts'
 import { randomBelow } from './clock.ts'
 import { invalidParameter } from './errors.ts'
+import { inWords } from './in-words.ts'
 
 /** Bytes of an id as stored: without the version byte. */
 export const MESSAGE_ID_BYTES = 16
@@ -75,7 +76,7 @@ export function formatStoredMessageId(bytes: Buffer, position: number): string {
 /** Parses the 34 characters of an id; refuses anything else. */
 export function parseMessageId(text: string): MessageId {
   if (!isMessageId(text))
-    throw invalidParameter(`'${text}' is not a message id of 34 hex characters that starts with 01.`)
+    throw invalidParameter(`${inWords(text)} is not a message id of 34 hex characters that starts with 01.`)
   const bytes = Buffer.from(text.slice(VERSION.length), 'hex')
   return {
     prefix: bytes.subarray(0, MESSAGE_ID_PREFIX_BYTES),
@@ -85,8 +86,8 @@ export function parseMessageId(text: string): MessageId {
 }
 
 /** Whether a text has the form of a message id. */
-export function isMessageId(text: string): boolean {
-  return ID_PATTERN.test(text)
+export function isMessageId(text: unknown): text is string {
+  return typeof text === 'string' && ID_PATTERN.test(text)
 }
 
 /** Writes the 16 stored bytes of an id. */

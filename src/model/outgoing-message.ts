@@ -2,8 +2,10 @@
  * A checked message on its way to the engine. Everything that can be wrong with a message is refused here, before
  * anything is written; behind this door code relies on it (semantics sections 1.1, 2.1 and 2.6).
  */
+import { lengthOf } from './body-bytes.ts'
 import type { Delay } from './delay.ts'
 import { MQError } from './errors.ts'
+import { inWords } from './in-words.ts'
 import { javaHashCode } from './java-hash.ts'
 import {
   MESSAGE_GROUP_MAX_BYTES,
@@ -16,6 +18,7 @@ import type { Message } from './message.ts'
 import type { MessageId } from './message-id.ts'
 import { isReservedProperty, type PropertyEntries, PropertyName } from './properties.ts'
 import { checkTopicName } from './topic.ts'
+import type { Destination } from './typed-message.ts'
 
 const NO_PROPERTIES: PropertyEntries = Object.freeze([])
 const FIELDS: ReadonlySet<string> = new Set(
@@ -63,10 +66,38 @@ export function prepareMessage(
   bornTimestamp: number,
   added: PropertyEntries = NO_PROPERTIES,
 ): OutgoingMessage {
+  try {
+    return prepare(message, messageId, bornTimestamp, added)
+  } catch (error) {
+    throw MQError.from(error, 'MESSAGE_ILLEGAL')
+  }
+}
+
+/**
+ * The fields of a message, each read once, whoever has them: fields may be inherited, or computed by a class. Throws `MESSAGE_ILLEGAL` for
+ * what is no message and for one that cannot be read; nothing else is checked.
+ */
+export function readMessage<To extends Destination>(message: Message<To>): Message<To> {
+  try {
+    checkFields(message)
+    const { topic, body, tag, keys, properties } = message
+    const { messageGroup, delayTimeLevel, deliveryTimestamp, priority } = message
+    const when = { delayTimeLevel, deliveryTimestamp }
+    return { topic, body, tag, keys, properties, messageGroup, ...when, priority }
+  } catch (error) {
+    throw MQError.from(error, 'MESSAGE_ILLEGAL')
+  }
+}
+
+function prepare(
+  message: Message,
+  messageId: MessageId,
+  bornTimestamp: number,
+  added: PropertyEntries,
+): OutgoingMessage {
   checkFields(message)
   const { topic, body } = message
   checkTopicName(topic)
-  const bodyBytes = checkBody(body)
   const tag = message.tag === undefined ? '' : checkTag(message.tag)
   const keys = message.keys === undefined ? '' : checkKeys(message.keys)
   const own = message.properties === undefined ? NO_PROPERTIES : checkProperties(message.properties)
@@ -76,6 +107,8 @@ export function prepareMessage(
   const given = message.priority === undefined ? timed : withPriority(message, delay, timed)
   const properties = added.length === 0 ? given : [...added, ...given]
   const propertiesBytes = sizeOfProperties(tag, keys, properties)
+  // Behind everything that the application may have a say in: its getters could change the size of a buffer.
+  const bodyBytes = checkBody(body)
   const sizeBytes = topic.length + propertiesBytes + bodyBytes + MESSAGE_LOG_OVERHEAD_BYTES
   if (sizeBytes > MESSAGE_MAX_BYTES) throw tooLarge(sizeBytes)
   const tagHash = tag === '' ? 0 : javaHashCode(tag)
@@ -113,7 +146,7 @@ export function sizeOfMessage(message: Message): number {
 
 const NO_ID: MessageId = { prefix: new Uint8Array(8), seconds: 0, sequence: 0 }
 
-function checkFields(message: Message): void {
+function checkFields(message: Message<Destination>): void {
   if (typeof message !== 'object' || message === null)
     throw illegal('A message must be an object with topic and body.')
   for (const field in message) {
@@ -129,10 +162,31 @@ function checkBody(body: unknown): number {
       throw illegal('The body holds a lone surrogate, which UTF-8 cannot express; send bytes instead.')
     return Buffer.byteLength(body)
   }
-  if (!(body instanceof Uint8Array))
+  const bytes = body instanceof Uint8Array ? bytesOf(body) : undefined
+  if (bytes === undefined)
     throw illegal('The body must be a string or a Uint8Array; encode other values first.')
-  if (body.byteLength === 0) throw illegal('The body is empty; a message needs at least one byte.')
-  return body.byteLength
+  if (bytes === 0) throw illegal('The body is empty; a message needs at least one byte.')
+  return bytes
+}
+
+/** `undefined` for what is no array of bytes but by its prototype, or a proxy of one. */
+function bytesOf(body: Uint8Array): number | undefined {
+  try {
+    return lengthOf(body)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Throws `MESSAGE_ILLEGAL` when a body has not the size any more that it was checked with: its buffer was resized or transferred meanwhile.
+ * Asked right before bodies are copied, since nobody but their owner knows when that happens.
+ */
+export function checkBodySize({ body, bodyBytes }: OutgoingMessage): void {
+  if (typeof body === 'string') return
+  const bytes = lengthOf(body)
+  if (bytes === bodyBytes) return
+  throw illegal(`The body had ${bodyBytes} bytes when it was sent and has ${bytes} now: its buffer was resized or transferred.`)
 }
 
 function checkTag(tag: unknown): string {
@@ -186,7 +240,7 @@ function delayOf({ delayTimeLevel, deliveryTimestamp, messageGroup }: Message): 
       ? ['deliveryTimestamp', deliveryTimestamp]
       : ['delayTimeLevel', delayTimeLevel]
   if (!Number.isSafeInteger(value) || (value as number) < 0)
-    throw illegal(`The ${name} must be a whole number from 0 up, not ${value}.`)
+    throw illegal(`The ${name} must be a whole number from 0 up, not ${inWords(value)}.`)
   if (deliveryTimestamp !== undefined) return { deliveryTimestamp }
   return delayTimeLevel === 0 || delayTimeLevel === undefined ? undefined : { delayTimeLevel }
 }
@@ -198,7 +252,7 @@ function withPriority(
   properties: PropertyEntries,
 ): PropertyEntries {
   if (!Number.isInteger(priority) || priority! < 0 || priority! > PRIORITY_MAX)
-    throw illegal(`The priority must be a whole number from 0 to ${PRIORITY_MAX}, not ${priority}.`)
+    throw illegal(`The priority must be a whole number from 0 to ${PRIORITY_MAX}, not ${inWords(priority)}.`)
   if (messageGroup !== undefined)
     throw illegal('A message with a messageGroup has no priority: it keeps its place.')
   if (delay !== undefined) throw illegal('A delayed message has no priority: it has a time.')

@@ -5,14 +5,13 @@
 import { distance } from 'fastest-levenshtein'
 import { z } from 'zod'
 import { invalidParameter } from './errors.ts'
+import { inWords } from './in-words.ts'
 
 type Issue = z.core.$ZodIssue
 type Path = readonly PropertyKey[]
 
 /** A key further from all known ones than this is no misspelling. */
 const NEAR = 3
-/** Characters of a refused string that are shown. */
-const SHOWN_LENGTH = 64
 
 /** Parses with a strict schema; throws `INVALID_PARAMETER` that names the path, the value and what is wrong. */
 export function parseOptions<S extends z.ZodType>(
@@ -84,15 +83,6 @@ function valueAt(value: unknown, path: Path): unknown {
   let found = value
   for (const key of path) found = (found as Readonly<Record<PropertyKey, unknown>> | undefined)?.[key]
   return found
-}
-
-function inWords(value: unknown): string {
-  if (typeof value === 'string') {
-    return value.length > SHOWN_LENGTH ? `'${value.slice(0, SHOWN_LENGTH)}...'` : `'${value}'`
-  }
-  if (typeof value === 'function') return 'a function'
-  if (Array.isArray(value)) return 'an array'
-  return isObject(value) ? 'an object' : String(value)
 }
 
 function isObject(value: unknown): boolean {

@@ -18,6 +18,8 @@ export interface RequestVerbs {
 export interface ReplyTaker {
   /** Takes a reply; false when nobody waits for it. */
   take(correlationId: string, reply: MessageView): boolean
+  /** Nobody of this client waits for a reply that came. */
+  countDropped(): void
   /** No more replies will come: the engine has ended. */
   end(error: MQError): void
 }

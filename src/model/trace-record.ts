@@ -27,6 +27,10 @@ const schema = z.object({
   queueOffset: z.number().optional(),
   reconsumeTimes: z.number().optional(),
   durationMs: z.number().optional(),
+  isDuplicate: z.boolean().optional(),
+  /** Of what was stored in no queue: what it waits for then, and when it is to come. */
+  waitsFor: z.enum(['time', 'transaction']).optional(),
+  dueTimestamp: z.number().optional(),
   outcome: z.enum(['SUCCESS', 'FAILED', 'EXCEPTION', 'TIME_OUT']).optional(),
   reason: z.string().optional(),
 })

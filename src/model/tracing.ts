@@ -32,6 +32,7 @@ export interface TracedMessage {
 /** One attempt to store a message or a batch: `pocketmq:send`. */
 export interface SendTrace extends TracedClient {
   readonly type: TracedMessageType
+  /** The queue that was chosen. A repeated send finds its message where the first one was stored: `result.queue`. */
   readonly queue: MessageQueue
   /** One message, or those of a batch. */
   readonly messages: readonly TracedMessage[]
@@ -39,7 +40,7 @@ export interface SendTrace extends TracedClient {
   readonly timestamp: number
   /** Set when it has ended: how long it took, in milliseconds. */
   durationMs?: number
-  /** Set when it is stored. */
+  /** Set when it is stored; with `isDuplicate` it was before. */
   result?: SendReceipt
   /** Set when it failed. */
   error?: unknown

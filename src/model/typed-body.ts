@@ -5,6 +5,7 @@
 import { type CheckedValue, checkValue } from './check-value.ts'
 import { MQError } from './errors.ts'
 import type { Message } from './message.ts'
+import { readMessage } from './outgoing-message.ts'
 import { schemaMismatch } from './schema-issue.ts'
 import type { Destination } from './typed-message.ts'
 import { TypedTopic } from './typed-topic.ts'
@@ -22,22 +23,27 @@ export interface WrittenMessage {
  * it costs a look at its type.
  */
 export function isTyped(message: Message<Destination>): message is Message<TypedTopic> {
-  const topic = message?.topic
-  return typeof topic === 'object' && topic instanceof TypedTopic
+  try {
+    const topic = message?.topic
+    return typeof topic === 'object' && topic instanceof TypedTopic
+  } catch {
+    // Whoever reads it next says what is wrong.
+    return false
+  }
 }
 
 /** Writes the body as JSON; throws `SCHEMA_MISMATCH` if it has none. */
 export function toPlain(message: Message<Destination>): Message {
   if (!isTyped(message)) return message as Message
-  const { topic, body } = message
-  return { ...message, topic: topic.name, body: toJson(topic, body) }
+  const { topic, body, ...rest } = readMessage(message)
+  return { ...rest, topic: topic.name, body: toJson(topic, body) }
 }
 
-/** Writes the body as JSON and asks the schema about it; throws `SCHEMA_MISMATCH` if it has no JSON. */
+/** Writes the body of a message that was read as JSON and asks the schema about it; throws `SCHEMA_MISMATCH` if it has no JSON. */
 export function writeMessage(message: Message<TypedTopic>): WrittenMessage {
   const { topic, body } = message
-  const plain = toPlain(message)
-  const checked = checkValue(topic, JSON.parse(plain.body as string))
+  const plain = { ...message, topic: topic.name, body: toJson(topic, body) }
+  const checked = checkValue(topic, JSON.parse(plain.body))
   const explain = (result: CheckedValue): CheckedValue => withHint(topic, body, result)
   return { plain, checked: checked instanceof Promise ? checked.then(explain) : explain(checked) }
 }
@@ -60,12 +66,21 @@ function withHint(topic: TypedTopic, body: unknown, checked: CheckedValue): Chec
   const { error } = checked
   if (error?.issues === undefined) return checked
   for (const { path } of error.issues) {
-    const changed = changedByJson(body, path)
+    const changed = tryChangedByJson(body, path)
     if (changed === undefined) continue
     const hint = ` JSON does not keep ${changed}: let the schema take what JSON makes of it, and transform that.`
     return { error: schemaMismatch(topic.name, error.issues, error.cause, hint) }
   }
   return checked
+}
+
+/** A hint is no reason to fail: the value may have getters that throw, or a class without a name in words. */
+function tryChangedByJson(body: unknown, path: readonly PropertyKey[]): string | undefined {
+  try {
+    return changedByJson(body, path)
+  } catch {
+    return undefined
+  }
 }
 
 /** What lies at this path, in words, if it is something that JSON changes or drops. */

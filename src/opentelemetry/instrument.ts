@@ -39,15 +39,25 @@ const METHODS = {
 export function instrument(mq: object, options: InstrumentOptions): () => void {
   const tracer = tracerOf(mq)
   for (const [part, methods] of Object.entries(METHODS)) checkPart(options, part, methods)
-  return tracer.observe(new SpanObserver(options, options.tracer ?? options.trace.getTracer('pocketmq')))
+  const spans = options.tracer ?? options.trace.getTracer('pocketmq')
+  return tracer.observe(new SpanObserver(options, spans))
 }
 
 function checkPart(options: unknown, part: string, methods: readonly string[]): void {
-  const found: unknown =
-    typeof options === 'object' && options !== null ? Reflect.get(options, part) : undefined
-  const isWhole =
-    typeof found === 'object' &&
-    found !== null &&
-    methods.every((method) => typeof Reflect.get(found, method) === 'function')
-  if (!isWhole) throw invalidParameter(`instrument: give '${part}' of @opentelemetry/api.`)
+  if (!isWhole(options, part, methods))
+    throw invalidParameter(`instrument: give '${part}' of @opentelemetry/api.`)
+}
+
+function isWhole(options: unknown, part: string, methods: readonly string[]): boolean {
+  try {
+    const found: unknown =
+      typeof options === 'object' && options !== null ? Reflect.get(options, part) : undefined
+    return (
+      typeof found === 'object' &&
+      found !== null &&
+      methods.every((method) => typeof Reflect.get(found, method) === 'function')
+    )
+  } catch {
+    return false // a getter that throws is no part of it either
+  }
 }

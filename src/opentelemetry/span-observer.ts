@@ -57,9 +57,15 @@ export class SpanObserver implements TraceObserver {
     this.#atOnce({ name, type: 'settle' }, trace, trace.messages)
   }
 
-  /** Calls it once, within a context where there is one. */
+  /** Calls it once, within a context where there is one that works. */
   #within<T>(within: TelemetryContext | undefined, call: () => T): T {
-    return within === undefined ? call() : this.#api.context.with(within, call)
+    let answer: (() => T) | undefined
+    const callOnce = (): void => {
+      answer ??= answerOf(call)
+    }
+    if (within !== undefined) attempt(() => this.#api.context.with(within, callOnce))
+    callOnce()
+    return answer!()
   }
 
   /** The context that the send runs in; its messages carry it. */
@@ -134,6 +140,18 @@ export class SpanObserver implements TraceObserver {
       }
       span.end()
     })
+  }
+}
+
+/** What a call returned or threw, for later. */
+function answerOf<T>(call: () => T): () => T {
+  try {
+    const value = call()
+    return () => value
+  } catch (error) {
+    return () => {
+      throw error
+    }
   }
 }
 

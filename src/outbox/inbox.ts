@@ -12,7 +12,7 @@ import type { Timer } from '../model/clock.ts'
 import type { Engine } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
 import type { EmitEvent } from '../model/events.ts'
-import type { CommittedMessage, Inbox } from '../model/inbox.ts'
+import type { CommittedMessage, ConsumedOnce, Inbox } from '../model/inbox.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { OwnContext } from '../model/own-context.ts'
 import { retryTopicOf } from '../model/topic.ts'
@@ -21,16 +21,15 @@ import type { ApplicationRows } from './rows.ts'
 /** How often rows are looked at that may go. */
 const CLEAN_INTERVAL_MS = 10_000
 
-/** What a row says. */
+/** What a row says: where the copy lies that was consumed. */
 interface StoredRow {
-  /** The topic that the message was sent to. */
-  readonly topic: string
-  /** Where the copy lies that was consumed. */
   readonly queue: MessageQueue
   readonly queueOffset: number
 }
 
 interface Row extends StoredRow {
+  /** The topic that the message was sent to. */
+  readonly topic: string
   /** A retry of the message may be on its way that this life knows nothing of. */
   readonly isInherited: boolean
 }
@@ -50,7 +49,7 @@ interface UnderWay {
 export class DatabaseInbox implements Inbox {
   readonly #host: InboxHost
   readonly #rows: ApplicationRows
-  /** By group, then by message id. */
+  /** By group, then by what names a message there. */
   readonly #groups = new Map<string, Map<string, Row>>()
   /** By key. */
   readonly #underWay = new Map<string, UnderWay>()
@@ -58,32 +57,37 @@ export class DatabaseInbox implements Inbox {
   /** Rows are looked at again and again in it, whoever committed the first. */
   readonly #context = new OwnContext()
   #cleaning: Timer | undefined
+  #cleaned: Promise<void> = Promise.resolve()
   #isStopped = false
 
   private constructor(rows: ApplicationRows, host: InboxHost) {
     this.#host = host
     this.#rows = rows
     this.#unwatch = host.engine.watch((event) => {
-      if (event.type === 'offset-reset') void this.#forgetTopic(event.group, event.topic)
+      if (event.type === 'offset-reset') void this.#forgetWhere(event.group, isOf(event.topic))
+      if (event.type === 'group-deleted') void this.#forgetWhere(event.group, () => true)
     })
   }
 
   /** Reads the rows that earlier lives have left. */
   static async open(rows: ApplicationRows, host: InboxHost): Promise<DatabaseInbox> {
     const inbox = new DatabaseInbox(rows, host)
-    for (const [key, value] of await rows.inbox.iterator().all()) {
-      const [group = '', messageId = ''] = key.split('/')
-      inbox.#add(group, messageId, { ...(value as StoredRow), isInherited: true })
+    for (const [key, row] of await rows.inbox.iterator().all()) {
+      const [group, topic, messageId] = key.split('/')
+      if (group === undefined || topic === undefined || messageId === undefined || !isRow(row)) continue
+      const { queue, queueOffset } = row
+      inbox.#add(group, nameOf({ topic, messageId }), { topic, queue, queueOffset, isInherited: true })
     }
+    await inbox.#forgetGroupsGone()
     return inbox
   }
 
-  isCommitted(group: string, messageId: string): boolean {
-    return this.#groups.get(group)?.has(messageId) === true
+  isCommitted(group: string, message: ConsumedOnce): boolean {
+    return this.#groups.get(group)?.has(nameOf(message)) === true
   }
 
-  async settled(group: string, messageId: string): Promise<void> {
-    await this.#underWay.get(keyOf(group, messageId))?.done
+  async settled(group: string, message: ConsumedOnce): Promise<void> {
+    await this.#underWay.get(keyOf(group, nameOf(message)))?.done
   }
 
   async commit(
@@ -93,28 +97,30 @@ export class DatabaseInbox implements Inbox {
     options: object | undefined,
   ): Promise<void> {
     if (this.#isStopped) throw new MQError('CLOSED', 'The instance is closed.')
-    for (const { message } of messages) this.#checkOpen(group, message.messageId)
-    const rows = new Map(messages.map((committed) => [committed.message.messageId, rowOf(committed)]))
-    const stored = [...rows].map(([id, { isInherited: _, ...row }]) => [keyOf(group, id), row] as const)
+    for (const { message } of messages) this.#checkOpen(group, message)
+    const rows = new Map(messages.map((committed) => [nameOf(committed.message), rowOf(committed)]))
+    const stored = [...rows].map(
+      ([name, { queue, queueOffset }]) => [keyOf(group, name), { queue, queueOffset }] as const,
+    )
     this.#rows.put(batch, this.#rows.inbox, stored)
 
     let onDone: () => void = () => undefined
     const done = new Promise<void>((resolve) => {
       onDone = resolve
     })
-    const underWay = [...rows].map(([id, row]) => [id, { row, done, isVoid: false }] as const)
-    for (const [id, each] of underWay) this.#underWay.set(keyOf(group, id), each)
+    const underWay = [...rows].map(([name, row]) => [name, { row, done, isVoid: false }] as const)
+    for (const [name, each] of underWay) this.#underWay.set(keyOf(group, name), each)
     try {
       await this.#write(batch, options, stored[0]![0])
-      for (const [id, { row, isVoid }] of underWay) if (!isVoid) this.#add(group, id, row)
-      await this.#remove(underWay.filter(([, { isVoid }]) => isVoid).map(([id]) => keyOf(group, id)))
+      for (const [name, { row, isVoid }] of underWay) if (!isVoid) this.#add(group, name, row)
+      await this.#remove(underWay.filter(([, { isVoid }]) => isVoid).map(([name]) => keyOf(group, name)))
     } finally {
-      for (const id of rows.keys()) this.#underWay.delete(keyOf(group, id))
+      for (const name of rows.keys()) this.#underWay.delete(keyOf(group, name))
       onDone()
     }
   }
 
-  /** Lets rows go that are of no use any more, for the last time. */
+  /** Lets rows go that are of no use any more, for the last time; also waits for those that are on their way out. */
   async close(): Promise<void> {
     this.stop()
     await this.#clean()
@@ -127,11 +133,15 @@ export class DatabaseInbox implements Inbox {
   }
 
   /** One listener at a time may end a message, whichever members it was given to. */
-  #checkOpen(group: string, messageId: string): void {
-    if (!this.isCommitted(group, messageId) && !this.#underWay.has(keyOf(group, messageId))) return
-    throw new MQError('ILLEGAL_OPERATION', `The message ${messageId} is committed by '${group}' already.`, {
-      outcome: 'not-attempted',
-    })
+  #checkOpen(group: string, message: ConsumedOnce): void {
+    if (!this.isCommitted(group, message) && !this.#underWay.has(keyOf(group, nameOf(message)))) return
+    throw new MQError(
+      'ILLEGAL_OPERATION',
+      `The message ${message.messageId} is committed by '${group}' already.`,
+      {
+        outcome: 'not-attempted',
+      },
+    )
   }
 
   /** A write that failed may have been written all the same: its row tells. */
@@ -146,9 +156,9 @@ export class DatabaseInbox implements Inbox {
     }
   }
 
-  #add(group: string, messageId: string, row: Row): void {
+  #add(group: string, name: string, row: Row): void {
     const rows = this.#groups.get(group) ?? new Map<string, Row>()
-    this.#groups.set(group, rows.set(messageId, row))
+    this.#groups.set(group, rows.set(name, row))
     this.#cleanLater()
   }
 
@@ -163,14 +173,20 @@ export class DatabaseInbox implements Inbox {
     this.#cleaning ??= this.#context.run(() => clock.setTimer(CLEAN_INTERVAL_MS, () => void clean()))
   }
 
-  async #clean(): Promise<void> {
+  /** One time behind the other: what is under way may go by offsets that are old by now. */
+  #clean(): Promise<void> {
+    this.#cleaned = this.#cleaned.then(() => this.#cleanNow())
+    return this.#cleaned
+  }
+
+  async #cleanNow(): Promise<void> {
     try {
-      const spent: (readonly [group: string, messageIds: readonly string[]])[] = []
+      const spent: (readonly [group: string, names: readonly string[]])[] = []
       for (const [group, rows] of this.#groups) spent.push([group, await this.#spentOf(group, rows)])
-      if (spent.every(([, ids]) => ids.length === 0)) return
+      if (spent.every(([, names]) => names.length === 0)) return
       // A power cut must not bring messages back whose rows are gone.
       await this.#host.engine.flush()
-      for (const [group, ids] of spent) await this.#forget(group, ids)
+      for (const [group, names] of spent) await this.#forget(group, names)
     } catch (error) {
       this.#host.emit('error', MQError.from(error))
     }
@@ -181,10 +197,10 @@ export class DatabaseInbox implements Inbox {
     const offsets = new Map<string, number>()
     const isQuiet = await this.#isQuiet(group)
     const spent: string[] = []
-    for (const [id, { queue, queueOffset, isInherited }] of rows) {
+    for (const [name, { queue, queueOffset, isInherited }] of rows) {
       const place = `${queue.topic}@${queue.brokerName}@${queue.queueId}`
       if (!offsets.has(place)) offsets.set(place, await this.#reached(group, queue))
-      if (queueOffset < (offsets.get(place) ?? 0) && (isQuiet || !isInherited)) spent.push(id)
+      if (queueOffset < (offsets.get(place) ?? 0) && (isQuiet || !isInherited)) spent.push(name)
     }
     return spent
   }
@@ -213,27 +229,27 @@ export class DatabaseInbox implements Inbox {
     }
   }
 
-  /** Offsets were set from outside: what is delivered again is meant to be. */
-  async #forgetTopic(group: string, topic: string): Promise<void> {
-    const isMeant = (row: Row): boolean => row.topic === topic || row.queue.topic === topic
+  /** What is delivered again is meant to be: offsets were set from outside, or the group is another one by now. */
+  async #forgetWhere(group: string, isMeant: (row: Row) => boolean): Promise<void> {
     for (const [key, each] of this.#underWay)
       if (key.startsWith(`${group}/`) && isMeant(each.row)) each.isVoid = true
     const rows = [...(this.#groups.get(group) ?? [])].filter(([, row]) => isMeant(row))
-    try {
-      await this.#forget(
-        group,
-        rows.map(([id]) => id),
-      )
-    } catch (error) {
-      this.#host.emit('error', MQError.from(error))
-    }
+    const names = rows.map(([name]) => name)
+    await this.#forget(group, names).catch((error: unknown) => this.#host.emit('error', MQError.from(error)))
   }
 
-  #forget(group: string, messageIds: readonly string[]): Promise<void> {
+  /** *Crash between the end of a group and that of its rows: another one of its name must not inherit them.* */
+  async #forgetGroupsGone(): Promise<void> {
+    if (this.#groups.size === 0) return
+    const known = new Set((await this.#host.engine.queryGroups()).map(({ group }) => group))
+    for (const group of this.#groups.keys()) if (!known.has(group)) await this.#forgetWhere(group, () => true)
+  }
+
+  #forget(group: string, names: readonly string[]): Promise<void> {
     const rows = this.#groups.get(group)
-    for (const id of messageIds) rows?.delete(id)
+    for (const name of names) rows?.delete(name)
     if (rows?.size === 0) this.#groups.delete(group)
-    return this.#remove(messageIds.map((id) => keyOf(group, id)))
+    return this.#remove(names.map((name) => keyOf(group, name)))
   }
 
   async #remove(keys: readonly string[]): Promise<void> {
@@ -241,15 +257,32 @@ export class DatabaseInbox implements Inbox {
   }
 }
 
-/** A group name holds no slash. */
-function keyOf(group: string, messageId: string): string {
-  return `${group}/${messageId}`
+/** Names of groups and topics hold no slash. */
+function keyOf(group: string, name: string): string {
+  return `${group}/${name}`
+}
+
+function nameOf({ topic, messageId }: ConsumedOnce): string {
+  return `${topic}/${messageId}`
 }
 
 function rowOf({ message, isInherited }: CommittedMessage): Row {
   const { topic, queue, queueOffset } = message
   const { brokerName, queueId } = queue
   return { topic, queue: { topic: queue.topic, brokerName, queueId }, queueOffset, isInherited }
+}
+
+/** Whether it is for a message of this topic, or one that lies in it as a retry. */
+function isOf(topic: string): (row: Row) => boolean {
+  return (row) => row.topic === topic || row.queue.topic === topic
+}
+
+/** Others may have rows beside ours. */
+function isRow(value: unknown): value is StoredRow {
+  if (typeof value !== 'object' || value === null || !('queue' in value) || !('queueOffset' in value))
+    return false
+  const { queue, queueOffset } = value
+  return typeof queue === 'object' && queue !== null && 'topic' in queue && typeof queueOffset === 'number'
 }
 
 function isGone(error: unknown): boolean {

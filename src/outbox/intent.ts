@@ -18,6 +18,8 @@ const VERSION = 1
 const LENGTH_BYTES = 4
 const NUMBER_DIGITS = 16
 const ORDERED = '/o'
+/** A number has 53 bits at most. */
+const INTENT_KEY = /^00[01][\da-f]{13}\/[^/]+(?:\/o)?$/
 
 /** All of a message but its body, and the id as text. */
 type StoredMessage = Omit<OutgoingMessage, 'messageId' | 'body' | 'uncompressed'> & {
@@ -33,6 +35,11 @@ type StoredIntent = Omit<Intent, 'messages'> & {
 export function intentKey(number: number, intent: Intent): string {
   const { topic } = messagesOf(intent)[0]!
   return `${number.toString(16).padStart(NUMBER_DIGITS, '0')}/${topic}${isOrdered(intent) ? ORDERED : ''}`
+}
+
+/** Whether it is the key of an intent. Others may have rows beside ours; these are left alone. */
+export function isIntentKey(key: string): boolean {
+  return INTENT_KEY.test(key)
 }
 
 /** The number in a key. */

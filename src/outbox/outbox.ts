@@ -18,7 +18,15 @@ import { MQError, type MQErrorCode } from '../model/errors.ts'
 import type { EmitEvent } from '../model/events.ts'
 import type { Intent, IntentTaker } from '../model/outbox.ts'
 import { OwnContext } from '../model/own-context.ts'
-import { decodeIntent, encodeIntent, intentKey, isOrderedLine, lineOf, numberOf } from './intent.ts'
+import {
+  decodeIntent,
+  encodeIntent,
+  intentKey,
+  isIntentKey,
+  isOrderedLine,
+  lineOf,
+  numberOf,
+} from './intent.ts'
 import { IntentSender } from './intent-sender.ts'
 import type { ApplicationRows } from './rows.ts'
 
@@ -88,7 +96,6 @@ export class Outbox implements IntentTaker {
   #sentKeys: string[] = []
   #cleaning: Timer | undefined
   #cleaned: Promise<void> = Promise.resolve()
-  #lastNumber = 0
   /** Who opens the instance cannot listen yet: what fails meanwhile is told when it fails again. */
   #isOpening = true
   #isStopped = false
@@ -98,14 +105,16 @@ export class Outbox implements IntentTaker {
     this.#clock = host.engine.clock
     this.#rows = rows
     this.#sender = new IntentSender(host.engine)
-    this.#unwatch = rows.watchOutbox((keys) => this.#context.run(() => this.#take(keys, false)))
+    this.#unwatch = rows.watchOutbox((keys) =>
+      this.#context.run(() => this.#take(keys.filter(isIntentKey), false)),
+    )
   }
 
   /** Looks for what an earlier life has left, and begins to send it. */
   static async open(rows: ApplicationRows, host: OutboxHost): Promise<Outbox> {
     const outbox = new Outbox(rows, host)
-    const left = await rows.outbox.keys().all()
-    outbox.#lastNumber = left.reduce((highest, key) => Math.max(highest, numberOf(key)), 0)
+    const left = (await rows.outbox.keys().all()).filter(isIntentKey)
+    for (const key of left) rows.noteNumber(numberOf(key))
     outbox.#isOpening = left.length > 0
     outbox.#take(left, true)
     return outbox
@@ -116,8 +125,8 @@ export class Outbox implements IntentTaker {
     const { messages } = intent
     if ('topic' in messages && messages.delay !== undefined)
       delayVerbsOf(this.#host.engine).checkDelay(messages.delay)
-    this.#lastNumber += 1
-    this.#rows.put(batch, this.#rows.outbox, [[intentKey(this.#lastNumber, intent), encodeIntent(intent)]])
+    const key = intentKey(this.#rows.nextNumber(), intent)
+    this.#rows.put(batch, this.#rows.outbox, [[key, encodeIntent(intent)]])
   }
 
   /** Resolves when everything known so far has been tried. */
@@ -143,11 +152,11 @@ export class Outbox implements IntentTaker {
    * to be found sends it, after a crash. Rejects when rows cannot be deleted.
    */
   async settle(): Promise<void> {
-    // What became of them nobody knows: perhaps they are stored.
-    this.#wake([...this.#resting.keys()].filter(({ isDoubtful }) => isDoubtful))
+    // What became of these nobody knows: perhaps they are stored.
+    const doubtful = [...this.#resting.keys()].filter((entry) => entry.isDoubtful)
+    for (const entry of doubtful) this.#endRestOf(entry)
+    if (doubtful.length > 0) void this.#busy(async () => this.#restAll(await this.#tryAll(doubtful), false))
     for (const line of this.#lines.values()) if (line.waiting[0]?.isDoubtful === true) this.#endRest(line)
-    // In the second round come those that found their line busy.
-    await Promise.all(this.#underWay)
     await Promise.all(this.#underWay)
     await this.#clean()
   }
@@ -170,11 +179,14 @@ export class Outbox implements IntentTaker {
   }
 
   #take(keys: readonly string[], isDoubtful: boolean): void {
+    const touched = new Map<string, Line>()
     for (const key of keys) {
       const entry = { key, isDoubtful, failureCount: 0, lastError: undefined, toldText: '' }
-      this.#lineOf(entry).waiting.push(entry)
+      const line = this.#lineOf(entry)
+      line.waiting.push(entry)
+      touched.set(lineOf(key), line)
     }
-    for (const [name, line] of this.#lines) this.#goOn(name, line)
+    for (const [name, line] of touched) this.#goOn(name, line)
   }
 
   #lineOf({ key }: Entry): Line {
@@ -190,26 +202,35 @@ export class Outbox implements IntentTaker {
   #goOn(name: string, line: Line): void {
     if (line.isBusy || line.rest !== undefined) return
     if (line.waiting.length === 0) this.#lines.delete(name)
-    else void this.#work(name, line)
+    else void this.#busy(() => this.#work(name, line))
   }
 
   async #work(name: string, line: Line): Promise<void> {
     line.isBusy = true
-    this.#busyCount += 1
     while (line.waiting.length > 0 && line.rest === undefined) {
-      const entries = line.waiting.splice(0, line.isOrdered ? 1 : PARALLEL_COUNT)
-      const sending = this.#sendAll(entries)
-      this.#underWay.add(sending)
-      const failed = await sending
-      this.#underWay.delete(sending)
+      const failed = await this.#tryAll(line.waiting.splice(0, line.isOrdered ? 1 : PARALLEL_COUNT))
       if (failed.length > 0) this.#rest(line, failed)
     }
     line.isBusy = false
-    this.#busyCount -= 1
     this.#goOn(name, line)
+  }
+
+  /** Nothing is idle before this work has ended. It never rejects. */
+  async #busy(work: () => Promise<void>): Promise<void> {
+    this.#busyCount += 1
+    await work()
+    this.#busyCount -= 1
     if (this.#busyCount > 0) return
     this.#isOpening = false
     for (const resolve of this.#onIdle.splice(0)) resolve()
+  }
+
+  async #tryAll(entries: readonly Entry[]): Promise<readonly Entry[]> {
+    const sending = this.#sendAll(entries)
+    this.#underWay.add(sending)
+    const failed = await sending
+    this.#underWay.delete(sending)
+    return failed
   }
 
   /** Answers those that are to be tried again. Their rows are read together, and sent in the order of their keys. */
@@ -261,9 +282,14 @@ export class Outbox implements IntentTaker {
       line.waiting.unshift(first, ...others)
       line.rest = this.#restTimer(first, () => this.#endRest(line))
     }
+    this.#restAll(failed, line.isOrdered)
+  }
+
+  /** Who is refused is set aside, once somebody can hear of it; others rest, unless their line does. */
+  #restAll(failed: readonly Entry[], isLineResting: boolean): void {
     for (const entry of failed) {
       if (isRefused(entry) && !this.#isOpening) this.#refused.add(entry)
-      else if (isRefused(entry) || !line.isOrdered)
+      else if (isRefused(entry) || !isLineResting)
         this.#resting.set(
           entry,
           this.#restTimer(entry, () => this.#wake([entry])),
@@ -279,12 +305,16 @@ export class Outbox implements IntentTaker {
   /** They go before what waits, in their order. */
   #wake(entries: Entry[]): void {
     for (const entry of entries.sort(byKey).reverse()) {
-      this.#resting.get(entry)?.cancel()
-      this.#resting.delete(entry)
-      this.#refused.delete(entry)
+      this.#endRestOf(entry)
       this.#lineOf(entry).waiting.unshift(entry)
     }
     for (const entry of entries) this.#goOn(lineOf(entry.key), this.#lineOf(entry))
+  }
+
+  #endRestOf(entry: Entry): void {
+    this.#resting.get(entry)?.cancel()
+    this.#resting.delete(entry)
+    this.#refused.delete(entry)
   }
 
   #endRest(line: Line): void {

@@ -1,7 +1,8 @@
 /** Makes large bodies smaller before they are stored (RocketMQ `DefaultMQProducerImpl#tryToCompressMessage`, semantics section 2.7). */
 import { deflateSync } from 'node:zlib'
+import { plainView } from '../model/body-bytes.ts'
 import type { SendRequest } from '../model/engine.ts'
-import { COMPRESSION_ZLIB, type OutgoingMessage } from '../model/outgoing-message.ts'
+import { COMPRESSION_ZLIB, checkBodySize, type OutgoingMessage } from '../model/outgoing-message.ts'
 import { PropertyName } from '../model/properties.ts'
 import type { AroundSend } from './around-sends.ts'
 
@@ -26,10 +27,12 @@ function withMessage<Request extends SendRequest>(request: Request, messages: Ou
  * what was sent: limits do not depend on how well a body can be compressed.
  */
 function compressMessage(message: OutgoingMessage): OutgoingMessage {
-  const body = deflateSync(message.body, { level: LEVEL })
-  if (body.length + MARKER_BYTES >= message.bodyBytes) return message
+  checkBodySize(message)
+  const { body } = message
+  const deflated = deflateSync(typeof body === 'string' ? body : plainView(body), { level: LEVEL })
+  if (deflated.length + MARKER_BYTES >= message.bodyBytes) return message
   const properties = [MARKER, ...message.properties]
-  return { ...message, body, bodyBytes: body.length, properties, uncompressed: message }
+  return { ...message, body: deflated, bodyBytes: deflated.length, properties, uncompressed: message }
 }
 
 const MARKER = [PropertyName.COMPRESSION, COMPRESSION_ZLIB] as const

@@ -5,7 +5,7 @@
 import { checkRecallHandle, type Delay } from '../model/delay.ts'
 import { type DelayedSendRequest, delayVerbsOf } from '../model/delay-verbs.ts'
 import type { Engine } from '../model/engine.ts'
-import { invalidParameter, MQError } from '../model/errors.ts'
+import { invalidParameter, MQError, type WriteOutcome } from '../model/errors.ts'
 import type { Message, MessageView } from '../model/message.ts'
 import type { MessageIdGenerator } from '../model/message-id.ts'
 import { queueKey } from '../model/message-queue.ts'
@@ -19,7 +19,7 @@ import type { HalfReceipt } from '../model/transaction-verbs.ts'
 import { isTyped } from '../model/typed-body.ts'
 import type { Destination } from '../model/typed-message.ts'
 import { OnewaySends } from './oneway-sends.ts'
-import { isBatch, prepareBatch } from './outgoing-batch.ts'
+import { isBatch, prepareBatch, readMessages } from './outgoing-batch.ts'
 import { enlisting, type PlannedSend, withOwnBodies } from './planned-send.ts'
 import type { ProducerHost, ProducerStats } from './producer-host.ts'
 import {
@@ -28,16 +28,17 @@ import {
   parseProducerOptions,
 } from './producer-options.ts'
 import { type PublishRoute, PublishRoutes } from './publish-routes.ts'
-import { checkRequest, type RequestOptions } from './request-options.ts'
+import { type RequestOptions, readRequest } from './request-options.ts'
 import { Requests } from './requests.ts'
 import { prepareOnce } from './send-once.ts'
 import {
   checkHalf,
-  checkOneway,
-  checkSendOptions,
   checkSignal,
   chooserOf,
   type OutboxSendOptions,
+  type ReadSendOptions,
+  readOnewayOptions,
+  readSendOptions,
   routing,
   type SendOptions,
 } from './send-options.ts'
@@ -74,7 +75,7 @@ export class Producer {
   readonly #transactions: Transactions
   readonly #requests: Requests
   readonly #oneways: OnewaySends
-  readonly #typed = new TypedSends()
+  readonly #typed: TypedSends
   readonly #unwatch: () => void
 
   #closing: Promise<void> | undefined
@@ -97,6 +98,7 @@ export class Producer {
       tracing: host.tracing,
     })
     this.#oneways = new OnewaySends(host, options)
+    this.#typed = new TypedSends(host.engine.clock)
     this.#requests = new Requests({
       engine: host.engine,
       ids: host.ids,
@@ -161,7 +163,7 @@ export class Producer {
     try {
       if (options === undefined && !isBatch(message) && !isTyped(message))
         return this.#sendNext(message as Message)
-      return this.#sendPlanned(message, options)
+      return this.#sendPlanned(message, readSendOptions(options))
     } catch (error) {
       return Promise.reject(MQError.from(error))
     }
@@ -175,8 +177,7 @@ export class Producer {
     message: Message<To> | readonly Message<To>[],
     options?: SendOptions<A>,
   ): void {
-    checkOneway(options)
-    this.#oneways.add(this.#sendPlanned(message, options))
+    this.#oneways.add(this.#sendPlanned(message, readOnewayOptions(options), { isOneway: true }))
   }
 
   /**
@@ -245,11 +246,10 @@ export class Producer {
     options: RequestOptions<A> = {},
   ): Promise<MessageView> {
     this.#checkOpen()
-    checkRequest(message, options)
-    const { timeoutMs = this.#timeoutMs, signal } = options
-    const topic = isTyped(message) ? message.topic.name : (message.topic as string)
-    const wish = { topic, timeoutMs, signal }
-    return this.#requests.run(wish, (properties) => this.#sendPlanned(message, options, properties))
+    const { read, wish } = readRequest(message, options)
+    const { timeoutMs = this.#timeoutMs, signal } = wish
+    const topic = isTyped(read) ? read.topic.name : (read.topic as string)
+    return this.#requests.run({ topic, timeoutMs, signal }, (added) => this.#sendPlanned(read, wish, { added }))
   }
 
   /**
@@ -302,21 +302,21 @@ export class Producer {
   /** By the long way: what has options, is a batch, or is for a typed topic. */
   #sendPlanned<A>(
     message: Message<Destination> | readonly Message<Destination>[],
-    options?: SendOptions<A>,
-    added?: PropertyEntries,
+    options: ReadSendOptions<A>,
+    { added, isOneway }: { readonly added?: PropertyEntries; readonly isOneway?: boolean } = {},
   ): Promise<SendReceipt> {
+    const read = readMessages(message)
     const plan = (plain: Message | readonly Message[]) => this.#plan(plain, options, added)
-    if (isAnyTyped(message)) return this.#typed.send(message, plan, (planned) => this.#send(planned))
-    return this.#send(plan(message as Message | readonly Message[]))
+    if (isAnyTyped(read)) return this.#typed.send(read, plan, (planned) => this.#send(planned), isOneway)
+    return this.#send(plan(read as Message | readonly Message[]))
   }
 
   #plan<A>(
     message: Message | readonly Message[],
-    options: SendOptions<A> = {},
-    added?: PropertyEntries,
+    options: ReadSendOptions<A>,
+    added: PropertyEntries | undefined,
   ): PlannedSend {
     this.#checkOpen()
-    checkSendOptions(options)
     const { transaction } = options
     if (transaction !== undefined) this.#transactions.checkOwn(transaction)
     const messages =
@@ -380,13 +380,15 @@ export class Producer {
     if (this.#closing !== undefined) throw this.#closed()
   }
 
-  #closed(): MQError {
-    return new MQError('CLOSED', `The producer of '${this.group}' is closed.`)
+  #closed(outcome?: WriteOutcome): MQError {
+    return new MQError('CLOSED', `The producer of '${this.group}' is closed.`, { ...(outcome && { outcome }) })
   }
 
   async #close(): Promise<void> {
+    this.#typed.refuse(this.#closed('not-attempted'))
     this.#requests.close(this.#closed())
     await this.#oneways.done()
+    this.#typed.refuseAll(this.#closed('not-attempted'))
     this.#unwatch()
     this.#transactions.stopAnswering()
     this.#host.onClosed(this)

@@ -25,12 +25,14 @@ export type RouteCheck = (route: SendRoute) => void
 export class PublishRoute {
   readonly #route: TopicRoute
   readonly #taking: readonly MessageQueue[]
+  readonly #isOfPriorities: boolean
   #next: number
 
   /** Refuses a topic that takes no messages. */
   constructor(route: TopicRoute, random: RandomSource) {
     this.#route = route
     this.#taking = takingQueues(route)
+    this.#isOfPriorities = route.priority === true
     this.#next = randomBelow(random, this.#taking.length)
   }
 
@@ -43,7 +45,7 @@ export class PublishRoute {
   queueFor(message: Pick<Message, 'messageGroup' | 'priority'>): MessageQueue {
     const { messageGroup } = message
     if (messageGroup !== undefined) return queueOfMessageGroup(this.#route, messageGroup)
-    return this.#route.priority === true ? queueOfPriority(this.#route, message.priority) : this.#nextQueue()
+    return this.#isOfPriorities ? queueOfPriority(this.#route, message.priority) : this.#nextQueue()
   }
 
   #nextQueue(): MessageQueue {

@@ -75,9 +75,12 @@ export class Requests implements ReplyTaker {
 
   take(id: string, reply: MessageView): boolean {
     const waiting = this.#waiting.get(id)
-    if (waiting === undefined) this.#droppedCount += 1
     waiting?.settle(reply)
     return waiting !== undefined
+  }
+
+  countDropped(): void {
+    this.#droppedCount += 1
   }
 
   end(error: MQError): void {

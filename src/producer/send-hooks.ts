@@ -14,7 +14,7 @@ export type SendKind = 'NORMAL' | 'DELAY' | 'TRANSACTION'
 export interface SendHookContext {
   readonly group: string
   readonly clientId: string
-  /** The queue that was chosen. */
+  /** The queue that was chosen. A repeated send finds its message where the first one was stored: `receipt.queue`. */
   readonly queue: MessageQueue
   /** `DELAY` for what has a level or a time, `TRANSACTION` for the half of a transaction. */
   readonly kind: SendKind
@@ -24,7 +24,7 @@ export interface SendHookContext {
 
 /** How a send ended: it has either a receipt or an error. */
 export interface SendHookOutcome {
-  /** The proof that it is stored. */
+  /** The proof that it is stored; with `isDuplicate` it was before, and this send stored nothing. */
   readonly receipt?: SendReceipt | undefined
   /** Why it is not, or why nobody knows: `error.outcome` tells. */
   readonly error?: MQError | undefined

@@ -3,6 +3,7 @@
 import type { ChainedBatch } from '../model/chained-batch.ts'
 import type { RandomSource } from '../model/clock.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
+import { inWords } from '../model/in-words.ts'
 import type { Message } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { checkTakesGroups, checkTakesSeveralPriorities } from '../model/queue-choice.ts'
@@ -68,8 +69,22 @@ const FIELDS: ReadonlySet<string> = new Set([
   'signal',
 ])
 
-/** Refuses options that are unknown or contradict each other, and a signal that is already aborted. */
-export function checkSendOptions<A>(options: SendOptions<A>): void {
+/** Options of a send as they were read: each field once. */
+export type ReadSendOptions<A> = SendOptions<A> & Partial<Pick<OutboxSendOptions<A>, 'batch'>>
+
+/**
+ * Reads the options of a send. Refuses those that are unknown, contradict each other or cannot be read, and a signal that is already
+ * aborted.
+ */
+export function readSendOptions<A>(options: SendOptions<A> = {}): ReadSendOptions<A> {
+  try {
+    return checkedOptions(options)
+  } catch (error) {
+    throw MQError.from(error, 'INVALID_PARAMETER')
+  }
+}
+
+function checkedOptions<A>(options: ReadSendOptions<A>): ReadSendOptions<A> {
   if (typeof options !== 'object' || options === null) {
     throw invalidParameter('The options of a send must be an object.')
   }
@@ -78,7 +93,13 @@ export function checkSendOptions<A>(options: SendOptions<A>): void {
       throw invalidParameter(`send has no option '${field}'; known are ${[...FIELDS].join(', ')}.`)
     }
   }
-  const { queue, selector, arg, timeoutMs, signal } = options
+  const { queue, selector, arg, transaction, messageId, timeoutMs, signal, batch } = options
+  const read = { queue, selector, arg, transaction, messageId, timeoutMs, signal, ...(batch !== undefined && { batch }) }
+  checkOptions(read)
+  return read
+}
+
+function checkOptions<A>({ queue, selector, arg, timeoutMs, signal, transaction, batch }: ReadSendOptions<A>): void {
   if (queue !== undefined && selector !== undefined) {
     throw invalidParameter('Give either a queue or a selector, not both.')
   }
@@ -92,26 +113,27 @@ export function checkSendOptions<A>(options: SendOptions<A>): void {
     throw invalidParameter("'arg' needs a selector, such as selectByHash.")
   }
   if (timeoutMs !== undefined && !(Number.isSafeInteger(timeoutMs) && timeoutMs > 0)) {
-    throw invalidParameter(`timeoutMs must be a whole number of milliseconds above 0, not ${timeoutMs}.`)
+    throw invalidParameter(`timeoutMs must be a whole number of milliseconds above 0, not ${inWords(timeoutMs)}.`)
   }
   if (signal !== undefined) checkSignal(signal)
-  if (options.transaction !== undefined && Reflect.get(options, 'batch') !== undefined)
+  if (transaction !== undefined && batch !== undefined)
     throw invalidParameter(
       'A message is either part of a transaction or of a batch of your database, not both.',
     )
 }
 
-/** Refuses what nobody may forget about. */
-export function checkOneway(options: object | undefined): void {
-  if (options === undefined || options === null) return
-  if (Reflect.get(options, 'transaction') !== undefined)
+/** The same for a one-way send; refuses what nobody may forget about. */
+export function readOnewayOptions<A>(options: SendOptions<A> | undefined): ReadSendOptions<A> {
+  const read = readSendOptions(options)
+  if (read.transaction !== undefined)
     throw invalidParameter(
       'A message in a transaction is not sent one-way: its sender must know that it is stored.',
     )
-  if (Reflect.get(options, 'batch') !== undefined)
+  if (read.batch !== undefined)
     throw invalidParameter(
       'A message for a batch is not sent one-way: its sender must know that it lies in the batch.',
     )
+  return read
 }
 
 /** Refuses what cannot be the half of a transaction (semantics section 11.2: what is not possible). */

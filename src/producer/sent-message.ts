@@ -1,4 +1,5 @@
 /** A message on its way to the engine, as send hooks see it. */
+import { copyOf } from '../model/body-bytes.ts'
 import { formatMessageId } from '../model/message-id.ts'
 import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import { isFieldProperty, PropertyName } from '../model/properties.ts'
@@ -41,7 +42,8 @@ export class SentMessage {
 
   /** A copy of the content. First read it in `before`: behind that the sender may have used its buffer again. */
   get body(): Buffer {
-    this.#body ??= Buffer.from(this.#message.body as string)
+    const { body } = this.#message
+    this.#body ??= typeof body === 'string' ? Buffer.from(body) : copyOf(body)
     return this.#body
   }
 

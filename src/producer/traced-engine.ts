@@ -12,8 +12,10 @@ export function tracedEngine(engine: Engine, producer: TracedClient, tracing: Tr
     ...(delay && {
       delay: overlay(delay, {
         recallMessage: async (topic, recallHandle) => {
+          // When it was asked for: what it causes comes behind it.
+          const timestamp = clock.now()
           const messageId = await delay.recallMessage(topic, recallHandle)
-          tracing.recalled({ group, clientId, topic, messageId, timestamp: clock.now() })
+          tracing.recalled({ group, clientId, topic, messageId, timestamp })
           return messageId
         },
       } satisfies Partial<typeof delay>),
@@ -21,9 +23,9 @@ export function tracedEngine(engine: Engine, producer: TracedClient, tracing: Tr
     ...(transactions && {
       transactions: overlay(transactions, {
         endTransaction: async (messageId, producerGroup, resolution) => {
+          const timestamp = clock.now()
           await transactions.endTransaction(messageId, producerGroup, resolution)
           if (resolution === 'UNKNOWN') return
-          const timestamp = clock.now()
           tracing.transactionEnded({ group, clientId, messageId, resolution, isFromCheck: false, timestamp })
         },
       } satisfies Partial<typeof transactions>),

@@ -1,16 +1,27 @@
 /**
  * Sends to typed topics: each message is checked by its schema before anything else happens. Most schemas answer at once, and then
  * the send is like any other. Those that answer later are all asked at once, but what they let pass is sent in the order of the
- * calls, topic by topic.
+ * calls, topic by topic. A schema is the application's code and may never answer: the wait for it is bounded as the wait for room is.
  */
+import { copyOf } from '../model/body-bytes.ts'
 import type { CheckedValue } from '../model/check-value.ts'
-import { MQError } from '../model/errors.ts'
+import type { Clock } from '../model/clock.ts'
+import { MQError, type MQErrorCode } from '../model/errors.ts'
 import type { Message } from '../model/message.ts'
 import type { SendReceipt } from '../model/results.ts'
+import { listen, unlisten } from '../model/signal-listeners.ts'
 import { isTyped, writeMessage } from '../model/typed-body.ts'
 import type { Destination } from '../model/typed-message.ts'
+import type { PlannedSend } from './planned-send.ts'
 
 type Messages<To extends Destination> = Message<To> | readonly Message<To>[]
+type Send = (planned: PlannedSend) => Promise<SendReceipt>
+
+/** A send that waits for a schema, or for one before it. */
+interface Waiting {
+  readonly isOneway: boolean
+  refuse(error: MQError): void
+}
 
 /** Whether any of these is for a typed topic. */
 export function isAnyTyped(messages: Messages<Destination>): boolean {
@@ -18,17 +29,25 @@ export function isAnyTyped(messages: Messages<Destination>): boolean {
 }
 
 export class TypedSends {
-  /** By topic: resolves when the last send that waits for its schema has been passed on, or refused. */
-  readonly #lines = new Map<string, Promise<void>>()
+  readonly #clock: Clock
+  /** By topic: resolves when the last send that waits for its schema has been passed on, or refused, and all before it. */
+  readonly #lines = new Map<string, Promise<unknown>>()
+  readonly #waiting = new Set<Waiting>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
 
   /**
    * Plans the send, which takes over all that the caller may change, and sends when the schemas let it pass. Throws when one refuses a
-   * message at once, or a body has no JSON; rejects when one refuses it later.
+   * message at once, or a body has no JSON; rejects when one refuses it later, and with `SEND_TIMEOUT` or `ABORTED` when the time or
+   * the signal of the plan comes first. The messages have been read: they are plain objects.
    */
-  send<Plan>(
+  send(
     messages: Messages<Destination>,
-    plan: (plain: Messages<string>) => Plan,
-    send: (planned: Plan) => Promise<SendReceipt>,
+    plan: (plain: Messages<string>) => PlannedSend,
+    send: Send,
+    isOneway = false,
   ): Promise<SendReceipt> {
     const { plain, checked, topic } = write(messages)
     const planned = plan(plain)
@@ -36,30 +55,96 @@ export class TypedSends {
       throwRefused(checked as CheckedValue[])
       return send(planned)
     }
-    return this.#sendInTurn(topic, Promise.all(checked), () => send(planned))
+    const checking = Promise.all(checked)
+    const turn = this.#takeTurn(topic)
+    return this.#wait(planned, isOneway, { ...turn, checking, send })
   }
 
-  async #sendInTurn(
-    topic: string,
-    checking: Promise<readonly CheckedValue[]>,
-    send: () => Promise<SendReceipt>,
-  ): Promise<SendReceipt> {
+  /** Refuses those that wait still, but for one-way sends, which a producer that closes gives some time. */
+  refuse(error: MQError): void {
+    for (const waiting of [...this.#waiting]) if (!waiting.isOneway) waiting.refuse(error)
+  }
+
+  /** Refuses all that wait still. */
+  refuseAll(error: MQError): void {
+    for (const waiting of [...this.#waiting]) waiting.refuse(error)
+  }
+
+  /** A place in the line of a topic. Who leaves early lets nobody overtake those before. */
+  #takeTurn(topic: string): { readonly before: Promise<unknown> | undefined; readonly leave: () => void } {
     const before = this.#lines.get(topic)
     let leave: () => void = () => undefined
-    const turn = new Promise<void>((resolve) => {
+    const left = new Promise<void>((resolve) => {
       leave = resolve
     })
-    this.#lines.set(topic, turn)
-    try {
-      await before
-      throwRefused(await checking)
-      // Not awaited here: the next in line is let go as soon as this one is on its way.
-      return send()
-    } finally {
-      leave()
+    const turn = Promise.all([before, left]).then(() => {
       if (this.#lines.get(topic) === turn) this.#lines.delete(topic)
-    }
+    })
+    this.#lines.set(topic, turn)
+    return { before, leave }
   }
+
+  #wait(
+    planned: PlannedSend,
+    isOneway: boolean,
+    {
+      before,
+      leave,
+      checking,
+      send,
+    }: {
+      readonly before: Promise<unknown> | undefined
+      readonly leave: () => void
+      readonly checking: Promise<readonly CheckedValue[]>
+      readonly send: Send
+    },
+  ): Promise<SendReceipt> {
+    const { timeoutMs, signal, topic } = planned
+    const deadlineMs = this.#clock.monotonicMs() + timeoutMs
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        timer.cancel()
+        unlisten(signal, abort)
+        this.#waiting.delete(waiting)
+      }
+      const refuse = (error: MQError): void => {
+        if (!this.#waiting.has(waiting)) return
+        end()
+        reject(error)
+        leave()
+      }
+      const abort = (): void => refuse(notAttempted('ABORTED', topic, 'was aborted', signal?.reason))
+      const pass = (): void => {
+        if (!this.#waiting.has(waiting)) return
+        end()
+        // Not awaited here: the next in line is let go as soon as this one is on its way.
+        const leftMs = Math.max(1, Math.ceil(deadlineMs - this.#clock.monotonicMs()))
+        resolve(attempt(() => send({ ...planned, timeoutMs: leftMs })))
+        leave()
+      }
+      const waiting: Waiting = { isOneway, refuse }
+      const timer = this.#clock.setTimer(timeoutMs, () =>
+        refuse(notAttempted('SEND_TIMEOUT', topic, `had not been let pass after ${timeoutMs} ms`)),
+      )
+      listen(signal, abort)
+      this.#waiting.add(waiting)
+      void checking.then((checked) => {
+        const error = refusalOf(checked)
+        if (error !== undefined) return refuse(error)
+        return before === undefined ? pass() : void before.then(pass)
+      })
+    })
+  }
+}
+
+/** What a route or a selector throws is a rejection here. */
+async function attempt(send: () => Promise<SendReceipt>): Promise<SendReceipt> {
+  return send()
+}
+
+function notAttempted(code: MQErrorCode, topic: string, what: string, cause?: unknown): MQError {
+  const text = `The send to '${topic}' ${what} while it waited for a schema; nothing was written.`
+  return new MQError(code, text, { cause, outcome: 'not-attempted' })
 }
 
 /** Every message as it is stored, what its schema says, and the topic of the first that has one. */
@@ -82,10 +167,14 @@ function write(messages: Messages<Destination>) {
   return { plain: Array.isArray(messages) ? plain : plain[0]!, checked, topic }
 }
 
-/** It may wait for the others of its batch, and the caller may use its buffer again meanwhile. */
+/** It may wait for the others of its batch, and the caller may use its buffer again meanwhile. What is wrong with a body is said later. */
 function withOwnBody(message: Message): Message {
   const { body } = message
-  return body instanceof Uint8Array ? { ...message, body: Uint8Array.from(body) } : message
+  try {
+    return body instanceof Uint8Array ? { ...message, body: copyOf(body) } : message
+  } catch {
+    return message
+  }
 }
 
 function isPending(checked: CheckedValue | Promise<CheckedValue>): boolean {
@@ -93,9 +182,14 @@ function isPending(checked: CheckedValue | Promise<CheckedValue>): boolean {
 }
 
 function throwRefused(checked: readonly CheckedValue[]): void {
+  const error = refusalOf(checked)
+  if (error !== undefined) throw error
+}
+
+function refusalOf(checked: readonly CheckedValue[]): MQError | undefined {
   const index = checked.findIndex(({ error }) => error !== undefined)
   const error = checked[index]?.error
-  if (error !== undefined) throw checked.length === 1 ? error : ofBatch(error, index)
+  return error === undefined || checked.length === 1 ? error : ofBatch(error, index)
 }
 
 /** The same refusal, saying which message of the batch it is about. */

@@ -9,10 +9,10 @@ import type { Views } from './announce.ts'
 import type { AppliedState } from './applied-state.ts'
 import type { Databases } from './databases.ts'
 import { isParking } from './fact.ts'
-import { bucketOf, clearedIdsOf, entriesOf } from './parked-page.ts'
 import { groupQueueKey } from './group-queue-key.ts'
 import { rows } from './index-loader.ts'
 import { parseLogKey, type RowKind, topicUidOf, u48AfterPrefix, u48FromEnd } from './keyspace.ts'
+import { bucketOf, clearedIdsOf, entriesOf } from './parked-page.ts'
 import { Batch, BatchAttribute, Rec } from './record-format.ts'
 import { findBatchDamage, keysOf, readBatchHeader } from './record-reader.ts'
 import { decodeIdRun, decodeQueueRow, type QueueState } from './row.ts'
@@ -273,7 +273,10 @@ async function checkParked({ databases, state }: CheckSource, problems: CheckPro
       const { id, dueTimestamp } = alarm
       if (!cleared.has(`${bucket} ${id}`)) count += 1
       if (bucketOf(dueTimestamp) !== bucket)
-        problems.push({ kind: 'alarm', message: `Message ${id}, due at ${dueTimestamp}, is parked at ${bucket}.` })
+        problems.push({
+          kind: 'alarm',
+          message: `Message ${id}, due at ${dueTimestamp}, is parked at ${bucket}.`,
+        })
     }
   })
   if (count === state.parkedCount) return

@@ -2,7 +2,7 @@
 
 import type { MQError } from '../model/errors.ts'
 import { isGivenHere, MESSAGE_ID_PREFIX_BYTES, type MessageId } from '../model/message-id.ts'
-import type { OutgoingMessage } from '../model/outgoing-message.ts'
+import { checkBodySize, type OutgoingMessage } from '../model/outgoing-message.ts'
 import type { SendReceipt, SendStatus } from '../model/results.ts'
 import { readUInt32 } from './bytes.ts'
 import type { Alarm, Fact } from './fact.ts'
@@ -82,8 +82,13 @@ export class CommitGroup {
     return this.#bytes
   }
 
-  /** Stages new messages for a queue; their ids come from the generator of this instance. */
+  /**
+   * Stages new messages for a queue; their ids come from the generator of this instance. Throws when a body has changed its size, before
+   * anything of them is staged: what lies in a group can not be taken out of it again.
+   */
   append(log: QueueLog, messages: OutgoingMessage | readonly OutgoingMessage[]): StagedAppend {
+    if (isBatch(messages)) for (const message of messages) checkBodySize(message)
+    else checkBodySize(messages)
     const staged = log.staged ?? this.#begin(log)
     const before = log.records.batchBytes
     if (isBatch(messages)) for (const message of messages) this.#appendNew(log, message)

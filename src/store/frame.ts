@@ -177,10 +177,7 @@ export class FrameBuilder {
 
     const bytes = large.reduce((sum, part) => sum + part.bytes, end - start)
     const factCount =
-      group.appends.length +
-      facts.length +
-      (group.idRun === undefined ? 0 : 1) +
-      (parked?.alarms.length ?? 0)
+      group.appends.length + facts.length + (group.idRun === undefined ? 0 : 1) + (parked?.alarms.length ?? 0)
     const numbers = { seq: this.#nextSeq, factCount, startsSlice: this.#countIntoSlice(bytes), bytes }
     const frame = new Frame(numbers, { slab: this.#slab, start, end, large }, appends, facts)
     frame.parked = parked

@@ -189,7 +189,10 @@ export function rangeOfU32(kind: RowKind, from: number, to: number): KeyRange {
 
 /** Rows of parked messages in the buckets from the first up to but without the last. */
 export function rangeOfBuckets(kind: 'parked' | 'parkedCleared', from: number, to: number): KeyRange {
-  return { gte: join(Prefix[kind], number(from, U48)), lt: join(Prefix[kind], number(Math.min(to, U48_MAX), U48)) }
+  return {
+    gte: join(Prefix[kind], number(from, U48)),
+    lt: join(Prefix[kind], number(Math.min(to, U48_MAX), U48)),
+  }
 }
 
 /** The rows that say what was cleared in a bucket of the ids in a block. */

@@ -97,7 +97,7 @@ export class ParkedIndex {
       yield rows.map(([key, value]) => ({
         bucket: u48AfterPrefix(key),
         firstId: u48FromEnd(key, 6),
-        page: openPage(key, value),
+        page: openSafely(key, value),
       }))
       const last = rows.at(-1)
       if (last === undefined || rows.length < PAGE_COUNT) return
@@ -105,16 +105,19 @@ export class ParkedIndex {
     }
   }
 
-  /** The ids in a bucket that have gone on. */
-  async clearedIn(bucket: number): Promise<Set<number>> {
+  /** The ids in a bucket that have gone on; those of a damaged row seem to wait still. */
+  async clearedIn(bucket: number, onDamage: (error: MQError) => void): Promise<Set<number>> {
     const ids = new Set<number>()
     const { gte, lt } = rangeOfBuckets('parkedCleared', bucket, bucket + 1)
     for (let start: { gte: Buffer } | { gt: Buffer } = { gte }; ; ) {
       const rows: [Buffer, Buffer][] = await this.#databases.index.level
         .iterator({ ...start, lt, limit: CLEARED_COUNT })
         .all()
-      for (const [key, value] of rows)
-        for (const id of clearedIdsOf(u48FromEnd(key, 12), openRow(key, value))) ids.add(id)
+      for (const [key, value] of rows) {
+        const row = openSafely(key, value)
+        if (row instanceof MQError) onDamage(row)
+        else for (const id of clearedIdsOf(u48FromEnd(key, 12), row)) ids.add(id)
+      }
       const last = rows.at(-1)
       if (last === undefined || rows.length < CLEARED_COUNT) return ids
       start = { gt: last[0] }
@@ -142,7 +145,7 @@ export class ParkedIndex {
   }
 }
 
-function openPage(key: Buffer, value: Buffer): Buffer | MQError {
+function openSafely(key: Buffer, value: Buffer): Buffer | MQError {
   try {
     return openRow(key, value)
   } catch (error) {

@@ -24,7 +24,8 @@ export async function purgeParked(
     await index.barrier()
     // A clock that was set back may have brought new pages.
     const before = Math.min(needed, firstNeeded())
-    if (!(await hasRows('parked', before))) await index.level.clear(rangeOfBuckets('parkedCleared', 0, before))
+    if (!(await hasRows('parked', before)))
+      await index.level.clear(rangeOfBuckets('parkedCleared', 0, before))
   })
 
   async function hasRows(kind: 'parked' | 'parkedCleared', before: number): Promise<boolean> {

@@ -63,13 +63,15 @@ export class ParkedWindow {
     this.#host = host
   }
 
-  /** Looks for what was parked before; what is near already is read first. */
+  /** Looks for what was parked before. What is near already is read first, unless it is much: that, or what fails, is read behind. */
   async open(parkedCount: number): Promise<void> {
-    const { clock, index } = this.#host
+    const { clock, aheadMs } = this.#host
     this.advance()
     this.#unwatchClock = clock.onJump?.(() => this.#wake())
-    if (parkedCount > 0) this.#setFar(await index.firstBucket(0))
-    await this.#readDue(this.#host.aheadMs === Number.POSITIVE_INFINITY ? undefined : OPEN_MAX_COUNT)
+    if (parkedCount > 0) this.#setFar(0)
+    await this.#readDue(aheadMs === Number.POSITIVE_INFINITY ? undefined : OPEN_MAX_COUNT).catch(
+      () => undefined,
+    )
     this.#setTimer()
   }
 
@@ -119,7 +121,9 @@ export class ParkedWindow {
     const sleepMs = this.#farBucket - aheadMs - clock.now()
     const longestMs = this.#unwatchClock === undefined ? LONGEST_SLEEP_MS : Number.POSITIVE_INFINITY
     const pauseMs = this.#isBehind() ? OVERDUE_PAUSE_MS : 0
-    this.#timer = clock.setTimer(Math.max(0, Math.min(sleepMs, longestMs), pauseMs, this.#pauseMs), () => this.#wake())
+    this.#timer = clock.setTimer(Math.max(0, Math.min(sleepMs, longestMs), pauseMs, this.#pauseMs), () =>
+      this.#wake(),
+    )
   }
 
   #wake(): void {
@@ -179,7 +183,7 @@ export class ParkedWindow {
   /** What the index says to wait in a bucket; `undefined` when that is more than asked for. A damaged page is reported, and passed over. */
   async #findIn(bucket: number, maxCount: number): Promise<readonly FoundAlarm[] | undefined> {
     const { index, report } = this.#host
-    const cleared = await index.clearedIn(bucket)
+    const cleared = await index.clearedIn(bucket, report)
     const found: FoundAlarm[] = []
     for await (const rows of index.pages(bucket, bucket + 1)) {
       for (const { page, firstId } of rows) {

@@ -8,7 +8,7 @@
 import type { Clock } from '../model/clock.ts'
 import { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
-import type { OutgoingMessage } from '../model/outgoing-message.ts'
+import { checkBodySize, type OutgoingMessage } from '../model/outgoing-message.ts'
 import type { Durability, SendStatus } from '../model/results.ts'
 import type { Views } from './announce.ts'
 import type { BlockPool } from './block-pool.ts'
@@ -173,20 +173,27 @@ export class Parking {
    * All that wait for a time from `begin` to `end`, a page after the other, bucket of time after bucket. Rejects with `STORE_CORRUPTED` at
    * a damaged page, unless that is passed over.
    */
-  async *pending({ begin = 0, end = U48_MAX, isDamagePassedOver = false }: PendingQuery): AsyncGenerator<ParkedPage> {
+  async *pending({
+    begin = 0,
+    end = U48_MAX,
+    isDamagePassedOver = false,
+  }: PendingQuery): AsyncGenerator<ParkedPage> {
     await this.#host.applied()
     if (this.#host.status.isOver) throw this.#host.status.refusal()
     if (begin > U48_MAX) return
+    const passOver = (error: MQError): void => {
+      if (!isDamagePassedOver) throw error
+    }
     let current: number | undefined
     let cleared = new Set<number>()
     const last = Math.min(end, U48_MAX)
     for await (const rows of this.#index.pages(bucketOf(Math.max(0, begin)), bucketOf(last) + BUCKET_MS)) {
       for (const { bucket, page } of rows) {
         if (page instanceof MQError) {
-          if (isDamagePassedOver) continue
-          throw page
+          passOver(page)
+          continue
         }
-        if (bucket !== current) cleared = await this.#index.clearedIn(bucket)
+        if (bucket !== current) cleared = await this.#index.clearedIn(bucket, passOver)
         current = bucket
         const isWanted = ({ alarm }: ParkedEntry): boolean =>
           alarm.dueTimestamp >= begin &&
@@ -233,6 +240,7 @@ export class Parking {
 
   #encode(message: OutgoingMessage, log: QueueLog, storeTimestamp: number): RecordWriter {
     const records = this.#records
+    checkBodySize(message)
     records.append(message)
     records.finishParked(log.uid, storeTimestamp)
     return records

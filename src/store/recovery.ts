@@ -6,9 +6,10 @@
  * databases are complete, the old segments go, and a new one begins.
  */
 import { MQError } from '../model/errors.ts'
-import type { AppliedState } from './applied-state.ts'
+import { type AppliedState, latestStoreTimestamp } from './applied-state.ts'
 import { applyFact, finishSlice } from './apply.ts'
 import type { Databases } from './databases.ts'
+import type { FrameStart } from './frame.ts'
 import { checkSummary, type LoadedIndex, loadIndex } from './index-loader.ts'
 import { JOURNAL_VERSION, segmentName } from './journal-format.ts'
 import {
@@ -82,6 +83,16 @@ export async function recover(files: Files, databases: Databases, marker: Marker
     lastSeq,
     nextSegment: Math.max(marker.firstSegment, ...numbers) + 1,
     oldSegments: numbers,
+  }
+}
+
+/** What the numbering of frames goes on from. */
+export function frameStartOf({ state, nextSeq }: Recovered): FrameStart {
+  return {
+    nextSeq,
+    generation: state.generations.at(-1)?.generation ?? state.trimmedGeneration,
+    logBytes: state.logBytes,
+    lastTimestamp: latestStoreTimestamp(state),
   }
 }
 

@@ -12,7 +12,7 @@ import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import type { Durability, SendReceipt } from '../model/results.ts'
 import { AlarmTable } from './alarm-table.ts'
 import { announceFrame, loadViews } from './announce.ts'
-import { type AppliedState, latestStoreTimestamp } from './applied-state.ts'
+import type { AppliedState } from './applied-state.ts'
 import { Applier } from './applier.ts'
 import { BlockPool } from './block-pool.ts'
 import { Catalog, type TopicEntry } from './catalog.ts'
@@ -30,7 +30,7 @@ import { Parking } from './parking.ts'
 import { type QuerySource, queryById, queryByKey, readMessage } from './queries.ts'
 import type { LoadPage, QueueLog } from './queue-log.ts'
 import { ReadCache } from './read-cache.ts'
-import type { RecoveryReport } from './recovery.ts'
+import { frameStartOf, type RecoveryReport } from './recovery.ts'
 import { aborted, topicDeleted } from './refusals.ts'
 import { generationRule } from './retention.ts'
 import { SendGate } from './send-gate.ts'
@@ -74,12 +74,13 @@ export class Store {
   /** Opens a store; throws `STORE_LOCKED`, `STORE_FOREIGN`, `STORE_CORRUPTED` or `VERSION_NOT_SUPPORTED`. */
   static async open(options: StoreOptions): Promise<Store> {
     const store = new Store(options, await openStore(options))
-    await store.#begin()
+    await store.parking.window.open(store.#applier.state.parkedCount)
+    store.#janitor.start()
     return store
   }
 
   private constructor(options: StoreOptions, opened: OpenedStore) {
-    const { state, nextSeq } = opened.recovered
+    const { state } = opened.recovered
     const { clock, limits } = options
     this.#options = options
     this.#opened = opened
@@ -87,12 +88,8 @@ export class Store {
     const load: LoadPage = (log, offset) => this.read(() => loadPage(opened.databases, log, offset))
     this.catalog = new Catalog(options.brokerName, { cache: new ReadCache(READ_CACHE_BYTES), load, pool })
     loadViews(this, state)
-    const frames = new FrameBuilder(clock, generationRule(options.retention), pool, {
-      nextSeq,
-      generation: state.generations.at(-1)?.generation ?? state.trimmedGeneration,
-      logBytes: state.logBytes,
-      lastTimestamp: latestStoreTimestamp(state),
-    })
+    const rule = generationRule(options.retention)
+    const frames = new FrameBuilder(clock, rule, pool, frameStartOf(opened.recovered))
     this.#writer = new Writer({
       clock,
       journal: opened.journal,
@@ -150,16 +147,6 @@ export class Store {
       purgeParked: () => this.parking.purge((work) => this.#applier.maintain(work)),
       emit: (name, event) => this.onEvent(name, event),
     })
-  }
-
-  async #begin(): Promise<void> {
-    try {
-      await this.parking.window.open(this.#applier.state.parkedCount)
-    } catch (error) {
-      await this.close().catch(() => undefined)
-      throw storeErrorFrom(error)
-    }
-    this.#janitor.start()
   }
 
   get state(): StoreState {

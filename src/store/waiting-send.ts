@@ -1,9 +1,10 @@
 /** What a send needs that cannot enter at once: bodies of its own, and a size to count. */
-import type { OutgoingMessage } from '../model/outgoing-message.ts'
+import { copyOf } from '../model/body-bytes.ts'
+import { checkBodySize, type OutgoingMessage } from '../model/outgoing-message.ts'
 
 type Messages = OutgoingMessage | readonly OutgoingMessage[]
 
-/** A send that waits may outlive the buffer that its caller gave. */
+/** A send that waits may outlive the buffer that its caller gave. Throws as `checkBodySize` does. */
 export function copyBodies(messages: Messages): Messages {
   return 'topic' in messages ? copyBody(messages) : messages.map(copyBody)
 }
@@ -15,5 +16,7 @@ export function sizeOf(messages: Messages): number {
 }
 
 function copyBody(message: OutgoingMessage): OutgoingMessage {
-  return typeof message.body === 'string' ? message : { ...message, body: Buffer.from(message.body) }
+  if (typeof message.body === 'string') return message
+  checkBodySize(message)
+  return { ...message, body: copyOf(message.body) }
 }

@@ -130,7 +130,10 @@ export class Writer {
 
   /** Stages a new message of this instance to be parked: the one record that a writer has finished. */
   park({ prefix }: MessageId, records: RecordWriter, pending: PendingPark): void {
-    if (this.#failure !== undefined) return pending.reject(this.#failure)
+    if (this.#failure !== undefined) {
+      pending.reject(this.#failure)
+      return
+    }
     this.#idOrder.ownPrefix = prefix
     this.#open.park(this.#open.parked ?? new ParkedFacts(this.#host.pool), records, pending)
     this.#schedule()
@@ -179,9 +182,11 @@ export class Writer {
     this.#scheduled = false
     if (this.#open.isEmpty || this.#pumping !== undefined) return
     if (this.#mustPump()) {
-      this.#pumping = this.#context.run(() => this.#pump()).finally(() => {
-        this.#pumping = undefined
-      })
+      this.#pumping = this.#context
+        .run(() => this.#pump())
+        .finally(() => {
+          this.#pumping = undefined
+        })
       return
     }
     const group = this.#takeGroup()

@@ -160,9 +160,13 @@ async function recordSend<Receipt extends SendReceipt>(
   sent.forEach((message, index) => {
     ledger.record({ type: 'sent', topic, messageId: ids[index]!, producerGroup, ...contentOf(message) })
   })
-  const recordStored = ({ queueOffset, status }: SendReceipt): void => {
+  const recordStored = (receipt: SendReceipt): void => {
+    const { queueOffset, status, isDuplicate } = receipt
     ids.forEach((messageId, index) => {
-      ledger.record({ type: 'stored', topic, messageId, queue, queueOffset: queueOffset + index, status })
+      if (isDuplicate)
+        ledger.record({ type: 'deduplicated', topic, messageId, queue: receipt.queue, queueOffset })
+      else
+        ledger.record({ type: 'stored', topic, messageId, queue, queueOffset: queueOffset + index, status })
     })
   }
   try {

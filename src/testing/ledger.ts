@@ -32,7 +32,8 @@ export interface SentContent {
  * One thing that happened to one message:
  *
  * - `sent`: a producer gave it to the engine; what is refused at the producer's door is not sent.
- * - `stored`: the engine has it, whether or not the sender was told; `send-failed`: the sender got an error.
+ * - `stored`: the engine has it, whether or not the sender was told; `deduplicated`: it had been stored before under its id, there, and nothing
+ *   was stored; `send-failed`: the sender got an error.
  * - `delivered`: a listener was called with it, or an application received or polled it; retries are delivered too, with a
  *   higher `deliveryAttempt`.
  * - `acknowledged`: the listener succeeded; `failed`: it answered otherwise, threw, or took longer than its timeout. That
@@ -55,6 +56,7 @@ export type LedgerEntry = EntryBase &
         readonly queueOffset: number
         readonly status: SendStatus
       }
+    | { readonly type: 'deduplicated'; readonly queue: MessageQueue; readonly queueOffset: number }
     | { readonly type: 'send-failed'; readonly error: MQError }
     | {
         readonly type: 'delivered'

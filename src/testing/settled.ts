@@ -13,6 +13,7 @@ import { timeText } from './explain/gate.ts'
 import type { InstanceView } from './explain/instance-view.ts'
 import { isBroadcasting, stillCounts } from './explain/scene.ts'
 import { isPassedBy, restsUntil, whyNotDelivered } from './explain.ts'
+import type { LedgerEventType } from './ledger.ts'
 import { TRANSACTION_CHECK } from './life.ts'
 
 export interface SettledOptions {
@@ -151,12 +152,12 @@ function isChecking({ life }: InstanceView): boolean {
   return life.pendingCount(TRANSACTION_CHECK) > 0
 }
 
+const SEND_ENDS: ReadonlySet<LedgerEventType> = new Set(['stored', 'deduplicated', 'send-failed'])
+
 /** Sends of which the ledger saw the beginning and not the end. */
 function unansweredSends({ ledger }: InstanceView): OpenItem[] {
   const ended = new Set(
-    ledger.entries
-      .filter(({ type }) => type === 'stored' || type === 'send-failed')
-      .map(({ messageId }) => messageId),
+    ledger.entries.filter(({ type }) => SEND_ENDS.has(type)).map(({ messageId }) => messageId),
   )
   return ledger
     .of('sent')

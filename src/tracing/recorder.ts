@@ -12,6 +12,7 @@ import type { MessageView } from '../model/message.ts'
 import type { MessageIdGenerator } from '../model/message-id.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { prepareMessage } from '../model/outgoing-message.ts'
+import type { SendReceipt } from '../model/results.ts'
 import { TRACE_TOPIC } from '../model/topic.ts'
 import { encodeTraces, type TraceRecord } from '../model/trace-record.ts'
 import type {
@@ -22,6 +23,7 @@ import type {
   SendTrace,
   SettleTrace,
   TracedClient,
+  TracedMessageType,
 } from '../model/tracing.ts'
 import type { TraceObserver } from './observer.ts'
 
@@ -56,7 +58,7 @@ export class TraceRecorder implements TraceObserver {
     while (this.#waiting.length > 0 || this.#writing !== undefined) await (this.#writing ?? this.#write())
   }
 
-  sent({ messages, queue, timestamp, durationMs, result, error, ...client }: SendTrace): void {
+  sent({ messages, type, queue, timestamp, durationMs, result, error, ...client }: SendTrace): void {
     const outcome = error === undefined ? 'SUCCESS' : 'FAILED'
     for (const [i, { messageId }] of messages.entries()) {
       const offset = result === undefined || result.queueOffset < 0 ? undefined : result.queueOffset + i
@@ -65,7 +67,10 @@ export class TraceRecorder implements TraceObserver {
         messageId,
         timestamp,
         ...clientOf(client),
-        ...placeOf(queue, offset),
+        // A repeated send finds its message where the first one was stored, perhaps in another queue.
+        ...placeOf(result?.queue ?? queue, offset),
+        isDuplicate: result?.isDuplicate,
+        ...waitOf(type, result),
         durationMs,
         outcome,
         reason: error === undefined ? undefined : reasonOf(MQError.from(error).message),
@@ -170,6 +175,13 @@ function clientOf({ group, clientId }: TracedClient): TracedClient {
 
 function placeOf({ topic, brokerName, queueId }: MessageQueue, queueOffset: number | undefined) {
   return { topic, brokerName, queueId, queueOffset }
+}
+
+/** Nothing but this tells of the wait when it has ended without a message: recalled, or rolled back. */
+function waitOf(type: TracedMessageType, result: SendReceipt | undefined) {
+  if (result === undefined || result.queueOffset >= 0) return {}
+  if (type === 'DELAY') return { waitsFor: 'time', dueTimestamp: result.deliveryTimestamp } as const
+  return type === 'TRANSACTION' ? ({ waitsFor: 'transaction' } as const) : {}
 }
 
 function factsOf(message: MessageView) {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ConsumeResult } from '../../src/consumer/message-listener.ts'
+import { messageIdFor } from '../../src/model/message-id-for.ts'
 import type { TransactionResolution } from '../../src/model/transaction.ts'
 import type { TestMQ } from '../../src/testing/test-mq.ts'
 import { createTestMQ } from '../../src/testing/test-mq.ts'
@@ -97,6 +98,7 @@ describe('admin.trace without tracing', () => {
       'prepared shop',
       'given-up TRANS_CHECK_MAX_TIME_TOPIC 0 Nobody knew how its transaction ended, after 1 checks.',
     ])
+    expect((await mq.admin.trace(messageId)).topic).toBe('orders')
   })
 
   test('knows nothing of what was never sent', async () => {
@@ -141,6 +143,59 @@ describe('admin.trace with tracing', () => {
     const producer = await mq.createProducer({ group: 'shop', clientId: 'p1' })
     const { messageIds } = await producer.send(['x', 'y'].map((body) => ({ topic: 'orders', body })))
     expect(await lines(mq, messageIds[1]!)).toEqual(['sent shop p1 orders 1 SUCCESS', 'stored orders 1'])
+  })
+
+  test('tells of a repeated send where the first one was stored, and that it stored nothing', async () => {
+    await using mq = await createTestMQ({ trace: true, deduplicationWindowMs: 60_000 })
+    const producer = await mq.createProducer({ group: 'shop' })
+    const messageId = messageIdFor('o-42')
+    const { queue } = await producer.send({ topic: 'orders', body: 'x' }, { messageId })
+    await producer.send({ topic: 'orders', body: 'x' }, { messageId })
+    const { entries } = await mq.admin.trace(messageId)
+    expect(entries.map(({ type, isDuplicate }) => [type, isDuplicate])).toEqual([
+      ['sent', undefined],
+      ['sent', true],
+      ['stored', undefined],
+    ])
+    expect(entries.map((entry) => [entry.queue, entry.queueOffset])).toEqual(new Array(3).fill([queue, 0]))
+  })
+
+  test.each([
+    ['its producer', 0, 'commit'],
+    ['a check', 6000, undefined],
+  ])('tells of a commit by %s before what it brings about', async (_, waitMs, end) => {
+    await using mq = await createTestMQ({ trace: true })
+    await mq.createPushConsumer({
+      group: 'billing',
+      subscriptions: { orders: '*' },
+      listener: () => mq.clock.sleep(5),
+    })
+    const transactionChecker = (): TransactionResolution => 'COMMIT'
+    const producer = await mq.createProducer({ group: 'pay', transactionChecker })
+    const transaction = producer.beginTransaction()
+    const { messageId } = await producer.send({ topic: 'orders', body: 'x' }, { transaction })
+    mq.faults.delay('endTransaction', { byMs: 3 })
+    if (end !== undefined) await mq.clock.runUntil(transaction.commit())
+    await mq.clock.advance(waitMs + 1000)
+    expect(await types(mq, messageId)).toEqual(['sent', 'prepared', 'committed', 'stored', 'delivered'])
+  })
+
+  test('tells what a message waited for that was recalled, where it was moved to, or that was rolled back', async () => {
+    await using mq = await createTestMQ({ trace: true })
+    const transactionChecker = (): TransactionResolution => 'UNKNOWN'
+    const producer = await mq.createProducer({ group: 'shop', transactionChecker })
+    const [first, second] = [mq.clock.now() + 60_000, mq.clock.now() + 90_000]
+    const delayed = await producer.send({ topic: 'orders', body: 'x', deliveryTimestamp: first })
+    const dues = async () => (await mq.admin.trace(delayed.messageId)).entries.map((each) => each.dueTimestamp)
+    const handle = await mq.admin.rescheduleMessage('orders', delayed.recallHandle!, second)
+    expect(await dues()).toEqual([undefined, second])
+    await producer.recall('orders', handle)
+    expect(await types(mq, delayed.messageId)).toEqual(['sent', 'scheduled', 'recalled'])
+    expect(await dues()).toEqual([undefined, first, undefined])
+    const transaction = producer.beginTransaction()
+    const half = await producer.send({ topic: 'orders', body: 'x' }, { transaction })
+    await transaction.rollback()
+    expect(await types(mq, half.messageId)).toEqual(['sent', 'prepared', 'rolled-back'])
   })
 
   test('tells what became of messages that were never stored', async () => {

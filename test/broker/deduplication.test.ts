@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 import { MQError } from '../../src/model/errors.ts'
+import { parseMessageId } from '../../src/model/message-id.ts'
 import { messageIdFor } from '../../src/model/message-id-for.ts'
 import { Permission } from '../../src/model/topic.ts'
 import type { Producer } from '../../src/producer/producer.ts'
@@ -8,7 +9,11 @@ import { isApplied } from '../../src/store/sent-ids.ts'
 import { DEFAULT_STORE_OPTIONS } from '../../src/store/store-options.ts'
 import { type ClientHost, openShop } from '../helpers/client-host.ts'
 import { mqError } from '../helpers/expect-error.ts'
+import { FaultMedium } from '../helpers/fault-medium.ts'
+import { ManualClock } from '../helpers/manual-clock.ts'
 import { Signal } from '../helpers/signal.ts'
+import type { Call } from '../store/faults/call-gate.ts'
+import { openOn } from './delayed-set-up.ts'
 
 const WINDOW_MS = 60_000
 const order = { topic: 'orders', body: 'o-42' }
@@ -183,6 +188,26 @@ describe('A send with a messageId', () => {
     await expect(producer.send(order, { messageId })).rejects.toEqual(mqError('STORE_CORRUPTED', 'a bad row'))
     expect(await texts(host)).toEqual([])
     await expect(producer.send(order, { messageId })).resolves.toMatchObject({ queueOffset: 0 })
+  })
+
+  test('is refused when the store has failed, whether the first is safe or not', async () => {
+    let isBroken = false
+    const decide = ({ kind }: Call) => (isBroken && kind === 'journal.datasync' ? 'fails-before' : 'works')
+    const options = { deduplicationWindowMs: WINDOW_MS }
+    const shop = await openOn(new FaultMedium({ decide }), new ManualClock(), {}, options)
+    await shop.createTopic()
+    const send = (name: string) => {
+      const messages = { ...shop.outgoing({ body: name }), messageId: parseMessageId(messageIdFor(name)) }
+      return shop.sendTo(shop.queue(), { ...messages, isSentOnce: true })
+    }
+    await send('safe')
+    await shop.store.flush()
+    await send('not flushed')
+    isBroken = true
+    await shop.clock.advance(1000)
+    expect(shop.store.state).toBe('failed')
+    for (const name of ['safe', 'not flushed'])
+      await expect(send(name)).rejects.toMatchObject({ code: 'STORE_FAILED', outcome: 'not-attempted' })
   })
 
   test('keeps the order of the calls, whichever lookup is quicker', async () => {

@@ -7,7 +7,8 @@ import type { DecideFate } from '../store/faults/call-gate.ts'
 import { MINUTE_MS, openOn, sendDelayed, sendIn, texts, waiting, waitingTexts } from './delayed-set-up.ts'
 import type { TestBroker } from './set-up.ts'
 
-const DUE_MS = 10_000
+/** Soon enough to be held in memory from the beginning, and so late that it is read from the index. */
+const DUE_TIMES = [10_000, 120_000]
 /** Time in which what was written is flushed and applied. */
 const STEP_MS = 1000
 
@@ -79,12 +80,12 @@ interface Told {
 }
 
 /** A life of four messages: one waits its time, one is recalled, one moved, one delivered before its time. */
-async function live(shop: TestBroker, told: Told): Promise<void> {
+async function live(shop: TestBroker, told: Told, dueMs: number): Promise<void> {
   const { delay } = shop.broker
   await shop.createTopic()
   const handles: string[] = []
   for (const body of ['waits', 'recalled', 'moved', 'hurried']) {
-    const { recallHandle } = await sendIn(shop, DUE_MS, { body })
+    const { recallHandle } = await sendIn(shop, dueMs, { body })
     told.stored.add(body)
     handles.push(recallHandle)
     await shop.clock.advance(STEP_MS)
@@ -94,10 +95,10 @@ async function live(shop: TestBroker, told: Told): Promise<void> {
   await delay.recallMessage('orders', recalled)
   told.recalled.add('recalled')
   await shop.clock.advance(STEP_MS)
-  await delay.rescheduleMessage('orders', moved, shop.clock.now() + DUE_MS)
+  await delay.rescheduleMessage('orders', moved, shop.clock.now() + dueMs)
   await shop.clock.advance(STEP_MS)
   await delay.deliverMessageNow('orders', hurried)
-  await shop.clock.advance(2 * DUE_MS)
+  await shop.clock.advance(2 * dueMs)
   await shop.close()
 }
 
@@ -105,34 +106,37 @@ async function live(shop: TestBroker, told: Told): Promise<void> {
 async function liveUntil(
   fate: 'stops-before' | 'stops-within' | 'stops-after',
   number: number,
+  dueMs: number,
   options: Partial<StoreOptions>,
 ) {
   const told: Told = { stored: new Set(), recalled: new Set(), recalling: new Set() }
   const decide: DecideFate = (call) => (call.number === number ? fate : 'works')
   const medium = new FaultMedium({ decide })
   const clock = new ManualClock()
-  const life = openOn(medium, clock, options).then((shop) => live(shop, told))
+  const life = openOn(medium, clock, options).then((shop) => live(shop, told, dueMs))
   life.catch(() => undefined)
   await Promise.race([life.catch(() => medium.gate.stopped), medium.gate.stopped])
   return medium.gate.isStopped ? { medium, clock, told } : undefined
 }
 
-describe.each([
-  ['ASYNC_FLUSH', 'kill'],
-  ['SYNC_FLUSH', 'power'],
-] as const)('After a crash in %s (%s)', (flushDiskType, how) => {
+describe.each(
+  DUE_TIMES.flatMap((dueMs) => [
+    ['ASYNC_FLUSH', 'kill', dueMs] as const,
+    ['SYNC_FLUSH', 'power', dueMs] as const,
+  ]),
+)('After a crash in %s (%s), of messages due in %i ms', (flushDiskType, how, dueMs) => {
   test.each(['stops-before', 'stops-within', 'stops-after'] as const)(
     'at any call (%s) each message that was accepted comes once',
     async (fate) => {
       let count = 0
       for (let number = 1; ; number++) {
-        const stopped = await liveUntil(fate, number, { flushDiskType })
+        const stopped = await liveUntil(fate, number, dueMs, { flushDiskType })
         if (stopped === undefined) break
         count = number
         const { medium, clock, told } = stopped
         // Nothing of the life that ended may happen on the clock of the next one.
         const shop = await openOn(medium.crash(how), new ManualClock(clock.now()))
-        await shop.clock.advance(MINUTE_MS)
+        await shop.clock.advance(2 * dueMs + MINUTE_MS)
         const found = shop.store.catalog.topic('orders') === undefined ? [] : await texts(shop)
         const where = `call ${number}: ${found.join(', ')}`
         expect(new Set(found).size, where).toBe(found.length)

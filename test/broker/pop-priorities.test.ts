@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { TopicConfig } from '../../src/model/topic.ts'
 import { Signal } from '../helpers/signal.ts'
@@ -75,6 +76,35 @@ describe('A receive from a priority topic', () => {
     expect(new Set(places).size).toBe(200)
     const queueIds = all.flat().map(({ message }) => message.queue.queueId)
     expect(queueIds).toEqual(queueIds.toSorted((a, b) => b - a))
+  })
+
+  test('takes together with others exactly the most urgent there are, whatever comes in between', async () => {
+    const sends = fc.record({ queueId: fc.nat({ max: 3 }), count: fc.integer({ min: 1, max: 5 }) })
+    const receives = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 4 })
+    const steps = fc.array(fc.oneof(sends, receives), { maxLength: 30 })
+    await fc.assert(
+      fc.asyncProperty(steps, async (all) => {
+        const shop = await openPriorities()
+        const waiting: string[][] = [[], [], [], []]
+        for (const [number, step] of all.entries()) {
+          if ('queueId' in step) {
+            const bodies = letters(step.count).map((letter) => `${step.queueId}-${number}-${letter}`)
+            await shop.send(bodies, step)
+            waiting[step.queueId]!.push(...bodies)
+            continue
+          }
+          const received = (await Promise.all(step.map((maxCount) => shop.bodies({ maxCount })))).flat()
+          const expected: string[] = []
+          for (let wanted = step.reduce((sum, count) => sum + count); wanted > 0; wanted--) {
+            const highest = waiting.findLast((bodies) => bodies.length > 0)
+            if (highest !== undefined) expected.push(highest.shift()!)
+          }
+          expect(received.toSorted()).toEqual(expected.toSorted())
+          if (step.length === 1) expect(received).toEqual(expected)
+        }
+      }),
+      { numRuns: 60 },
+    )
   })
 
   test('waits while a higher queue is being reset, and goes on there', async () => {

@@ -368,12 +368,12 @@ describe('A closed broker', () => {
     const reading = new Signal()
     const plan = shop.broker.delay.planDelivery.bind(shop.broker.delay)
     shop.broker.delay.planDelivery = async (alarm) => {
-      await reading.raised
+      await reading.promise
       return plan(alarm)
     }
     await shop.clock.advance(1000)
     await shop.broker.close()
-    reading.raise()
+    reading.resolve()
     await shop.clock.settle()
     expect(shop.broker.busy).toBe(false)
     expect(await waitingTexts(shop)).toEqual(['x'])

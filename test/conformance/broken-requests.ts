@@ -21,7 +21,7 @@ function broken(next: Engine, verbs: (requests: RequestVerbs) => Partial<Request
 
 /** A taker that hears of replies in another way. */
 function hearing(taker: ReplyTaker, take: ReplyTaker['take']): ReplyTaker {
-  return { take, end: (error) => taker.end(error) }
+  return { take, countDropped: () => taker.countDropped(), end: (error) => taker.end(error) }
 }
 
 export const BROKEN_REQUESTS: readonly BrokenEngine[] = [

@@ -228,6 +228,13 @@ describe('Instrumentation', () => {
     }
     instrument(mq, { ...telemetry, tracer: { startSpan: fail } })
     instrument(mq, { ...telemetry, propagation: { inject: fail, extract: fail } })
+    const { context } = telemetry
+    instrument(mq, { ...telemetry, context: { active: () => context.active(), with: fail } })
+    const callAndFail = (_: unknown, call: () => unknown): never => {
+      call()
+      return fail()
+    }
+    instrument(mq, { ...telemetry, context: { active: () => context.active(), with: callAndFail } })
     const texts: string[] = []
     const listener = (message: { text(): string }): void => void texts.push(message.text())
     await mq.createPushConsumer({ group: 'billing', subscriptions: { orders: '*' }, listener })
@@ -244,5 +251,7 @@ describe('Instrumentation', () => {
     const broken = { ...telemetry, propagation: {} } as unknown as FakeTelemetry
     expect(() => instrument(mq, broken)).toThrow(mqError('INVALID_PARAMETER', "give 'propagation'"))
     expect(() => instrument(mq, undefined as never)).toThrow(mqError('INVALID_PARAMETER', "give 'trace'"))
+    const throwing = new Proxy(telemetry, { get: () => expect.fail('a getter that throws') })
+    expect(() => instrument(mq, throwing)).toThrow(mqError('INVALID_PARAMETER', "give 'trace'"))
   })
 })

@@ -89,6 +89,22 @@ describe('A crash', () => {
     expect(await bodiesOf(mq)).toEqual([])
   })
 
+  test('is not needed: a recall waits for all that nobody knows of, however many', async () => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database)
+    const producer = await mq.createProducer({ group: 'shop' })
+    const batch = database.batch()
+    for (let i = 0; i < 100; i++)
+      await producer.send({ topic: 'orders', body: `${i}`, deliveryTimestamp: SOON }, { batch })
+    mq.faults.loseReceipt()
+    await batch.write()
+    await mq.clock.rest()
+    const [waiting] = await mq.admin.delayedMessages('orders')
+    expect(await rowKeys(database, 'outbox')).toHaveLength(100)
+    await producer.recall('orders', waiting!.recallHandle)
+    expect(await rowKeys(database, 'outbox')).toEqual([])
+  })
+
   test('is not risked: what cannot be forgotten is not recalled', async () => {
     const database = await openDatabase()
     const { mq } = await openMQ(database)

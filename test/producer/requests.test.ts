@@ -178,6 +178,22 @@ describe('A request without a reply', () => {
     expect(producer.stats.droppedReplyCount).toBe(1)
   })
 
+  test('is dropped for nobody when another producer of the same client takes it', async () => {
+    const mq = await createTestMQ()
+    const [first, second] = await Promise.all(
+      ['shop', 'office'].map((group) => mq.createProducer({ group, clientId: 'one' })),
+    )
+    await mq.createPushConsumer({
+      group: 'clerks',
+      subscriptions: { prices: '*' },
+      listener: async (message) => void (await message.reply('12')),
+    })
+    const asking = [first, second].map((producer) => producer!.request(request))
+    await mq.settled()
+    expect(await Promise.all(asking)).toHaveLength(2)
+    expect([first, second].map((producer) => producer!.stats.droppedReplyCount)).toEqual([0, 0])
+  })
+
   test('waits as long as the producer says when nothing else is said', async () => {
     const mq = await createTestMQ()
     onTestFinished(() => mq.close().then(() => undefined))

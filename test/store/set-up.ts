@@ -12,6 +12,7 @@ import { type OutgoingMessage, prepareMessage } from '../../src/model/outgoing-m
 import type { SendReceipt } from '../../src/model/results.ts'
 import { defaultGroupConfig, Permission, type TopicConfig } from '../../src/model/topic.ts'
 import type { GroupEntry, TopicEntry } from '../../src/store/catalog.ts'
+import type { ParkedEntry } from '../../src/store/parked-page.ts'
 import type { QueueLog } from '../../src/store/queue-log.ts'
 import { Store } from '../../src/store/store.ts'
 import { DEFAULT_STORE_OPTIONS, type StoreOptions } from '../../src/store/store-options.ts'
@@ -106,6 +107,19 @@ export class TestStore {
 
   async bodies(log = this.log()): Promise<string[]> {
     return (await this.readAll(log)).map((message) => message.text())
+  }
+
+  /** All parked messages, in memory or not. */
+  async parked(): Promise<ParkedEntry[]> {
+    const found: ParkedEntry[] = []
+    for await (const { entries } of this.store.parking.pending({})) found.push(...entries)
+    return found
+  }
+
+  /** Resolves when all that is due is in memory. */
+  async waitForParked(): Promise<void> {
+    while (this.store.parking.window.farBucket <= this.clock.now())
+      await new Promise((resolve) => setImmediate(resolve))
   }
 
   /** Compares everything in the store with everything else. */

@@ -229,12 +229,33 @@ const otherCommands: fc.Arbitrary<Command>[] = [
         },
       ),
     ),
+  fc.nat().map((which) =>
+    command(
+      'clear one that is parked',
+      (model) => model.alarms.some(({ body }) => body !== undefined),
+      async (model, shop) => {
+        const all = await shop.parked()
+        const { alarm, bytes } = all[which % all.length]!
+        await shop.store.commit({ alarmsCleared: [alarm] })
+        expect(await shop.store.parking.find(alarm)).toBeUndefined()
+        expect(await shop.store.parking.message(alarm)).toBeUndefined()
+        const body = shop.store.parking.view({ alarm, bytes })?.text()
+        const { dueTimestamp } = alarm
+        const gone = model.alarms.findIndex(
+          (each) => each.body === body && each.dueTimestamp === dueTimestamp,
+        )
+        expect(gone).toBeGreaterThanOrEqual(0)
+        model.alarms.splice(gone, 1)
+      },
+    ),
+  ),
   fc.nat(30_000).map((ms) =>
     command(
       `advance ${ms} and clear what is due`,
       () => true,
       async (model, shop) => {
         await shop.clock.advance(ms)
+        await shop.waitForParked()
         const due = shop.store.alarms.due(shop.clock.now(), 100)
         expect(due.map((alarm) => alarm.dueTimestamp)).toEqual(
           model.alarms
@@ -343,8 +364,10 @@ function note(
 /** Alarms of a deleted topic are the broker's to clear. */
 async function clearStrayAlarms(shop: TestStore): Promise<void> {
   const { alarms, catalog } = shop.store
+  const parked = (await shop.parked()).map(({ alarm }) => alarm)
+  const all = [...alarms.values(), ...parked.filter(({ id }) => !alarms.has(id))]
   await shop.store.commit({
-    alarmsCleared: [...alarms.values()].filter((alarm) => catalog.log(alarm.queueUid) === undefined),
+    alarmsCleared: all.filter((alarm) => catalog.log(alarm.queueUid) === undefined),
   })
 }
 
@@ -357,7 +380,8 @@ export async function expectSame(model: Model, shop: TestStore): Promise<void> {
   expect([...shop.store.catalog.groups()].map(({ config }) => config.group).sort()).toEqual(
     [...model.groups].sort(),
   )
-  expect(shop.store.alarms.size).toBe(model.alarms.length)
+  const others = [...shop.store.alarms.values()].filter((alarm) => !isParking(alarm))
+  expect(others).toHaveLength(model.alarms.filter(({ body }) => body === undefined).length)
   await expectSameParked(model, shop)
   for (const [topic, queues] of model.topics) {
     for (const [id, queue] of queues.entries()) await expectSameQueue(model, shop, topic, id, queue)
@@ -367,11 +391,14 @@ export async function expectSame(model: Model, shop: TestStore): Promise<void> {
 }
 
 async function expectSameParked(model: Model, shop: TestStore): Promise<void> {
-  const alarms = [...shop.store.alarms.values()].filter(isParking)
-  const bodies = await Promise.all(
-    alarms.map(async (alarm) => (await shop.store.parking.message(alarm))?.text()),
-  )
+  const { parking } = shop.store
+  const all = await shop.parked()
+  const bodies = all.map((entry) => parking.view(entry)?.text())
   expect(bodies.sort()).toEqual(model.alarms.flatMap(({ body }) => body ?? []).sort())
+  for (const entry of all) {
+    expect(await parking.find(entry.alarm)).toEqual(entry)
+    expect((await parking.message(entry.alarm))?.text()).toBe(parking.view(entry)?.text())
+  }
 }
 
 async function expectSameQueue(

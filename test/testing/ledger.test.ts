@@ -3,11 +3,12 @@ import type { DelayVerbs } from '../../src/model/delay-verbs.ts'
 import type { Engine, SendRequest } from '../../src/model/engine.ts'
 import { MQError } from '../../src/model/errors.ts'
 import { formatMessageId, MessageIdGenerator } from '../../src/model/message-id.ts'
+import { messageIdFor } from '../../src/model/message-id-for.ts'
 import { prepareMessage } from '../../src/model/outgoing-message.ts'
 import type { SendReceipt } from '../../src/model/results.ts'
 import type { TransactionVerbs } from '../../src/model/transaction-verbs.ts'
 import { HandedOut } from '../../src/testing/handed-out.ts'
-import { createTestMQ, type LedgerEntry, type TestMQ } from '../../src/testing/index.ts'
+import { createTestMQ, expectMQ, type LedgerEntry, type TestMQ } from '../../src/testing/index.ts'
 import { Ledger } from '../../src/testing/ledger.ts'
 import { ledgerLayer } from '../../src/testing/ledger-layer.ts'
 import { SeededRandom } from '../../src/testing/seeded-random.ts'
@@ -57,6 +58,20 @@ describe('The ledger', () => {
     expect(mq.ledger.entries.map(({ number }) => number)).toEqual([1, 2, 3, 4])
     expect(mq.ledger.history(messageId)).toEqual(mq.ledger.entries)
     expect(mq.ledger.history('no such id')).toEqual([])
+  })
+
+  test('holds a repeated send as one that stored nothing, where the first one was stored', async () => {
+    await using mq = await createTestMQ({ deduplicationWindowMs: 60_000 })
+    const producer = await mq.createProducer({ group: 'shop' })
+    const messageId = messageIdFor('o-42')
+    const { queue } = await producer.send({ topic: 'orders', body: 'x' }, { messageId })
+    await producer.send({ topic: 'orders', body: 'x' }, { messageId })
+    await mq.settled()
+    expect(typesOf(mq.ledger.history(messageId))).toEqual(['sent', 'stored', 'sent', 'deduplicated'])
+    expect(mq.ledger.of('deduplicated')).toMatchObject([{ queue, queueOffset: 0 }])
+    mq.ledger.clear()
+    await producer.send({ topic: 'orders', body: 'x' }, { messageId })
+    expectMQ(mq).sent({ topic: 'orders', outcome: 'stored' })
   })
 
   test('holds a failed message with its retry, and its end as a dead letter', async () => {

@@ -64,6 +64,6 @@ function inOrder(entries: readonly LedgerEntry[]): LedgerEntry[] {
 /** A producer that tries a send again does so with the same id, so the last word counts. */
 function outcomeOf(entries: readonly LedgerEntry[]): SendOutcome {
   const types = new Set(entries.map(({ type }) => type))
-  if (types.has('stored') || !types.has('sent')) return 'stored'
+  if (types.has('stored') || types.has('deduplicated') || !types.has('sent')) return 'stored'
   return types.has('send-failed') ? 'failed' : 'pending'
 }

@@ -13,6 +13,8 @@ const WORDS: Words = {
   sent: ({ producerGroup }) => `sent by '${producerGroup}'`,
   stored: ({ queue, queueOffset, status }) =>
     `stored in queue ${queue.queueId} at offset ${queueOffset}, ${status}`,
+  deduplicated: ({ queue, queueOffset }) =>
+    `found in queue ${queue.queueId} at offset ${queueOffset}, where it was stored under its id`,
   'send-failed': ({ error }) => `the send failed with ${error.code}: ${error.message}`,
   delivered: ({ group, clientId, deliveryAttempt }) =>
     `delivered to '${group}' (${clientId}), attempt ${deliveryAttempt}`,

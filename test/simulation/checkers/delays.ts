@@ -262,10 +262,15 @@ function range({ from, to }: { readonly from: number; readonly to: number }): st
 
 /** Whether the first came although the other one was due before, or at the same time and sent before, and was waiting by then. */
 function overtakes(first: Delayed, other: Delayed): boolean {
+  if (isDecided(first) || isDecided(other)) return false
   const [dueOfFirst, dueOfOther] = [first.dues[0]?.from ?? 0, other.dues[0]?.from ?? 0]
   if (dueOfOther < dueOfFirst) return other.span.to < dueOfFirst
   const isSameProducer = first.send.call.producer === other.send.call.producer
   return dueOfOther === dueOfFirst && isSameProducer && other.send.call.id < first.send.call.id
+}
+
+function isDecided({ done, deciding, fired }: Delayed): boolean {
+  return done.length > 0 || deciding.size > 0 || fired !== 'no'
 }
 
 /** Further ahead than the store allows, whatever its clock showed. */

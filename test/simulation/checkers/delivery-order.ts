@@ -206,8 +206,8 @@ export class DeliveryOrder implements Checker {
       if (queue === undefined) continue
       const last = received.at(-1)!
       const entry = model.offsets.get(group.name, queue.name)
-      // Who is new to a queue that has lost its beginning begins with its last message.
-      if (entry?.stored === undefined && queue.minOffset > 0) continue
+      // Who is new to a queue that has lost its beginning, perhaps unseen, begins with its last message.
+      if (entry?.stored === undefined && (queue.minOffset > 0 || this.#mayLoseBeginnings)) continue
       if (received.some((offset, index) => index > 0 && offset <= received[index - 1]!))
         this.#host.violate(
           7,
@@ -220,6 +220,11 @@ export class DeliveryOrder implements Checker {
         at = model.nextWanted(group.name, queue, at + 1)
       }
     }
+  }
+
+  get #mayLoseBeginnings(): boolean {
+    const { maxAgeMs, maxBytes } = this.#host.profile.retention
+    return Math.min(maxAgeMs, maxBytes) !== Infinity
   }
 
   /** Acknowledged, or received for the last time; or nobody knows. */

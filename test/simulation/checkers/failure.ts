@@ -3,6 +3,7 @@
  * acknowledged before the store is opened again.
  */
 import type { SimEvent, Stamp } from '../events.ts'
+import type { EndCall } from '../transaction-events.ts'
 import type { Checker, CheckerHost } from './checker.ts'
 
 export class Failure implements Checker {
@@ -40,6 +41,18 @@ export class Failure implements Checker {
       case 'decided':
         this.#checkAnswer(`decision ${event.decision.id}`)
         return
+      case 'half-sending':
+        this.#ask(`half ${event.transaction.number}`, stamp)
+        return
+      case 'half-stored':
+        this.#checkAnswer(`half ${event.transaction.number}`)
+        return
+      case 'ending':
+        this.#askEnd(event.ending, stamp)
+        return
+      case 'ended':
+        this.#checkAnswer(`end ${event.ending.id}`)
+        return
       case 'settling':
         this.#ask(`settlement ${event.settle.id}`, stamp)
         return
@@ -63,6 +76,11 @@ export class Failure implements Checker {
         this.#checkAnswer(`send-back ${event.back.id}`)
         return
     }
+  }
+
+  /** To end it once more in the same way, as a check may have before, changes nothing and needs no store. */
+  #askEnd({ id, number, end }: EndCall, stamp: Stamp): void {
+    if (this.#host.model.transactions.get(number)?.asked[end] === 1) this.#ask(`end ${id}`, stamp)
   }
 
   #ask(what: string, { step, elapsedMs }: Stamp): void {

@@ -73,9 +73,17 @@ export class Invention implements Checker {
     if (copy.keys.join(' ') !== message.keys.join(' ')) return 'keys'
     if (copy.messageGroup !== message.messageGroup) return 'message group'
     if (copy.bornTimestamp !== message.bornTimestamp) return 'born time'
-    if (!isDeepStrictEqual(copy.delay, message.delay)) return 'delay'
+    if (!isDeepStrictEqual(copy.delay, message.delay) && !this.#isMovedTo(copy)) return 'delay'
     if (this.#originOf(copy) !== message.topic) return 'topic'
     return sameProperties(copy, message, addedTo(copy, message)) ? undefined : 'properties'
+  }
+
+  /** What was moved shows its new time in the place of what it was sent with. */
+  #isMovedTo({ number, delay }: Copy): boolean {
+    const moves = this.#host.model.delays.get(number)?.moves ?? []
+    const { deliveryTimestamp } = delay ?? {}
+    if (deliveryTimestamp === undefined) return false
+    return moves.some(({ from, to }) => from <= deliveryTimestamp && deliveryTimestamp <= to)
   }
 
   /** Where it was first sent to, as the copy tells. */

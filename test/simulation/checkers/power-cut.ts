@@ -5,7 +5,9 @@
  */
 import { nameOf, type OffsetCommit, ownerOf, type SimEvent, type SimEventOf, type Stamp } from '../events.ts'
 import type { LifeRecord } from '../model/life-book.ts'
+import type { Model } from '../model/model.ts'
 import type { Send } from '../model/sends.ts'
+import type { End, EndCall } from '../transaction-events.ts'
 import type { Checker, CheckerHost } from './checker.ts'
 
 /** Something that was acknowledged. */
@@ -16,6 +18,8 @@ interface Fact {
   readonly isFlushed: boolean
   readonly send?: Send
   readonly commit?: OffsetCommit
+  /** Of the half, or of its end. */
+  readonly transaction?: { readonly number: number; readonly end: End | undefined }
   /** The same offset was committed before: that it is there says nothing about this one. */
   readonly isRepeated?: boolean
 }
@@ -43,6 +47,12 @@ export class PowerCut implements Checker {
         return
       case 'stored':
         this.#noteStored(event, elapsedMs)
+        return
+      case 'half-stored':
+        this.#noteHalf(event, elapsedMs)
+        return
+      case 'ended':
+        this.#noteEnded(event.ending, elapsedMs)
         return
       case 'committing':
         this.#committing.set(event.id, this.#host.model.lives.flushCount)
@@ -85,6 +95,23 @@ export class PowerCut implements Checker {
         nameOf(fact.commit.queue) === nameOf(queue),
     )
     this.#facts.push({ what, ackedMs, isFlushed, commit, isRepeated })
+  }
+
+  #noteHalf({ transaction: { number }, half }: SimEventOf<'half-stored'>, ackedMs: number): void {
+    const isFlushed = this.#isFlushedSince(this.#host.model.transactions.get(number)!.flushesBefore)
+    const isPromised = this.#host.profile.flushDiskType === 'SYNC_FLUSH' && half.status === 'SEND_OK'
+    if (isPromised && !isFlushed)
+      this.#host.violate(22, `the half of ${number} was answered with SEND_OK before it was flushed`)
+    const transaction = { number, end: undefined }
+    this.#facts.push({ what: `the half of ${number}`, ackedMs, isFlushed: isPromised, transaction })
+  }
+
+  /** Only the first answer says when it was done; and none says whether it was flushed. */
+  #noteEnded({ number, end }: EndCall, ackedMs: number): void {
+    if (this.#facts.some(({ transaction }) => transaction?.number === number && transaction.end === end))
+      return
+    const transaction = { number, end }
+    this.#facts.push({ what: `the ${end} of ${number}`, ackedMs, isFlushed: false, transaction })
   }
 
   /** Offsets go with their topic, and nobody can tell those of its successor from them. */
@@ -146,11 +173,15 @@ export class PowerCut implements Checker {
 
   #isLost(fact: Fact): boolean {
     if (fact.send !== undefined) return fact.send.state === 'cut'
+    if (fact.transaction !== undefined) return isTransactionLost(this.#host.model, fact.transaction)
     const found = this.#foundOffset(fact)
     return found !== 'unclear' && found < fact.commit!.offset
   }
 
   #isThere(fact: Fact): boolean {
+    // An end may have been stored long before its answer: that it is there says nothing.
+    if (fact.transaction !== undefined)
+      return fact.transaction.end === undefined && isOpen(this.#host.model, fact.transaction.number)
     if (fact.send?.receipt?.wait !== undefined) return this.#isWaiting(fact.send)
     if (fact.send !== undefined) {
       const queue = this.#host.model.queues.byLabel(fact.send.receipt?.label ?? '')
@@ -179,4 +210,21 @@ export class PowerCut implements Checker {
     )
     return found === undefined || found.before.isReset ? 'unclear' : (found.found ?? -1)
   }
+}
+
+function isOpen({ transactions }: Model, number: number): boolean {
+  return transactions.found.some(({ record, half }) => record.call.number === number && half !== undefined)
+}
+
+/** A half that is nowhere, though nobody ended it; an end of which the half is open again. */
+function isTransactionLost(
+  { transactions }: Model,
+  { number, end }: NonNullable<Fact['transaction']>,
+): boolean {
+  const found = transactions.found.find(({ record }) => record.call.number === number)
+  if (found === undefined || found.before.isVeiled) return false
+  const { before, half, queued, parked } = found
+  if (end !== undefined) return half !== undefined
+  const isEnded = before.asked.COMMIT + before.asked.ROLLBACK > 0
+  return !isEnded && half === undefined && queued.length + parked.length === 0
 }

@@ -21,6 +21,7 @@ import {
 import type { TransactionFound, TransactionRecord } from '../model/transactions.ts'
 import type { CheckCall, End } from '../transaction-events.ts'
 import type { Checker, CheckerHost } from './checker.ts'
+import { Punctuality } from './punctuality.ts'
 
 /** A producer that has closed, and a transaction that has ended, may be asked about still while the disk is slow. */
 const STRAGGLER_MS = 60_000
@@ -34,18 +35,23 @@ export class Transactions implements Checker {
   /** Since when nothing has gone wrong. */
   #soundSinceMs = 0
   #faults = 0
+  #calmedMs = 0
+  readonly #punctuality: Punctuality
   #isDrained = false
   /** As they were last found. */
   #queues: readonly FoundQueue[] = []
 
   constructor(host: CheckerHost) {
     this.#host = host
+    this.#punctuality = new Punctuality(host)
   }
 
   observe(event: SimEvent, stamp: Stamp): void {
     const copies = event.type === 'popped' ? event.popped.map(({ copy }) => copy) : deliveryIn(event)?.copies
     for (const copy of copies ?? []) this.#checkSeen(copy)
     this.#watchTroubles(event, stamp)
+    const late = this.#punctuality.observe(event, stamp)
+    if (late !== undefined) this.#violate(late.number, late.story)
     switch (event.type) {
       case 'silent':
         this.#lastThereMs.set(event.producer, stamp.elapsedMs)
@@ -62,6 +68,9 @@ export class Transactions implements Checker {
         return
       case 'checking':
         this.#checkAsked(event.check, stamp)
+        return
+      case 'overdue':
+        this.#checkForgotten(stamp)
         return
       case 'drained':
         this.#isDrained = true
@@ -87,6 +96,11 @@ export class Transactions implements Checker {
     if (ended?.end === 'ROLLBACK') this.#violate(copy.number, `it was rolled back, and is at ${place}`)
     if (record.isParked) this.#violate(copy.number, `it was given up, and is at ${place}`)
     if (copy.queue.topic !== record.call.topic) return
+    if (record.floor !== undefined && record.floor.label === copy.label && copy.offset < record.floor.offset)
+      this.#violate(
+        copy.number,
+        `it is at ${place}, and its queue had come to ${record.floor.offset} by then`,
+      )
     if (record.place !== undefined && record.place !== `${copy.label} ${place}`)
       this.#violate(copy.number, `it is at ${place} and was at ${record.place}`)
   }
@@ -180,6 +194,19 @@ export class Transactions implements Checker {
     if (this.#isDrained) this.#violate(number, `it was never ended, and is not asked about any more`)
   }
 
+  /** When troubles are over, whoever is left to ask about is asked. */
+  #checkForgotten({ elapsedMs }: Stamp): void {
+    const { transactionTimeOutMs, transactionCheckIntervalMs } = this.#host.profile.transactions
+    const { isCalmed, transactions } = this.#host.model
+    for (const { half, record } of isCalmed ? transactions.found : []) {
+      const { call, lastCheckMs = 0, asked } = record
+      const forMs = elapsedMs - Math.max(lastCheckMs, this.#calmedMs)
+      if (half === undefined || asked.COMMIT + asked.ROLLBACK > 0) continue
+      if (forMs > transactionTimeOutMs + 2 * transactionCheckIntervalMs)
+        this.#violate(call.number, `nobody is asked about it for ${forMs} ms`)
+    }
+  }
+
   #checkParked({ record }: TransactionFound, copy: Copy, { wallMs }: Stamp): void {
     const { transactionCheckMax } = this.#host.profile.transactions
     const { number } = record.call
@@ -230,6 +257,9 @@ export class Transactions implements Checker {
       case 'fault':
         this.#faults += event.what.startsWith('end of') ? -1 : 1
         this.#soundSinceMs = elapsedMs
+        return
+      case 'calmed':
+        this.#calmedMs = elapsedMs
         return
       case 'state':
       case 'topic-changing':

@@ -32,6 +32,8 @@ export interface Delayed {
   readonly span: ClockSpan
   /** One of these; none before the answer to its send. */
   dues: readonly Due[]
+  /** To which it may have been moved at some time. */
+  readonly moves: Due[]
   /** The handle that counts, and those that count no more. */
   handle: string | undefined
   readonly voidHandles: Set<string>
@@ -196,6 +198,7 @@ export class DelayBook {
       send: this.#sends.get(send.id),
       span: this.#spans.begin(send.id, wallMs),
       dues: [],
+      moves: [],
       handle: undefined,
       voidHandles: new Set(),
       recalled: 'no',
@@ -233,7 +236,10 @@ export class DelayBook {
     delayed.deciding.set(decision.id, { decision, askedAt, isCrossed: delayed.deciding.size > 0 })
     const { how, deliveryTimestamp: from = 0 } = decision
     // A time that is over by then counts as that moment.
-    if (how === 'move') delayed.dues = [...delayed.dues, new MovedDue(from, span)]
+    if (how !== 'move') return
+    const due = new MovedDue(from, span)
+    delayed.dues = [...delayed.dues, due]
+    delayed.moves.push(due)
   }
 
   #endDecision(

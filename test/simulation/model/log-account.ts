@@ -9,6 +9,8 @@ import { recordBytesOf } from './sends.ts'
 
 /** Of a batch, which holds at least one message (docs/format.md). */
 const BATCH_HEADER_BYTES = 32
+/** Of a batch, and of what a transaction that is given up has besides its message. */
+const GIVEN_UP_BYTES = 300
 /** A message with the largest body that is sent, and all that a retry adds. */
 const LARGEST_RECORD_BYTES = 21_000
 
@@ -30,6 +32,10 @@ export class LogAccount {
   readonly #openSends = new Map<number, OpenSend>()
   /** Those of messages that waited for their time when the store was last looked at. */
   readonly #waiting = new Set<number>()
+  /** What halves of transactions may have brought into the log, by number. */
+  readonly #halves = new Map<number, number>()
+  /** Those that were open when the store was last looked at. */
+  readonly #openHalves = new Set<number>()
   /** The latest that the wall clock ever showed: store times do not go back with it. */
   #latestMs = 0
   #minimums: Minimums = new Map()
@@ -50,6 +56,11 @@ export class LogAccount {
         this.#openSends.set(id, { topic, bytes, latestMs: Infinity, isVeiled: false })
         return
       }
+      case 'half-sending': {
+        const { number } = event.transaction
+        this.#halves.set(number, recordBytesOf(this.#model.message(number)!) + GIVEN_UP_BYTES)
+        return
+      }
       case 'stored':
         // What waits comes into the log some time later.
         if (event.receipt.wait === undefined) this.#openSends.delete(event.send.id)
@@ -66,6 +77,7 @@ export class LogAccount {
         return
       case 'scanned':
         this.#noteDelayed()
+        this.#noteHalves()
         // What they left in the log was found.
         for (const [id, send] of this.#openSends)
           if (send.latestMs !== Infinity && !send.isVeiled) this.#openSends.delete(id)
@@ -82,12 +94,25 @@ export class LogAccount {
     }
   }
 
+  /** What is open is not in the log, and what is in a queue is known from there. */
+  #noteHalves(): void {
+    this.#openHalves.clear()
+    for (const { before, half, queued, parked } of this.#model.transactions.found) {
+      const { number } = before.call
+      const isRolledBack = before.ended?.end === 'ROLLBACK' || before.asked.COMMIT === 0
+      if (half !== undefined) this.#openHalves.add(number)
+      else if (queued.length + parked.length > 0 || (isRolledBack && before.state !== 'pending'))
+        this.#halves.delete(number)
+    }
+  }
+
   /** What the log held at most from a message on that retention has removed since it was last looked at. */
   bytesFrom(queue: QueueModel, first: Slot): number {
     const minimums = this.#minimumsOf.get(queue.label)
     let bytes = 0
     for (const [id, { latestMs, bytes: open }] of this.#openSends)
       if (latestMs >= first.storeTimestamp && !this.#waiting.has(id)) bytes += open
+    for (const [number, half] of this.#halves) if (!this.#openHalves.has(number)) bytes += half
     for (const each of this.#model.queues.all) {
       // What was gone by then lay before it; what has its store time may be of its commit.
       const lowest = minimums?.get(each.label) ?? 0

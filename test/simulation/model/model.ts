@@ -71,7 +71,7 @@ export class Model {
   readonly offsets: OffsetBook
   readonly deliveries: DeliveryBook
   readonly delays: DelayBook
-  readonly transactions = new TransactionBook()
+  readonly transactions = new TransactionBook(this.queues)
   readonly lives = new LifeBook()
   /** As they were last found or set. */
   readonly topics = new Map<string, FoundTopic>()

@@ -15,6 +15,7 @@ import {
 } from '../events.ts'
 import type { End, FoundHalf, HalfStored, TransactionCall } from '../transaction-events.ts'
 import { type LifeRecord, type Moment, mayTakeBack } from './life-book.ts'
+import type { QueueBook } from './queues.ts'
 import type { SendState } from './sends.ts'
 
 /** An end that took effect, as somebody was told. */
@@ -51,6 +52,8 @@ export interface TransactionRecord {
   latestMs: number
   /** Its topic was deleted, perhaps: it may be lost with it. */
   isVeiled: boolean
+  /** Where its queue ended when its commit was first asked for: it lies there or behind. */
+  floor: { readonly label: string; readonly offset: number } | undefined
   /** Where it was seen in its queue. */
   place: string | undefined
   isParked: boolean
@@ -71,11 +74,16 @@ export interface TransactionFound {
 }
 
 export class TransactionBook {
+  readonly #queues: QueueBook
   readonly #records = new Map<number, TransactionRecord>()
   /** Producers that answer, by group. */
   readonly #answering = new Map<string, Set<string>>()
   /** Of the last look. */
   found: readonly TransactionFound[] = []
+
+  constructor(queues: QueueBook) {
+    this.#queues = queues
+  }
 
   get all(): Iterable<TransactionRecord> {
     return this.#records.values()
@@ -191,6 +199,7 @@ export class TransactionBook {
       lastCheckMs: undefined,
       latestMs: wallMs,
       isVeiled: false,
+      floor: undefined,
       place: undefined,
       isParked: false,
     })
@@ -208,6 +217,7 @@ export class TransactionBook {
     const { id, number, end } = event.ending
     const record = this.#records.get(number)!
     if (event.type === 'ending') {
+      this.#noteFloor(record, end)
       record.asked[end] += 1
       record.ending.set(id, end)
       return
@@ -225,9 +235,16 @@ export class TransactionBook {
       record.lastCheckMs = stamp.elapsedMs
       record.latestMs = Math.max(record.latestMs, stamp.wallMs)
     } else if (event.answer !== 'UNKNOWN') {
+      this.#noteFloor(record, event.answer)
       record.asked[event.answer] += 1
       record.answered ??= { end: event.answer, stamp }
     }
+  }
+
+  #noteFloor(record: TransactionRecord, end: End): void {
+    const queue = record.half && this.#queues.current(record.half.queue)
+    if (queue === undefined || end === 'ROLLBACK' || record.asked.COMMIT > 0) return
+    record.floor = { label: queue.label, offset: queue.endOffset }
   }
 
   #observeAnswerer({ type, producerGroup, producer }: SimEventOf<'answering' | 'silent'>): void {
@@ -262,6 +279,7 @@ export class TransactionBook {
 
   /** Forgets what a power cut may have taken back; answers whether that may be the half itself. */
   #cut(record: TransactionRecord, cutLife: LifeRecord): boolean {
+    record.floor = undefined
     record.checks = record.checks.filter((at) => !mayTakeBack(cutLife, at))
     if (record.ended !== undefined && mayTakeBack(cutLife, record.ended.at)) record.ended = undefined
     return record.halfAt !== undefined && mayTakeBack(cutLife, record.halfAt)

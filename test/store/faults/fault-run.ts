@@ -6,6 +6,7 @@ import { MQError } from '../../../src/model/errors.ts'
 import { MessageIdGenerator } from '../../../src/model/message-id.ts'
 import { prepareMessage } from '../../../src/model/outgoing-message.ts'
 import { defaultGroupConfig, type TopicConfig } from '../../../src/model/topic.ts'
+import type { Alarm } from '../../../src/store/fact.ts'
 import type { QueueLog } from '../../../src/store/queue-log.ts'
 import { Store } from '../../../src/store/store.ts'
 import type { StoreOptions } from '../../../src/store/store-options.ts'
@@ -108,6 +109,8 @@ export class StepContext {
   readonly #topics: Map<string, Outcome | 'deleted' | 'deleting'>
   readonly #alarms: Map<number, Outcome | 'cleared' | 'clearing'>
   readonly #offsets: Map<string, number>
+  /** Alarms of this life that are not in memory, and were not cleared. */
+  readonly #far: Alarm[] = []
   /** Steps that hang until the fault ends. */
   readonly #stuck: Promise<unknown>[] = []
   #store: Store | undefined
@@ -187,20 +190,32 @@ export class StepContext {
     const dueTimestamp = this.#clock.now() + 1000
     const alarm = { groupUid: group.uid, queueUid: log.uid, queueOffset: 0, attempt, dueTimestamp }
     const isParked = attempt % 2 === 0
-    const [parked] = this.#messages(topic, [`p${attempt}`], 200)
-    if (parked === undefined) return
-    this.#alarms.set(attempt, 'unknown')
-    const outcome = await this.#step((store) =>
-      store.commit({
+    // It is due so late that it is not held in memory.
+    const far = {
+      ...alarm,
+      kind: 'delay',
+      attempt: this.#next(),
+      dueTimestamp: dueTimestamp + 600_000,
+    } as const
+    const [parked, farParked] = this.#messages(topic, [`p${attempt}`, `p${far.attempt}`], 200)
+    if (parked === undefined || farParked === undefined) return
+    const attempts = [attempt, far.attempt]
+    for (const each of attempts) this.#alarms.set(each, 'unknown')
+    const outcome = await this.#step(async (store) => {
+      const farAlarm = { ...far, id: store.alarms.takeId() }
+      const { parking } = store
+      const parkedFar = { alarm: farAlarm, bytes: parking.encode(farParked, log) }
+      const parkedNear = { alarm: { ...alarm, kind: 'delay' }, bytes: parking.encode(parked, log) } as const
+      await store.commit({
         appends: [{ log: target, messages: this.#messages(topic, [body], 10) }],
         offsets: [{ group, log, offset }],
-        ...(isParked
-          ? { parked: [{ alarm: { ...alarm, kind: 'delay' }, bytes: store.parking.encode(parked, log) }] }
-          : { alarmsSet: [{ ...alarm, kind: 'retry' }] }),
-      }),
-    )
+        parked: isParked ? [parkedNear, parkedFar] : [parkedFar],
+        alarmsSet: isParked ? [] : [{ ...alarm, kind: 'retry' }],
+      })
+      this.#far.push(farAlarm)
+    })
     sent.outcome = outcome
-    this.#alarms.set(attempt, outcome)
+    for (const each of attempts) this.#alarms.set(each, outcome)
     if (outcome === 'acknowledged') this.#offsets.set(`g ${topic}/${queueId}`, offset)
   }
 
@@ -213,7 +228,8 @@ export class StepContext {
   }
 
   async clearAlarms(): Promise<void> {
-    const alarms = [...(this.#store?.alarms.values() ?? [])]
+    const alarms = [...(this.#store?.alarms.values() ?? []), ...this.#far]
+    this.#far.length = 0
     for (const { attempt } of alarms) this.#alarms.set(attempt, 'clearing')
     const outcome = await this.#step((store) => store.commit({ alarmsCleared: alarms }))
     if (outcome !== 'acknowledged') return

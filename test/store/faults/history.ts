@@ -3,7 +3,7 @@
  * whatever a crash leaves must be what some beginning of the history makes.
  */
 
-import { isParking } from '../../../src/store/fact.ts'
+import { type Alarm, isParking } from '../../../src/store/fact.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { readQueue } from '../../crash/inspect.ts'
 
@@ -72,7 +72,7 @@ export async function readContent(store: Store): Promise<Content> {
       queues.set(`${log.queue.topic}/${log.queue.queueId}`, { minOffset: log.minOffset, bodies })
     }
   }
-  await readParked(store)
+  const parked = await readParked(store)
   const offsets = new Map<string, number>()
   for (const [groupUid, queueUid, offset] of store.offsets.entries()) {
     const group = store.catalog.groupByUid(groupUid)?.config.group
@@ -83,18 +83,22 @@ export async function readContent(store: Store): Promise<Content> {
     queues,
     groups: new Set([...store.catalog.groups()].map(({ config }) => config.group)),
     offsets,
-    alarms: new Set([...store.alarms.values()].map(({ attempt }) => attempt)),
+    alarms: new Set([...store.alarms.values(), ...parked].map(({ attempt }) => attempt)),
   }
 }
 
-/** Every message that lies with an alarm must be there, and the one that was parked with it. */
-async function readParked(store: Store): Promise<void> {
-  for (const alarm of store.alarms.values()) {
+/** Every message that lies with an alarm must be there, and the one that was parked with it; in memory or not. */
+async function readParked(store: Store): Promise<readonly Alarm[]> {
+  const far: Alarm[] = []
+  for await (const { entries } of store.parking.pending({}))
+    for (const { alarm } of entries) if (!store.alarms.has(alarm.id)) far.push(alarm)
+  for (const alarm of [...store.alarms.values(), ...far]) {
     if (!isParking(alarm) || store.catalog.log(alarm.queueUid) === undefined) continue
     const text = (await store.parking.message(alarm))?.text().trimEnd()
-    if (text !== `p${alarm.attempt}`)
+    if (text !== `p${alarm.attempt}` && store.parking.isPending(alarm))
       throw new Error(`the message of alarm ${alarm.id} is '${text}', not 'p${alarm.attempt}'`)
   }
+  return far
 }
 
 /** Where a world and a store differ, or `undefined`. Messages that retention took count as equal. */

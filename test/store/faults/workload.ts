@@ -4,6 +4,7 @@ import { MessageIdGenerator } from '../../../src/model/message-id.ts'
 import { type OutgoingMessage, prepareMessage } from '../../../src/model/outgoing-message.ts'
 import { defaultGroupConfig, Permission } from '../../../src/model/topic.ts'
 import type { Change } from '../../../src/store/change.ts'
+import type { Alarm } from '../../../src/store/fact.ts'
 import type { QueueLog } from '../../../src/store/queue-log.ts'
 import type { Store } from '../../../src/store/store.ts'
 import type { WorkloadRandom } from '../../crash/workload-random.ts'
@@ -15,6 +16,8 @@ const QUEUES = 2
 /** Topics that stay; alarms are about their messages only. */
 const TOPICS = ['a', 'b']
 const GROUP = 'g'
+/** Some of what is parked within this time is held in memory, some is not yet. */
+const PARKED_WITHIN_MS = 60_000
 
 /** What survives the life of a store: the history, and how much of it must have survived. */
 export class Record {
@@ -41,6 +44,8 @@ export class Workload {
   readonly #settings: WorkloadSettings
   readonly #ids: MessageIdGenerator
   readonly #cleared = new Set<number>()
+  /** What was parked in this life. */
+  readonly #parked: Alarm[] = []
   readonly #expected = new Map<string, string>()
   readonly #pending = new Set<Promise<void>>()
   #isClosing = false
@@ -100,9 +105,12 @@ export class Workload {
       () => this.#mixed(),
       () => this.#commitOffset(),
       () => this.#clearAlarm(),
+      () => this.#park(),
+      () => this.#clearParked(),
       () => this.#passingTopic(),
       () => this.#passingGroup(),
       () => this.#clock.advance(this.#random.between(1, 700)),
+      () => this.#clock.advance(chance(0.3) ? PARKED_WITHIN_MS / 2 : 1),
       () => this.#flush(),
       () => this.#store.trim(),
       () => this.#readSomething(),
@@ -209,6 +217,40 @@ export class Workload {
   async #clearAlarm(): Promise<void> {
     const alarm = [...this.#store.alarms.values()].find(({ attempt }) => !this.#cleared.has(attempt))
     if (alarm === undefined) return
+    this.#cleared.add(alarm.attempt)
+    await this.#ask(
+      (world) => world.alarms.delete(alarm.attempt),
+      this.#store.commit({ alarmsCleared: [alarm] }),
+    )
+  }
+
+  /** Messages that wait, some for a time that is in memory, some for a later one. */
+  async #park(): Promise<void> {
+    const log = this.#log('a', 1)
+    const parked = Array.from({ length: this.#random.between(1, 4) }, () => {
+      const attempt = this.#next()
+      const [message] = this.#messages('a', [`p${attempt}`])
+      const alarm: Alarm = {
+        id: this.#store.alarms.takeId(),
+        kind: 'delay',
+        dueTimestamp: this.#clock.now() + this.#random.below(PARKED_WITHIN_MS),
+        groupUid: 0,
+        queueUid: log.uid,
+        queueOffset: 0,
+        attempt,
+      }
+      return { alarm, bytes: this.#store.parking.encode(message as OutgoingMessage, log) }
+    })
+    for (const { alarm } of parked) this.#parked.push(alarm)
+    await this.#ask((world) => {
+      for (const { alarm } of parked) world.alarms.set(alarm.attempt, '')
+    }, this.#store.commit({ parked }))
+  }
+
+  async #clearParked(): Promise<void> {
+    if (this.#parked.length === 0) return
+    const alarm = this.#random.pick(this.#parked)
+    if (this.#cleared.has(alarm.attempt)) return
     this.#cleared.add(alarm.attempt)
     await this.#ask(
       (world) => world.alarms.delete(alarm.attempt),

@@ -199,6 +199,19 @@ const moves: readonly ConformanceRule[] = [
     await mq.advance('1h')
     assert.deepEqual(await arrived(mq), [])
   }),
+  rule('10', 'What was moved shows the time that it was moved to', inTimeDiffering, async (world) => {
+    const mq = await world.openShop()
+    const { recallHandle } = await sendIn(mq, '1m')
+    const deliveryTimestamp = mq.now() + 90_000
+    await mq.admin.rescheduleMessage('orders', recallHandle, deliveryTimestamp)
+    const [waiting] = await mq.admin.delayedMessages('orders', { max: 1 })
+    await mq.advance('2m')
+    const [come] = await mq.admin.browse('orders')
+    assert.deepEqual(
+      [waiting?.message.deliveryTimestamp, come?.deliveryTimestamp, come?.text()],
+      [deliveryTimestamp, deliveryTimestamp, 'x'],
+    )
+  }),
   rule('10', 'It cannot be moved further ahead than it could be sent', offlineDiffering, async (world) => {
     const mq = await world.openShop(1, { timerMaxDelayMs: 120_000 })
     const { recallHandle } = await sendIn(mq, '1m')

@@ -1,6 +1,7 @@
 /** The life of one message, as `admin.trace` tells it. */
 import { AssertionError, strict as assert } from 'node:assert'
 import type { TraceEntry } from '../../../admin/trace-message.ts'
+import { messageIdFor } from '../../../model/message-id-for.ts'
 import { TRACE_TOPIC } from '../../../model/topic.ts'
 import type { Producer } from '../../../producer/producer.ts'
 import type { EngineMQ } from '../engine-mq.ts'
@@ -208,7 +209,7 @@ const doings: readonly ConformanceRule[] = [
       const mq = await openTraced(world)
       const { messageId, recallHandle } = await sendIn(mq, '1h')
       await (await mq.producer()).recall('orders', recallHandle)
-      assert.deepEqual(await typesOf(mq, messageId), ['sent', 'recalled'])
+      assert.deepEqual(await typesOf(mq, messageId), ['sent', 'scheduled', 'recalled'])
     },
   ),
   ...(['commit', 'rollback'] as const).map((end) =>
@@ -222,6 +223,8 @@ const doings: readonly ConformanceRule[] = [
         await transaction[end]()
         const type = end === 'commit' ? 'committed' : 'rolled-back'
         assert.equal((await entryOf(mq, receipt.messageId, type)).group, 'pay')
+        const types = ['sent', 'prepared', type, ...(end === 'commit' ? ['stored'] : [])]
+        assert.deepEqual(await typesOf(mq, receipt.messageId), types)
       },
     ),
   ),
@@ -234,6 +237,27 @@ const doings: readonly ConformanceRule[] = [
       const { receipt } = await begin(await payer(mq, ROLLBACK))
       await mq.advance('1m')
       assert.equal((await entryOf(mq, receipt.messageId, 'rolled-back')).group, 'pay')
+      assert.deepEqual(await typesOf(mq, receipt.messageId), ['sent', 'prepared', 'rolled-back'])
+    },
+  ),
+  rule(
+    '12.2',
+    'A trace tells that a repeated send stored nothing, and where the first one lies',
+    { needs: ['traces', 'deduplication'] },
+    async (world) => {
+      const mq = await world.openShop(2, { trace: true, deduplicationWindowMs: 60_000 })
+      const producer = await tracedProducer(mq)
+      const messageId = messageIdFor('o-42')
+      const { queue, queueOffset } = await producer.send(order, { messageId })
+      await producer.send(order, { messageId })
+      const sent = await entriesOf(mq, messageId, 'sent')
+      assert.deepEqual(
+        sent.map((each) => [each.queue?.queueId, each.queueOffset, each.isDuplicate]),
+        [
+          [queue.queueId, queueOffset, undefined],
+          [queue.queueId, queueOffset, true],
+        ],
+      )
     },
   ),
 ]
