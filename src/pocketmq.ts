@@ -71,7 +71,7 @@ export class PocketMQ extends EventEmitter<MQEvents> {
   readonly #consumers = new Set<PushConsumer>()
   /** Consumers that the application asks for messages. */
   readonly #pullers = new Set<Puller>()
-  /** Names of consumers that are being started. */
+  /** Names of clients that are being started. */
   readonly #starting = new Set<string>()
   #closing: Promise<CloseReport> | undefined
   #isEngineClosed = false
@@ -138,12 +138,13 @@ export class PocketMQ extends EventEmitter<MQEvents> {
   }
 
   /**
-   * Starts a producer. Rejects with `INVALID_PARAMETER` for wrong options and with `CLOSED` when the instance is closed or
-   * closing.
+   * Starts a producer. Rejects with `INVALID_PARAMETER` for wrong options and a `clientId` that another producer of the group has, and
+   * with `CLOSED` when the instance is closed or closing.
    */
   async createProducer(options: ProducerOptions): Promise<Producer> {
     this.#checkOpen()
-    const producer = await Producer.start(this.#host, options)
+    const start = (): Promise<Producer> => Producer.start(this.#host, options)
+    const producer = await this.#underOwnName(options, start, this.#producers)
     this.#producers.add(producer)
     await this.#closeIfLate(producer)
     return producer
@@ -288,18 +289,19 @@ export class PocketMQ extends EventEmitter<MQEvents> {
     }
   }
 
-  /** Two members of one name would be one to the group: both would get every message, and one's end would end both. */
-  async #underOwnName<Consumer>(
+  /** Two members of one name would be one to the group: both would get every message, and one's end would end both. Producers have groups of their own. */
+  async #underOwnName<Client>(
     options: { readonly group: string; readonly clientId?: string | undefined },
-    start: () => Promise<Consumer>,
-  ): Promise<Consumer> {
+    start: () => Promise<Client>,
+    others?: ReadonlySet<Producer>,
+  ): Promise<Client> {
     const { group, clientId: given } = options ?? {}
     // What is no name at all is refused when the options are parsed, which also trims it.
     if (typeof group !== 'string' || typeof given !== 'string') return start()
     const clientId = given.trim()
-    const name = `${group}@${clientId}`
-    const consumers = [...this.#consumers, ...this.#pullers]
-    const isTaken = consumers.some((each) => each.group === group && each.clientId === clientId)
+    const name = `${others === undefined ? '' : 'producer '}${group}@${clientId}`
+    const members = others === undefined ? [...this.#consumers, ...this.#pullers] : [...others]
+    const isTaken = members.some((each) => each.group === group && each.clientId === clientId)
     if (isTaken || this.#starting.has(name)) {
       throw invalidParameter(
         `The group '${group}' already has a member '${clientId}'; leave clientId out to get one of your own.`,

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { makeBodies } from '../bodies.ts'
+import { withDirectory } from '../directory.ts'
 import { type Message, sendConcurrently, TOPIC } from '../load.ts'
-import { type Instance, withProduct } from '../product.ts'
+import { type Instance, openStore, withProduct } from '../product.ts'
 import { interleave, median, quantile, rateOf } from '../rounds.ts'
 import { atLeast, atMost, type Figure, figure, type Scenario, type Setup } from '../scenario.ts'
 
@@ -14,10 +15,12 @@ const LEAD_MS = 3000
 /** Delayed messages: what a send costs, whether it matters how many wait, and how late they come. */
 export const delayed: Scenario = {
   name: 'delayed',
-  title: 'delayed messages: sending against plain sends, a million that wait against a thousand, lateness',
+  title:
+    'delayed messages: sending against plain sends, a million that wait against a thousand, memory and opening, lateness',
   run: async (setup) => [
     ...(await compareSends(setup)),
     ...(await comparePending(setup)),
+    ...(await measureWaiting(setup)),
     ...(await measureLateness(setup)),
   ],
 }
@@ -111,6 +114,40 @@ async function sendAndDeliver(mq: Instance, count: number, leadMs: number): Prom
   while ((await mq.admin.maxOffset(queue)) < maxOffset + count) await sleep(1)
   if (!isInTime) return sendAndDeliver(mq, count, 2 * leadMs)
   return { sent, delivered: (count / (Date.now() - deliveryTimestamp)) * 1000 }
+}
+
+/** The memory that a waiting message takes, and how long it takes to open a store with many; against a few. */
+async function measureWaiting(setup: Setup): Promise<readonly Figure[]> {
+  const [many, few] = setup.quick ? [20_000, 1000] : [500_000, 1000]
+  const ofFew = await waitInStore(few)
+  const ofMany = await waitInStore(many)
+  return [
+    figure('delayed/memory-per-message', ofMany.memoryBytes / many, 'B', { goal: atMost('value', 16) }),
+    figure('delayed/open', ofMany.openMs, 'ms', { baseline: ofFew.openMs, goal: atMost('value', 300) }),
+  ]
+}
+
+async function waitInStore(count: number): Promise<{ readonly memoryBytes: number; readonly openMs: number }> {
+  return withDirectory(async (directory) => {
+    const before = await openStore(directory)
+    const start = memoryInUse()
+    await send(before, count, inTwoHours(Date.now()))
+    // Until all of it is in the databases.
+    await before.admin.queryMessagesById(`01${'0'.repeat(32)}`)
+    const memoryBytes = memoryInUse() - start
+    await before.close()
+    const startedAt = performance.now()
+    const after = await openStore(directory)
+    const openMs = performance.now() - startedAt
+    await after.close()
+    return { memoryBytes, openMs }
+  })
+}
+
+function memoryInUse(): number {
+  globalThis.gc?.()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
 }
 
 /** How many milliseconds behind its time a message is in the listener when nothing else goes on. */

@@ -110,18 +110,33 @@ export class DelayedMessages implements DelayVerbs {
     begin,
     end,
     maxCount,
+    messageIds,
   }: DelayedQuery): Promise<readonly DelayedMessage[]> {
     const { store, topics } = this.#parts
     const queueUids = new Set(topics.entry(topic).logs.map(({ uid }) => uid))
+    const isWanted = (entry: ParkedEntry): boolean =>
+      entry.alarm.kind === 'delay' &&
+      queueUids.has(entry.alarm.queueUid) &&
+      (messageIds === undefined || messageIds.has(this.#idOf(entry) ?? ''))
     const found: ParkedEntry[] = []
     let current: number | undefined
-    for await (const { bucket, entries } of store.parking.pending({ begin, end })) {
+    // What is damaged is none that anybody asks for: it cannot be delivered.
+    const pages = store.parking.pending({ begin, end, isDamagePassedOver: messageIds !== undefined })
+    for await (const { bucket, entries } of pages) {
       if (bucket !== current && found.length >= maxCount) break
       current = bucket
-      found.push(...entries.filter(({ alarm }) => alarm.kind === 'delay' && queueUids.has(alarm.queueUid)))
+      found.push(...entries.filter(isWanted))
     }
     const first = found.sort(byDue).slice(0, maxCount)
     return first.map((entry) => this.#show(entry)).filter((each) => each !== undefined)
+  }
+
+  #idOf(entry: ParkedEntry): string | undefined {
+    try {
+      return this.#parts.store.parking.view(entry)?.messageId
+    } catch {
+      return undefined
+    }
   }
 
   /** Plans the delivery of a message whose time has come. */

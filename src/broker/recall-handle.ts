@@ -3,6 +3,7 @@
  * message id, and, which RocketMQ has not, the alarm. Base64 for URLs, so that it passes through anything.
  */
 import { MQError } from '../model/errors.ts'
+import { inWords } from '../model/in-words.ts'
 import type { Alarm } from '../store/fact.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 
@@ -30,8 +31,12 @@ export function parseRecallHandle(text: string): RecallHandle {
   const [version, topic = '', brokerName = '', time, messageId = '', id] = words
   const deliveryTimestamp = Number(time)
   const alarmId = Number(id)
-  const isOurs = version === VERSION && words.length === WORD_COUNT
-  if (!isOurs || !Number.isSafeInteger(deliveryTimestamp) || !Number.isSafeInteger(alarmId))
-    throw new MQError('ILLEGAL_OPERATION', `'${text}' is not a recall handle; a delayed send answers one.`)
+  const given = [VERSION, topic, brokerName, deliveryTimestamp, messageId, alarmId].join(' ')
+  const isOurs = version === VERSION && words.length === WORD_COUNT && given === words.join(' ')
+  // Decoding passes over what is no letter of base64, and a number can be written in several ways: a message has one handle.
+  const isWrittenByUs = Buffer.from(given).toString('base64url') === text
+  const areNumbers = Number.isSafeInteger(deliveryTimestamp) && Number.isSafeInteger(alarmId)
+  if (!isOurs || !isWrittenByUs || !areNumbers)
+    throw new MQError('ILLEGAL_OPERATION', `${inWords(text)} is not a recall handle; a delayed send answers one.`)
   return { topic, brokerName, deliveryTimestamp, messageId, alarmId }
 }

@@ -1,7 +1,7 @@
 /** Checks of what applications hand to the methods of consumers. By hand, since some are called for every few messages. */
 import { invalidParameter, MQError } from '../model/errors.ts'
-import { inWords } from '../model/in-words.ts'
 import { listOf } from '../model/foreign-answers.ts'
+import { inWords } from '../model/in-words.ts'
 import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { checkTopicName } from '../model/topic.ts'

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { AllocateStrategy } from '../allocate/allocate.ts'
 import { allocateAveragely } from '../allocate/averagely.ts'
+import { clientIdSchema } from '../model/client-id.ts'
 import type { Clock } from '../model/clock.ts'
 import { invalidParameter } from '../model/errors.ts'
 import { SAFE_INTEGER_MAX } from '../model/limits.ts'
@@ -59,7 +60,7 @@ export const memberShape = {
   topics: z.custom<TopicList>(isTopicList, 'must be an array of what defineTopic answered').default([]),
   group: z.string(),
   signal: z.instanceof(AbortSignal).optional(),
-  clientId: z.string().trim().min(1).max(255).optional(),
+  clientId: clientIdSchema.optional(),
   allocateStrategy: z
     .custom<AllocateStrategy>(isStrategy, 'must have a name and allocate()')
     .default(allocateAveragely),

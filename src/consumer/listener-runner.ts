@@ -104,7 +104,10 @@ export class ListenerRunner implements DeliveryEnd {
   answered(delivery: Delivery, answer: unknown): void {
     if (!delivery.isRunning || this.#waitsForCommit(delivery, () => this.answered(delivery, answer))) return
     const { committing } = delivery.context
-    if (delivery.isCommitted) return this.#endCommitted(delivery)
+    if (delivery.isCommitted) {
+      this.#endCommitted(delivery)
+      return
+    }
     // A listener that commits acknowledges by that alone, also where it does not look how that ends.
     const reason = committing?.error === undefined ? reasonOfAnswer(answer) : reasonOfError(committing.error)
     this.#end(delivery, reason === undefined ? 'SUCCESS' : 'FAILED', reason)
@@ -112,11 +115,12 @@ export class ListenerRunner implements DeliveryEnd {
 
   threw(delivery: Delivery, error: unknown): void {
     if (!delivery.isRunning || this.#waitsForCommit(delivery, () => this.threw(delivery, error))) return
-    if (!delivery.isCommitted) return this.#end(delivery, 'EXCEPTION', reasonOfError(error))
-    const { messageId } = delivery.queue.messageAt(delivery.firstSequence)
-    const text = `A listener of '${this.#host.group}' threw behind its commit; message ${messageId} is done all the same. ${reasonOfError(error)}`
-    this.#host.onError(new MQError(MQError.from(error).code, text, { cause: error }))
-    this.#endCommitted(delivery)
+    if (delivery.isCommitted) {
+      this.#tellOfLateError(delivery, error)
+      this.#endCommitted(delivery)
+    } else {
+      this.#end(delivery, 'EXCEPTION', reasonOfError(error))
+    }
   }
 
   /** Lets the answer of a delivery count no more. */
@@ -130,6 +134,12 @@ export class ListenerRunner implements DeliveryEnd {
   abandonAll(reason: MQError): void {
     this.#watchdog.stop()
     for (const delivery of this.#deliveries) if (delivery.isRunning) this.abandon(delivery, reason)
+  }
+
+  #tellOfLateError({ queue, firstSequence }: Delivery, cause: unknown): void {
+    const { messageId } = queue.messageAt(firstSequence)
+    const text = `A listener of '${this.#host.group}' threw behind its commit; message ${messageId} is done all the same. ${reasonOfError(cause)}`
+    this.#host.onError(new MQError(MQError.from(cause).code, text, { cause }))
   }
 
   /** Every message of the call is done, whatever else the listener says. */

@@ -2,9 +2,10 @@
  * The engine as consumers see it: requests that it hands out can be replied to. It stands before the verbs by which messages
  * come, so that no kind of consumer needs to know of requests, and only a request costs a wrapper.
  */
+import { copyOf } from '../model/body-bytes.ts'
 import type { Engine, PopVerbs } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
-import type { MessageView } from '../model/message.ts'
+import type { Message, MessageView } from '../model/message.ts'
 import { formatMessageId, type MessageIdGenerator } from '../model/message-id.ts'
 import { type OutgoingMessage, prepareMessage } from '../model/outgoing-message.ts'
 import { overlay } from '../model/overlay.ts'
@@ -79,13 +80,25 @@ class Replier {
   }
 
   #prepare(request: MessageView, content: string | Uint8Array | Reply): OutgoingMessage {
-    const given = typeof content === 'string' || content instanceof Uint8Array ? { body: content } : content
-    checkFields(given)
+    const message = readReply(content)
     const now = this.#engine.clock.now()
-    const message = { ...given, topic: REPLY_TOPIC }
     const prepared = prepareMessage(message, this.#ids.next(now), now, replyProperties(request))
     // The requester may read it after the caller has used its buffer again.
-    return { ...prepared, body: Buffer.from(prepared.body as string) }
+    const { body } = prepared
+    return { ...prepared, body: typeof body === 'string' ? Buffer.from(body) : copyOf(body) }
+  }
+}
+
+/** Each field once, whoever has it; throws `MESSAGE_ILLEGAL` also for a reply that cannot be read. */
+function readReply(content: string | Uint8Array | Reply): Message {
+  if (typeof content === 'string' || content instanceof Uint8Array)
+    return { topic: REPLY_TOPIC, body: content }
+  try {
+    checkFields(content)
+    const { body, tag, keys, properties } = content
+    return { topic: REPLY_TOPIC, body, tag, keys, properties }
+  } catch (error) {
+    throw MQError.from(error, 'MESSAGE_ILLEGAL')
   }
 }
 

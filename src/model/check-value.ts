@@ -4,8 +4,8 @@
  */
 import { isUtf8 } from 'node:buffer'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { MQError } from './errors.ts'
-import { type SchemaIssue, schemaMismatch } from './schema-issue.ts'
+import { invalidParameter, MQError } from './errors.ts'
+import { inShort, type SchemaIssue, schemaMismatch } from './schema-issue.ts'
 
 /** The part of a typed topic that checks need. */
 export interface SchemaOfTopic {
@@ -48,6 +48,8 @@ export function checkBody(
   } catch (error) {
     return { error: MQError.from(error) }
   }
+  if (!(body instanceof Uint8Array))
+    return { error: invalidParameter('What is read by a typed topic must be a message: its body must be bytes.') }
   let value: unknown
   try {
     value = parseJson(body)
@@ -79,7 +81,7 @@ function toIssue(issue: Partial<StandardSchemaV1.Issue> | undefined): SchemaIssu
 }
 
 function failed(topic: SchemaOfTopic, cause: unknown): CheckedValue {
-  const text = `The schema of '${topic.name}' failed: ${MQError.from(cause).message}`
+  const text = `The schema of '${topic.name}' failed: ${inShort(MQError.from(cause).message)}`
   return { error: new MQError('INVALID_PARAMETER', text, { cause }) }
 }
 

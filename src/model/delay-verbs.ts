@@ -37,6 +37,8 @@ export interface DelayedQuery {
   /** Due at or before. */
   readonly end: number
   readonly maxCount: number
+  /** Only these messages, however many others there are. Default: all. */
+  readonly messageIds?: ReadonlySet<string> | undefined
 }
 
 /** What an engine delays messages by; throws `UNSUPPORTED` where it does not. */

@@ -61,7 +61,7 @@ export interface MessageView {
   readonly messageGroup: string | undefined
   /** The level that it was delayed by, if it was. */
   readonly delayTimeLevel: number | undefined
-  /** The time that it was to be delivered at, if it was sent with one, in milliseconds since 1970. */
+  /** The time that it was to be delivered at, if it was sent with one or moved to one, in milliseconds since 1970. */
   readonly deliveryTimestamp: number | undefined
   /** How urgent its sender says that it is, 0 to 9; the same through all retries up to the dead letter. */
   readonly priority: number | undefined

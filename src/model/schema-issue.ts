@@ -1,5 +1,6 @@
 /** What is wrong with a value, in the words of its schema (Standard Schema `Issue`), and the error that carries it. */
 import { MQError } from './errors.ts'
+import { onOneLine } from './in-words.ts'
 
 /** One thing that is wrong with the value of a message, as its schema says. */
 export interface SchemaIssue {
@@ -28,11 +29,16 @@ export function formatPath(path: readonly PropertyKey[]): string {
 export function formatIssues(issues: readonly SchemaIssue[]): string {
   let text = ''
   for (const [index, { path, message }] of issues.entries()) {
-    const next = `${index === 0 ? '' : '; '}${formatPath(path)}: ${message}`
+    const next = `${index === 0 ? '' : '; '}${formatPath(path)}: ${inShort(message)}`
     if (text.length + next.length > LONGEST && index > 0) return `${text}; and ${issues.length - index} more`
     text += next
   }
-  return text.slice(0, LONGEST)
+  return inShort(text)
+}
+
+/** Words of a schema as they fit into an error: on one line, so that none of them looks like a line of its own in a log. */
+export function inShort(text: string): string {
+  return onOneLine(text.slice(0, LONGEST))
 }
 
 /** What a value is refused with that is not what the schema of its topic demands. */

@@ -47,6 +47,7 @@ export class TypedTopic<Name extends string = string, Schema extends StandardSch
    * ```
    */
   async parse(message: MessageView): Promise<StandardSchemaV1.InferOutput<Schema>> {
+    if (typeof message !== 'object' || message === null) throw invalidParameter('parse needs a message.')
     const checked = await checkBody(this, message)
     if (checked.error !== undefined) throw checked.error
     return checked.value as StandardSchemaV1.InferOutput<Schema>

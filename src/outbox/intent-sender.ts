@@ -4,18 +4,20 @@ import type { Engine } from '../model/engine.ts'
 import { formatMessageId } from '../model/message-id.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import type { Intent } from '../model/outbox.ts'
-import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import { type PublishRoute, PublishRoutes } from '../producer/publish-routes.ts'
 import { messageGroupOf, messagesOf, priorityOf } from './intent.ts'
+import { WaitingMessages } from './waiting-messages.ts'
 
 export class IntentSender {
   readonly #engine: Engine
   readonly #routes: PublishRoutes
+  readonly #waiting: WaitingMessages
   readonly #unwatch: () => void
 
   constructor(engine: Engine) {
     this.#engine = engine
     this.#routes = new PublishRoutes(engine)
+    this.#waiting = new WaitingMessages(engine)
     this.#unwatch = engine.watch((event) => {
       if (event.type === 'route-changed') this.#routes.forget(event.topic)
     })
@@ -35,29 +37,18 @@ export class IntentSender {
     else await this.#engine.sendMessage({ ...request, messages })
   }
 
-  /** Whether it was sent before. What is sent together is stored together, so the first message speaks for all. */
+  /**
+   * Whether it was sent before. What is sent together is stored together, so the first message speaks for all. An id that the sender gave
+   * may be that of another message: in another topic, or from before this one. Whether it repeats that one is for the engine to say.
+   */
   async isStored(intent: Intent): Promise<boolean> {
     const first = messagesOf(intent)[0]!
-    const messageId = formatMessageId(first.messageId)
     // In this order: what is delivered between the two questions is found by the second.
-    if (first.delay !== undefined && (await this.#waits(first, messageId))) return true
-    return (await this.#engine.queryMessagesById(messageId)).length > 0
-  }
-
-  /** A level counts from the send, so its end is not known. */
-  async #waits({ topic, bornTimestamp, delay }: OutgoingMessage, messageId: string): Promise<boolean> {
-    const timestamp =
-      delay !== undefined && 'deliveryTimestamp' in delay ? delay.deliveryTimestamp : undefined
-    const query = {
-      topic,
-      begin: timestamp ?? bornTimestamp,
-      end: timestamp ?? Number.MAX_SAFE_INTEGER,
-      maxCount: Number.MAX_SAFE_INTEGER,
-    }
-    const known = await this.#engine.queryTopics()
-    if (!known.some((config) => config.topic === topic)) return false
-    const waiting = await delayVerbsOf(this.#engine).queryDelayedMessages(query)
-    return waiting.some(({ message }) => message.messageId === messageId)
+    if (first.delay !== undefined && (await this.#waiting.has(first))) return true
+    const copies = await this.#engine.queryMessagesById(formatMessageId(first.messageId))
+    return copies.some(
+      ({ topic, bornTimestamp }) => topic === first.topic && bornTimestamp === first.bornTimestamp,
+    )
   }
 }
 

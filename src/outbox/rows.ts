@@ -146,7 +146,8 @@ function behindPrefix(key: unknown, { text, bytes }: KeyPrefix): string | undefi
   return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('utf8', bytes.length)
 }
 
-function isRows(sublevel: object): boolean {
+function isRows(sublevel: unknown): boolean {
+  if (!isObject(sublevel)) return false
   return ['iterator', 'keys', 'get', 'getMany', 'batch'].every(
     (verb) => typeof Reflect.get(sublevel, verb) === 'function',
   )

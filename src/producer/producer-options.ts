@@ -1,6 +1,7 @@
 /** The settings of a producer. */
 import { z } from 'zod'
 import { isHook } from '../model/call-hook.ts'
+import { clientIdSchema } from '../model/client-id.ts'
 import { invalidParameter } from '../model/errors.ts'
 import { MESSAGE_MAX_BYTES, SAFE_INTEGER_MAX } from '../model/limits.ts'
 import { parseOptions } from '../model/parse-options.ts'
@@ -56,7 +57,7 @@ const schema = z.strictObject({
   compressMsgBodyOverHowmuchBytes: z.int().min(1).max(MESSAGE_MAX_BYTES).optional(),
   sendHooks: z.array(z.custom<SendHook>(isHook, 'must have before() or after()')).default([]),
   closeTimeoutMs: z.int().min(1).max(SAFE_INTEGER_MAX).default(10_000),
-  clientId: z.string().trim().min(1).max(255).optional(),
+  clientId: clientIdSchema.optional(),
 })
 
 /** The settings of a producer with every default filled in. */

@@ -213,9 +213,8 @@ export class Producer {
     if (typeof localTransaction !== 'function')
       throw invalidParameter('sendInTransaction needs a function that runs the local transaction.')
     this.#checkOpen()
-    return this.#transactions.run(message, localTransaction, (transaction) =>
-      this.send(message, { transaction }) as Promise<HalfReceipt>,
-    )
+    const sendHalf = (transaction: Transaction) => this.send(message, { transaction }) as Promise<HalfReceipt>
+    return this.#transactions.run(message, localTransaction, sendHalf)
   }
 
   /**
@@ -249,7 +248,9 @@ export class Producer {
     const { read, wish } = readRequest(message, options)
     const { timeoutMs = this.#timeoutMs, signal } = wish
     const topic = isTyped(read) ? read.topic.name : (read.topic as string)
-    return this.#requests.run({ topic, timeoutMs, signal }, (added) => this.#sendPlanned(read, wish, { added }))
+    return this.#requests.run({ topic, timeoutMs, signal }, (added) =>
+      this.#sendPlanned(read, wish, { added }),
+    )
   }
 
   /**
@@ -381,14 +382,15 @@ export class Producer {
   }
 
   #closed(outcome?: WriteOutcome): MQError {
-    return new MQError('CLOSED', `The producer of '${this.group}' is closed.`, { ...(outcome && { outcome }) })
+    const text = `The producer of '${this.group}' is closed.`
+    return new MQError('CLOSED', text, { ...(outcome && { outcome }) })
   }
 
   async #close(): Promise<void> {
-    this.#typed.refuse(this.#closed('not-attempted'))
+    await this.#typed.refuse(this.#closed('not-attempted'), { isOnewayToo: false })
     this.#requests.close(this.#closed())
     await this.#oneways.done()
-    this.#typed.refuseAll(this.#closed('not-attempted'))
+    await this.#typed.refuse(this.#closed('not-attempted'), { isOnewayToo: true })
     this.#unwatch()
     this.#transactions.stopAnswering()
     this.#host.onClosed(this)

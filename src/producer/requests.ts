@@ -32,7 +32,7 @@ export interface RequestWish {
 /** One request on its way, or waiting for its reply. */
 interface Waiting {
   settle(reply: MessageView): void
-  fail(error: MQError): void
+  end(error: MQError): void
 }
 
 export class Requests implements ReplyTaker {
@@ -84,7 +84,7 @@ export class Requests implements ReplyTaker {
   }
 
   end(error: MQError): void {
-    for (const { fail } of this.#waiting.values()) fail(error)
+    for (const { end } of this.#waiting.values()) end(error)
   }
 
   /** Rejects what waits; later replies have nobody to go to. */
@@ -122,7 +122,8 @@ export class Requests implements ReplyTaker {
       const onTimeout = (): void => fail(timedOut(wish, isSent))
       const timer = this.#host.engine.clock.setTimer(timeoutMs, onTimeout)
       listen(signal, onAbort)
-      this.#remember(id, { settle, fail })
+      const end = (error: MQError): void => fail(isSent ? error : withUnknownOutcome(error))
+      this.#remember(id, { settle, end })
     })
   }
 
@@ -134,6 +135,11 @@ export class Requests implements ReplyTaker {
   #forget(id: string): void {
     if (this.#waiting.delete(id) && this.#waiting.size === 0) this.#host.keepAlive?.release(this)
   }
+}
+
+/** Nobody waits any more for a send that may be stored yet. */
+function withUnknownOutcome({ code, message, cause }: MQError): MQError {
+  return new MQError(code, message, { cause, outcome: 'unknown' })
 }
 
 function aborted(topic: string, signal: AbortSignal | undefined): MQError {

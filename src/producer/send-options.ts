@@ -94,12 +94,29 @@ function checkedOptions<A>(options: ReadSendOptions<A>): ReadSendOptions<A> {
     }
   }
   const { queue, selector, arg, transaction, messageId, timeoutMs, signal, batch } = options
-  const read = { queue, selector, arg, transaction, messageId, timeoutMs, signal, ...(batch !== undefined && { batch }) }
+  const read = {
+    queue,
+    selector,
+    arg,
+    transaction,
+    messageId,
+    timeoutMs,
+    signal,
+    ...(batch !== undefined && { batch }),
+  }
   checkOptions(read)
   return read
 }
 
-function checkOptions<A>({ queue, selector, arg, timeoutMs, signal, transaction, batch }: ReadSendOptions<A>): void {
+function checkOptions<A>({
+  queue,
+  selector,
+  arg,
+  timeoutMs,
+  signal,
+  transaction,
+  batch,
+}: ReadSendOptions<A>): void {
   if (queue !== undefined && selector !== undefined) {
     throw invalidParameter('Give either a queue or a selector, not both.')
   }
@@ -113,7 +130,9 @@ function checkOptions<A>({ queue, selector, arg, timeoutMs, signal, transaction,
     throw invalidParameter("'arg' needs a selector, such as selectByHash.")
   }
   if (timeoutMs !== undefined && !(Number.isSafeInteger(timeoutMs) && timeoutMs > 0)) {
-    throw invalidParameter(`timeoutMs must be a whole number of milliseconds above 0, not ${inWords(timeoutMs)}.`)
+    throw invalidParameter(
+      `timeoutMs must be a whole number of milliseconds above 0, not ${inWords(timeoutMs)}.`,
+    )
   }
   if (signal !== undefined) checkSignal(signal)
   if (transaction !== undefined && batch !== undefined)

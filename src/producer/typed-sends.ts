@@ -20,7 +20,9 @@ type Send = (planned: PlannedSend) => Promise<SendReceipt>
 /** A send that waits for a schema, or for one before it. */
 interface Waiting {
   readonly isOneway: boolean
-  refuse(error: MQError): void
+  /** Settles when its sender knows. */
+  sending?: Promise<SendReceipt>
+  refuse: (error: MQError) => void
 }
 
 /** Whether any of these is for a typed topic. */
@@ -60,14 +62,14 @@ export class TypedSends {
     return this.#wait(planned, isOneway, { ...turn, checking, send })
   }
 
-  /** Refuses those that wait still, but for one-way sends, which a producer that closes gives some time. */
-  refuse(error: MQError): void {
-    for (const waiting of [...this.#waiting]) if (!waiting.isOneway) waiting.refuse(error)
-  }
-
-  /** Refuses all that wait still. */
-  refuseAll(error: MQError): void {
-    for (const waiting of [...this.#waiting]) waiting.refuse(error)
+  /**
+   * Refuses those that wait still, and resolves when their senders know. One-way sends may be left out: a producer that closes gives them
+   * some time.
+   */
+  async refuse(error: MQError, { isOnewayToo }: { readonly isOnewayToo: boolean }): Promise<void> {
+    const refused = [...this.#waiting].filter(({ isOneway }) => isOnewayToo || !isOneway)
+    for (const waiting of refused) waiting.refuse(error)
+    await Promise.allSettled(refused.map(({ sending }) => sending))
   }
 
   /** A place in the line of a topic. Who leaves early lets nobody overtake those before. */
@@ -101,19 +103,20 @@ export class TypedSends {
   ): Promise<SendReceipt> {
     const { timeoutMs, signal, topic } = planned
     const deadlineMs = this.#clock.monotonicMs() + timeoutMs
-    return new Promise((resolve, reject) => {
+    const waiting: Waiting = { isOneway, refuse: () => undefined }
+    waiting.sending = new Promise<SendReceipt>((resolve, reject) => {
       const end = (): void => {
         timer.cancel()
         unlisten(signal, abort)
         this.#waiting.delete(waiting)
       }
-      const refuse = (error: MQError): void => {
+      waiting.refuse = (error) => {
         if (!this.#waiting.has(waiting)) return
         end()
         reject(error)
         leave()
       }
-      const abort = (): void => refuse(notAttempted('ABORTED', topic, 'was aborted', signal?.reason))
+      const abort = (): void => waiting.refuse(notAttempted('ABORTED', topic, 'was aborted', signal?.reason))
       const pass = (): void => {
         if (!this.#waiting.has(waiting)) return
         end()
@@ -122,18 +125,18 @@ export class TypedSends {
         resolve(attempt(() => send({ ...planned, timeoutMs: leftMs })))
         leave()
       }
-      const waiting: Waiting = { isOneway, refuse }
       const timer = this.#clock.setTimer(timeoutMs, () =>
-        refuse(notAttempted('SEND_TIMEOUT', topic, `had not been let pass after ${timeoutMs} ms`)),
+        waiting.refuse(notAttempted('SEND_TIMEOUT', topic, `had not been let pass after ${timeoutMs} ms`)),
       )
       listen(signal, abort)
       this.#waiting.add(waiting)
       void checking.then((checked) => {
         const error = refusalOf(checked)
-        if (error !== undefined) return refuse(error)
+        if (error !== undefined) return waiting.refuse(error)
         return before === undefined ? pass() : void before.then(pass)
       })
     })
+    return waiting.sending
   }
 }
 

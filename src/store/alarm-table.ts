@@ -80,7 +80,7 @@ export class AlarmTable {
     const places = new TinyQueue<number>([0], (a, b) => byDue(data[a]!, data[b]!))
     for (let place = places.pop(); place !== undefined && found.length < maxCount; place = places.pop()) {
       const alarm = data[place]!
-      if (alarm.dueTimestamp > now || alarm.dueTimestamp >= this.horizon) break
+      if (alarm.dueTimestamp > now) break
       for (const child of [2 * place + 1, 2 * place + 2]) if (child < data.length) places.push(child)
       const pending = this.#pending.get(alarm.id)
       if (pending !== undefined) found.push(pending)

@@ -1,17 +1,19 @@
 /** Assertions on what happened in a test instance, for any test framework. */
 import { AssertionError } from 'node:assert'
 import { invalidParameter } from '../model/errors.ts'
-import { checkGroup } from './assertions/check-group.ts'
-import { evidenceOf, type Failure } from './assertions/evidence.ts'
+import { checkClaim } from './assertions/check-claim.ts'
 import {
+  type Claim,
   type DeadLetterOptions,
   deadLetterClaim,
-  type GroupClaim,
+  type EndType,
+  endClaim,
   type MemberOptions,
   memberClaim,
   retriedClaim,
   type TimesOptions,
-} from './assertions/group-claims.ts'
+} from './assertions/claims.ts'
+import { evidenceOf, type Failure } from './assertions/evidence.ts'
 import { type MessageMatcher, parseMatcher, type SendMatcher } from './assertions/message-matcher.ts'
 import { checkSent } from './assertions/sent-claim.ts'
 import type { TestMQ } from './test-mq.ts'
@@ -106,8 +108,27 @@ export class MessageExpectation {
     return this.#claim('deadLettered', deadLetterClaim(group, options), this.deadLettered)
   }
 
-  #claim(operator: string, claim: GroupClaim, caller: (...parameters: never) => unknown): MessageExpectation {
-    const failure = checkGroup(evidenceOf(this.#mq), this.#matcher, claim, this.#isNegated)
+  /** It was delayed, and taken back before it came. */
+  recalled(): MessageExpectation {
+    return this.#ended('recalled', 'recalled', this.recalled)
+  }
+
+  /** Its transaction was committed, by its producer or by an answer to a check. */
+  committed(): MessageExpectation {
+    return this.#ended('committed', 'committed', this.committed)
+  }
+
+  /** Its transaction was rolled back, by its producer or by an answer to a check. */
+  rolledBack(): MessageExpectation {
+    return this.#ended('rolledBack', 'rolled-back', this.rolledBack)
+  }
+
+  #ended(operator: string, type: EndType, caller: () => MessageExpectation): MessageExpectation {
+    return this.#claim(operator, endClaim(type), caller)
+  }
+
+  #claim(operator: string, claim: Claim, caller: (...parameters: never) => unknown): MessageExpectation {
+    const failure = checkClaim(evidenceOf(this.#mq), this.#matcher, claim, this.#isNegated)
     raise(operator, failure, caller)
     return new MessageExpectation(this.#mq, this.#matcher)
   }

@@ -1,6 +1,6 @@
 /** The door `pocketmq/testing`: every name that it promises, one by one. */
 export type { Engine } from '../model/engine.ts'
-export type { DeadLetterOptions, MemberOptions, TimesOptions } from './assertions/group-claims.ts'
+export type { DeadLetterOptions, MemberOptions, TimesOptions } from './assertions/claims.ts'
 export type { SendOutcome } from './assertions/message-life.ts'
 export type { MessageMatcher, SendMatcher } from './assertions/message-matcher.ts'
 export type { TextMatch } from './assertions/value-match.ts'

@@ -2,17 +2,19 @@
  * Matchers for every framework with an `expect.extend` as in Jest. They assert what `expectMQ` asserts, under names that
  * read well behind `expect(mq)`.
  */
-import { checkGroup } from './assertions/check-group.ts'
-import { type Evidence, evidenceOf, type Failure } from './assertions/evidence.ts'
+import { checkClaim } from './assertions/check-claim.ts'
 import {
+  type Claim,
   type DeadLetterOptions,
   deadLetterClaim,
-  type GroupClaim,
+  type EndType,
+  endClaim,
   type MemberOptions,
   memberClaim,
   retriedClaim,
   type TimesOptions,
-} from './assertions/group-claims.ts'
+} from './assertions/claims.ts'
+import { type Evidence, evidenceOf, type Failure } from './assertions/evidence.ts'
 import type { MessageMatcher, SendMatcher } from './assertions/message-matcher.ts'
 import { checkSent } from './assertions/sent-claim.ts'
 import type { TestMQ } from './test-mq.ts'
@@ -41,6 +43,12 @@ export interface MQMatchers<Result = void> {
   toHaveRetried(group: string, matcher?: CountMatcher): Result
   /** A message became a dead letter of the group, for this reason if one is given. */
   toHaveDeadLettered(group: string, matcher?: DeadLetterMatcher): Result
+  /** A delayed message was taken back before it came. */
+  toHaveRecalled(matcher?: MessageMatcher): Result
+  /** The transaction of a message was committed, by its producer or by an answer to a check. */
+  toHaveCommitted(matcher?: MessageMatcher): Result
+  /** The transaction of a message was rolled back, by its producer or by an answer to a check. */
+  toHaveRolledBack(matcher?: MessageMatcher): Result
 }
 
 /** What Jest, Vitest and others give to a matcher as its `this`. */
@@ -90,6 +98,15 @@ export const mqMatchers = {
   ): MatcherResult {
     return judge(this, mq, claimed(deadLetterClaim(group, { times, reason, reconsumeTimes }), matcher))
   },
+  toHaveRecalled(this: MatcherContext, mq: TestMQ, matcher?: MessageMatcher): MatcherResult {
+    return judge(this, mq, ended('recalled', matcher))
+  },
+  toHaveCommitted(this: MatcherContext, mq: TestMQ, matcher?: MessageMatcher): MatcherResult {
+    return judge(this, mq, ended('committed', matcher))
+  },
+  toHaveRolledBack(this: MatcherContext, mq: TestMQ, matcher?: MessageMatcher): MatcherResult {
+    return judge(this, mq, ended('rolled-back', matcher))
+  },
 }
 
 function byMember(
@@ -100,8 +117,12 @@ function byMember(
   return claimed(memberClaim(type, group, { times, clientId }), matcher)
 }
 
-function claimed(claim: GroupClaim, matcher: MessageMatcher): Check {
-  return (evidence, isNegated) => checkGroup(evidence, matcher, claim, isNegated)
+function ended(type: EndType, matcher: MessageMatcher = {}): Check {
+  return claimed(endClaim(type), matcher)
+}
+
+function claimed(claim: Claim, matcher: MessageMatcher): Check {
+  return (evidence, isNegated) => checkClaim(evidence, matcher, claim, isNegated)
 }
 
 /** Under `not` a matcher that passes is a failure. */

@@ -186,7 +186,8 @@ describe('admin.trace with tracing', () => {
     const producer = await mq.createProducer({ group: 'shop', transactionChecker })
     const [first, second] = [mq.clock.now() + 60_000, mq.clock.now() + 90_000]
     const delayed = await producer.send({ topic: 'orders', body: 'x', deliveryTimestamp: first })
-    const dues = async () => (await mq.admin.trace(delayed.messageId)).entries.map((each) => each.dueTimestamp)
+    const dues = async () =>
+      (await mq.admin.trace(delayed.messageId)).entries.map((each) => each.dueTimestamp)
     const handle = await mq.admin.rescheduleMessage('orders', delayed.recallHandle!, second)
     expect(await dues()).toEqual([undefined, second])
     await producer.recall('orders', handle)
@@ -205,11 +206,11 @@ describe('admin.trace with tracing', () => {
     const deliveryTimestamp = mq.clock.now() + 60_000
     const delayed = await producer.send({ topic: 'orders', body: 'x', deliveryTimestamp })
     await producer.recall('orders', delayed.recallHandle!)
-    expect(await types(mq, delayed.messageId)).toEqual(['sent', 'recalled'])
+    expect(await types(mq, delayed.messageId)).toEqual(['sent', 'scheduled', 'recalled'])
     const transaction = producer.beginTransaction()
     const half = await producer.send({ topic: 'orders', body: 'x' }, { transaction })
     await transaction.rollback()
-    expect(await types(mq, half.messageId)).toEqual(['sent', 'rolled-back'])
+    expect(await types(mq, half.messageId)).toEqual(['sent', 'prepared', 'rolled-back'])
     expect((await mq.admin.trace(half.messageId)).topic).toBe('orders')
   })
 

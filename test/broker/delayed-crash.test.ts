@@ -8,9 +8,11 @@ import { MINUTE_MS, openOn, sendDelayed, sendIn, texts, waiting, waitingTexts } 
 import type { TestBroker } from './set-up.ts'
 
 /** Soon enough to be held in memory from the beginning, and so late that it is read from the index. */
-const DUE_TIMES = [10_000, 120_000]
+const DUE_TIMES = [10_000, 40_000]
 /** Time in which what was written is flushed and applied. */
 const STEP_MS = 1000
+/** Each of some hundred calls to the disk is a life of its own. */
+const TIMEOUT_MS = 120_000
 
 /** Closes a shop and opens another one on its disk. */
 async function reopen(shop: TestBroker, medium: FaultMedium): Promise<TestBroker> {
@@ -150,5 +152,6 @@ describe.each(
       }
       expect(count).toBeGreaterThan(50)
     },
+    TIMEOUT_MS,
   )
 })

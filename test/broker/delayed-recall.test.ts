@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { MQError } from '../../src/model/errors.ts'
+import { openShop as openClients } from '../helpers/client-host.ts'
 import { mqError } from '../helpers/expect-error.ts'
 import { FaultMedium } from '../helpers/fault-medium.ts'
 import {
@@ -25,6 +26,8 @@ function reschedule(shop: TestBroker, handle: string, inMs: number): Promise<str
 function deliverNow(shop: TestBroker, handle: string): Promise<string> {
   return shop.broker.delay.deliverMessageNow('orders', handle)
 }
+
+const ALL = { topic: 'orders', begin: 0, end: Number.MAX_SAFE_INTEGER, maxCount: 9 }
 
 const tooLate = (text = 'does not wait any more'): object => mqError('ILLEGAL_OPERATION', text)
 
@@ -315,12 +318,29 @@ describe('A message that is given another time', () => {
     await reschedule(shop, recallHandle, 100)
   })
 
-  test('shows the time that it was sent with', async () => {
-    const shop = await openShop()
-    const { recallHandle, deliveryTimestamp } = await sendIn(shop, 10)
-    await reschedule(shop, recallHandle, 20)
-    const [found] = await waiting(shop)
-    expect(found).toMatchObject({ deliveryTimestamp: shop.clock.now() + 20, message: { deliveryTimestamp } })
+  test('shows that time, and is else what it was', async () => {
+    const host = await openClients()
+    const producer = await host.producer({ compressMsgBodyOverHowmuchBytes: 100 })
+    const body = 'a book and another book, '.repeat(40)
+    const sent = { topic: 'orders', body, tag: 't', keys: ['k1', 'k2'], properties: { p: 'v' } }
+    const { messageId } = await producer.send({ ...sent, delayTimeLevel: 5 })
+    const find = async () => (await host.broker.delay.queryDelayedMessages(ALL))[0]!
+    const deliveryTimestamp = host.clock.now() + 20
+    await host.broker.delay.rescheduleMessage('orders', (await find()).recallHandle, deliveryTimestamp)
+    const { message } = await find()
+    await host.clock.advance(20)
+    for (const each of [message, await host.broker.viewMessage(host.queue(), 0)]) {
+      expect(each).toMatchObject({ messageId, deliveryTimestamp, delayTimeLevel: undefined })
+      const { tag, keys, properties } = each
+      expect({
+        topic: 'orders',
+        body: each.text(),
+        tag,
+        keys,
+        properties: { ...properties },
+      }).toEqual(sent)
+      expect(each.storeSize).toBeLessThan(body.length)
+    }
   })
 })
 

@@ -156,7 +156,8 @@ describe.each(MODES)('Behind a commit in %s mode', (mode) => {
       await addTo(database, message, context)
       return answer()
     }
-    const after = (_context: unknown, { status, reason }: ConsumeHookOutcome) => outcomes.push([status, reason])
+    const after = (_context: unknown, { status, reason }: ConsumeHookOutcome) =>
+      outcomes.push([status, reason])
     const consumer = await consume(mq, listener as Listener, { mode, consumeHooks: [{ after }] })
     const [{ messageId }] = (await send(mq, 'a')) as [SendReceipt]
     await mq.clock.advance('3h')
@@ -166,7 +167,9 @@ describe.each(MODES)('Behind a commit in %s mode', (mode) => {
     expect(mq.ledger.history(messageId).map(({ type }) => type)).not.toContain('failed')
     const { entries } = await mq.admin.trace(messageId)
     expect(entries.find(({ type }) => type === 'delivered')).toMatchObject({ outcome: 'SUCCESS' })
-    expect(errors).toEqual(thrown.map((text) => expect.stringContaining(`${messageId} is done all the same. Error: ${text}`)))
+    expect(errors).toEqual(
+      thrown.map((text) => expect.stringContaining(`${messageId} is done all the same. Error: ${text}`)),
+    )
   })
 })
 

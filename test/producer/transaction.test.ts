@@ -334,18 +334,21 @@ describe('A local transaction', () => {
   test.each([
     [COMMIT, ROLLBACK, 'it was rolled back', 0],
     [ROLLBACK, COMMIT, 'it was committed', 1],
-  ] as const)('whose %s comes behind the %s of a check has not ended so', async (late, checked, why, count) => {
-    const host = await openShop()
-    const producer = await payer(host, () => checked)
-    const result = await producer.sendInTransaction(order, async () => {
-      await host.clock.advance(TIMEOUT_MS)
-      return late
-    })
-    const refusal = mqError('ILLEGAL_OPERATION', why)
-    expect(result).toMatchObject({ resolution: UNKNOWN, error: refusal })
-    expect(host.events('error')).toEqual([refusal])
-    expect(await visibleCount(host)).toBe(count)
-  })
+  ] as const)(
+    'whose %s comes behind the %s of a check has not ended so',
+    async (late, checked, why, count) => {
+      const host = await openShop()
+      const producer = await payer(host, () => checked)
+      const result = await producer.sendInTransaction(order, async () => {
+        await host.clock.advance(TIMEOUT_MS)
+        return late
+      })
+      const refusal = mqError('ILLEGAL_OPERATION', why)
+      expect(result).toMatchObject({ resolution: UNKNOWN, error: refusal })
+      expect(host.events('error')).toEqual([refusal])
+      expect(await visibleCount(host)).toBe(count)
+    },
+  )
 
   test('that throws is told by an error event', async () => {
     const host = await openShop()

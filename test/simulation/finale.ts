@@ -4,6 +4,7 @@
  */
 
 import type { Workload } from './work/workload.ts'
+import { lookAtHalves } from './world/look.ts'
 import type { World } from './world/world.ts'
 import { RunEnded } from './world/world.ts'
 
@@ -79,8 +80,8 @@ async function drain(world: World, workload: Workload): Promise<void> {
 async function openWork(world: World, { recallers, transactors }: Workload): Promise<string | undefined> {
   if (recallers.isWaiting) return 'a decision about a delayed message is not answered'
   for (const pending of transactors.pending) return `${pending} is not answered`
-  for (const { kind, id } of world.life.store.alarms.values())
-    if (kind === 'transaction') return `a transaction is open, with alarm ${id}`
+  const [half] = await lookAtHalves(world.life.store)
+  if (half !== undefined) return `the transaction of message ${half.number} is open`
   for (const { name: topic } of world.profile.topics) {
     const query = { topic, begin: 0, end: Number.MAX_SAFE_INTEGER, maxCount: 1 }
     const waiting = await world.life.engine.delay?.queryDelayedMessages(query)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { expectMQ } from '../../src/testing/index.ts'
+import { createTestMQ, expectMQ } from '../../src/testing/index.ts'
 import { Signal } from '../helpers/signal.ts'
 import { refusal } from '../model/refusal.ts'
 import { failureOf, openShop } from './shop.ts'
@@ -405,5 +405,45 @@ describe('An assertion', () => {
           .deadLettered('billing', { because: 'x' } as never),
     ]
     for (const call of refused) expect(refusal(call).code).toBe('INVALID_PARAMETER')
+  })
+})
+
+describe('recalled, committed and rolledBack', () => {
+  const openEnds = async () => {
+    const mq = await createTestMQ()
+    const producer = await mq.createProducer({ group: 'shop', transactionChecker: () => 'UNKNOWN' })
+    const deliveryTimestamp = mq.clock.now() + 60_000
+    const send = (key: string) => producer.send({ topic: 'orders', keys: key, body: 'x', deliveryTimestamp })
+    const half = async (key: string) => {
+      const transaction = producer.beginTransaction()
+      await producer.send({ topic: 'orders', keys: key, body: 'x' }, { transaction })
+      return transaction
+    }
+    await producer.recall('orders', (await send('taken')).recallHandle)
+    await send('kept')
+    await (await half('done')).commit()
+    await (await half('undone')).rollback()
+    return mq
+  }
+
+  test('tell how a delay and a transaction ended', async () => {
+    await using mq = await openEnds()
+    const message = (keys: string) => expectMQ(mq).message({ keys })
+    message('taken').recalled().not.committed().not.rolledBack()
+    message('kept').not.recalled()
+    message('done').committed().not.rolledBack()
+    message('undone').rolledBack().not.committed()
+  })
+
+  test('say what they missed, or what there should not be', async () => {
+    await using mq = await openEnds()
+    const message = (keys: string) => expectMQ(mq).message({ keys })
+    expect(failureOf(() => message('kept').recalled()).message).toContain(
+      "Expected a message with keys 'kept' to have been recalled; it never was.",
+    )
+    expect(failureOf(() => message('done').not.committed()).message).toContain(
+      "Expected a message with keys 'done' not to have been committed; it was 1 time.",
+    )
+    expect(failureOf(() => message('lost').rolledBack()).message).toContain('there is no such message')
   })
 })

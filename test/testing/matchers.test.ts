@@ -38,6 +38,27 @@ describe('The matchers', () => {
     expect(mq).not.toHaveDeadLettered('billing', { keys: 'o-3', reason: /stock/ })
   })
 
+  test('say how delays and transactions ended', async () => {
+    const { mq } = await openShop()
+    const producer = await mq.createProducer({ group: 'bank', transactionChecker: () => 'UNKNOWN' })
+    const deliveryTimestamp = mq.clock.now() + 1000
+    const { recallHandle } = await producer.send({
+      topic: 'orders',
+      keys: 'o-1',
+      body: 'x',
+      deliveryTimestamp,
+    })
+    await producer.recall('orders', recallHandle)
+    await producer.sendInTransaction({ topic: 'orders', keys: 'o-2', body: 'x' }, () => 'COMMIT')
+    await producer.sendInTransaction({ topic: 'orders', keys: 'o-3', body: 'x' }, () => 'ROLLBACK')
+    expect(mq).toHaveRecalled({ keys: 'o-1' })
+    expect(mq).not.toHaveRecalled({ keys: 'o-2' })
+    expect(mq).toHaveCommitted({ keys: 'o-2' })
+    expect(mq).not.toHaveCommitted({ keys: 'o-3' })
+    expect(mq).toHaveRolledBack()
+    expect(mq).not.toHaveRolledBack({ keys: 'o-1' })
+  })
+
   test('fail with what there was instead, and both sides for a diff', async () => {
     const { mq } = await openBusyShop()
     const texts: readonly (readonly [call: () => void, text: string])[] = [

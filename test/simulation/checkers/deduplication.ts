@@ -33,6 +33,9 @@ export class Deduplication implements Checker {
   /** Sends that were stored, by topic and id. */
   readonly #stored = new Map<string, Send[]>()
   #told: Told[] = []
+  /** Of topics, by name; and how many there were when a send was called. */
+  readonly #deletions = new Map<string, number>()
+  readonly #deletionsAtCall = new Map<number, number>()
 
   constructor(host: CheckerHost) {
     this.#host = host
@@ -43,7 +46,13 @@ export class Deduplication implements Checker {
       case 'jumping':
         this.#spans.jump(wallMs, event.byMs)
         return
+      case 'topic-changing':
+      case 'topic-changed':
+        if (event.change === 'delete')
+          this.#deletions.set(event.topic, (this.#deletions.get(event.topic) ?? 0) + 1)
+        return
       case 'sending':
+        this.#deletionsAtCall.set(event.send.id, this.#deletions.get(event.send.topic) ?? 0)
         if (event.send.messageId !== undefined)
           this.#spanOf.set(event.send.id, this.#spans.begin(event.send.id, wallMs))
         return
@@ -70,6 +79,7 @@ export class Deduplication implements Checker {
     const span = this.#spans.end(id, wallMs)
     if (receipt.isDuplicate === true) {
       this.#checkWindow(id, receipt, span)
+      this.#checkQueue(id, topic, receipt)
       this.#told.push({ id, messageId, topic, receipt })
       return
     }
@@ -84,6 +94,13 @@ export class Deduplication implements Checker {
       this.#violate(
         `send ${id} is told to be the repetition of one that was stored ${ageMs} ms before, at ${nameOf(receipt.queue)}:${receipt.offset}`,
       )
+  }
+
+  /** What went with its topic is not there any more. */
+  #checkQueue(id: number, topic: string, { label, queue, offset }: Receipt): void {
+    const isSame = this.#deletionsAtCall.get(id) === (this.#deletions.get(topic) ?? 0)
+    if (isSame && this.#host.model.queues.byLabel(label)?.isDeleted === true)
+      this.#violate(`send ${id} is told to repeat ${nameOf(queue)}:${offset} of a topic that was deleted`)
   }
 
   /** What is stored is the first within the window; where nothing can have taken an earlier one away. */

@@ -11,6 +11,8 @@ export interface DelayProfile {
   readonly onceWeight: number
   /** 0: nothing looks for repetitions. */
   readonly deduplicationWindowMs: number
+  /** How far ahead what waits is held in memory; `undefined`: as by default. */
+  readonly parkedAheadMs: number | undefined
 }
 
 export const NO_DELAYS: DelayProfile = {
@@ -19,6 +21,7 @@ export const NO_DELAYS: DelayProfile = {
   reachMs: 0,
   onceWeight: 0,
   deduplicationWindowMs: 0,
+  parkedAheadMs: undefined,
 }
 
 export function delayProfileOf(random: WorkloadRandom): DelayProfile {
@@ -30,5 +33,6 @@ export function delayProfileOf(random: WorkloadRandom): DelayProfile {
     reachMs: random.pick([500, 5000, 30_000, 300_000]),
     onceWeight: isRepeating ? random.between(5, 20) : 0,
     deduplicationWindowMs: isRepeating ? random.pick([1000, 10_000, 60_000, 600_000]) : 0,
+    parkedAheadMs: random.pick([undefined, undefined, undefined, 100_000, Infinity]),
   }
 }

@@ -114,7 +114,8 @@ export class Life {
       random: new SeededRandom(random.below(2 ** 31)),
     })
     const medium = new ObservedMedium(this.disk.medium, this.#flushWatch())
-    return { ...complete, store: { ...complete.store, storage: 'disk', medium } }
+    const { parkedAheadMs } = profile.delays
+    return { ...complete, store: { ...complete.store, storage: 'disk', medium, parkedAheadMs } }
   }
 
   #layered(engine: Engine): Engine {

@@ -46,7 +46,7 @@ export async function lookAt(look: Look): Promise<Scan> {
     }
   }
   const waiting = await lookAtWaiting(engine, configs)
-  const halves = await lookAtHalves(look.store, failures)
+  const halves = await lookAtHalves(look.store)
   return {
     topics: configs.map(({ topic, readQueueNums, writeQueueNums }) => ({
       topic,
@@ -113,18 +113,15 @@ async function lookAtWaiting(engine: Engine, configs: readonly TopicConfig[]): P
 }
 
 /** No query shows them, so the store itself is asked. */
-async function lookAtHalves({ alarms, parking }: Store, failures: string[]): Promise<FoundHalf[]> {
+export async function lookAtHalves({ parking }: Store): Promise<FoundHalf[]> {
   const found: FoundHalf[] = []
-  for (const alarm of [...alarms.values()]) {
-    if (alarm.kind !== 'transaction') continue
-    const { attempt: checkCount, dueTimestamp } = alarm
-    try {
-      const message = await parking.message(alarm)
-      if (message === undefined || !alarms.has(alarm.id)) continue
+  for await (const { entries } of parking.pending({})) {
+    for (const entry of entries) {
+      const { kind, attempt: checkCount, dueTimestamp } = entry.alarm
+      const message = kind === 'transaction' ? parking.view(entry) : undefined
+      if (message === undefined) continue
       const { number, messageId: transactionId, queue } = copyOf(message)
       found.push({ number, transactionId, queue, checkCount, dueTimestamp })
-    } catch (error) {
-      failures.push(`half ${alarm.id} ${MQError.from(error).message}`)
     }
   }
   return found

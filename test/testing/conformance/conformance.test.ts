@@ -60,7 +60,10 @@ describe('runConformance', () => {
 
   test('skips a rule that needs a part which the engine does not have', async () => {
     const needs = (need: 'clockJump' | 'durable') => rule('8', need, { needs: [need] }, async () => undefined)
-    expect(await run([needs('clockJump'), needs('durable')])).toMatchObject({ passedCount: 0, skippedCount: 2 })
+    expect(await run([needs('clockJump'), needs('durable')])).toMatchObject({
+      passedCount: 0,
+      skippedCount: 2,
+    })
   })
 
   test('fails a rule that does not end', async () => {

@@ -1,4 +1,4 @@
-/** What a test says of messages and a group: delivered to it, consumed by it, retried in it, dead-lettered by it. */
+/** What a test says of messages: of what a group did with them, and of how a delay or a transaction ended. */
 import { z } from 'zod'
 import { parseOptions } from '../../model/parse-options.ts'
 import { checkGroupName } from '../../model/topic.ts'
@@ -26,11 +26,12 @@ export interface DeadLetterOptions extends TimesOptions {
   readonly reconsumeTimes?: number | undefined
 }
 
-/** Something that a group did with messages, or did not. */
-export interface GroupClaim {
-  readonly group: string
+/** Something that was done with messages, or was not. */
+export interface Claim {
+  /** Whose deed it is; left out where it is that of the sender. */
+  readonly group?: string | undefined
   readonly times: number | undefined
-  /** Stands behind `to have`. */
+  /** Stands behind `to have`, without a group behind `to have been`. */
   readonly verb: string
   /** Stands behind the messages; begins with a space, or is empty. */
   readonly circumstances: string
@@ -64,7 +65,7 @@ export function memberClaim(
   type: 'delivered' | 'acknowledged',
   group: string,
   options: MemberOptions,
-): GroupClaim {
+): Claim {
   checkGroupName(group)
   const { times, clientId } = parseOptions('MemberOptions', memberSchema, options)
   const isTheirs = (entry: { readonly clientId: string }): boolean =>
@@ -80,7 +81,7 @@ export function memberClaim(
 }
 
 /** A retry was scheduled for the group. */
-export function retriedClaim(group: string, options: TimesOptions): GroupClaim {
+export function retriedClaim(group: string, options: TimesOptions): Claim {
   checkGroupName(group)
   const { times } = parseOptions('TimesOptions', timesSchema, options)
   return {
@@ -93,8 +94,22 @@ export function retriedClaim(group: string, options: TimesOptions): GroupClaim {
   }
 }
 
+/** What a producer, a check or an operator ended. */
+export type EndType = 'recalled' | 'committed' | 'rolled-back'
+
+/** A delayed message was taken back, or a transaction ended so. */
+export function endClaim(type: EndType): Claim {
+  return {
+    times: undefined,
+    verb: type === 'rolled-back' ? 'rolled back' : type,
+    circumstances: '',
+    count: (life) => entriesOf(life, type).length,
+    instead: () => undefined,
+  }
+}
+
 /** The group gave a message up. */
-export function deadLetterClaim(group: string, options: DeadLetterOptions): GroupClaim {
+export function deadLetterClaim(group: string, options: DeadLetterOptions): Claim {
   checkGroupName(group)
   const { times, ...wanted } = parseOptions('DeadLetterOptions', deadLetterSchema, options)
   const wishes = Object.entries(wanted).filter(([, value]) => value !== undefined)

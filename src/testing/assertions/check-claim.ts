@@ -1,7 +1,8 @@
-/** Does it hold what a test says of messages and a group? */
+/** Does it hold what a test says of messages? */
+
+import type { Claim } from './claims.ts'
 import { isMeant } from './differences.ts'
 import type { Evidence, Failure } from './evidence.ts'
-import type { GroupClaim } from './group-claims.ts'
 import { entriesOf, livesIn, type MessageLife } from './message-life.ts'
 import { type MessageMatcher, parseMatcher } from './message-matcher.ts'
 import { diffWithNearest, matcherInWords, nearestTo } from './nearest.ts'
@@ -16,10 +17,10 @@ const TOLD_COUNT = 3
  * Why a claim does not hold or, negated, holds; `undefined` when all is well. It is about the messages that are meant, taken
  * together. When a matcher means none, its claim fails negated as well: a misspelt matcher must not pass for silence.
  */
-export function checkGroup(
+export function checkClaim(
   evidence: Evidence,
   of: string | MessageMatcher,
-  claim: GroupClaim,
+  claim: Claim,
   isNegated: boolean,
 ): Failure | undefined {
   const matcher = parseMatcher(of)
@@ -36,13 +37,13 @@ export function checkGroup(
     : otherwise(evidence, heading, claim, meant, isNegated)
 }
 
-function countOf(claim: GroupClaim, lives: readonly MessageLife[]): number {
+function countOf(claim: Claim, lives: readonly MessageLife[]): number {
   return lives.reduce((sum, life) => sum + claim.count(life), 0)
 }
 
 /** `'billing' not to have consumed a message with keys 'o-1'`. */
 function wishInWords(
-  { group, verb, times, circumstances }: GroupClaim,
+  { group, verb, times, circumstances }: Claim,
   matcher: MessageMatcher,
   isNegated: boolean,
 ): string {
@@ -50,7 +51,10 @@ function wishInWords(
   const fields = matcherInWords(others)
   const message = messageId === undefined ? 'a message' : `the message ${messageId}`
   const often = times === undefined ? '' : `, ${countInWords(times, 'time')}`
-  return `'${group}' ${isNegated ? 'not ' : ''}to have ${verb} ${message}${fields === '' ? '' : ` with ${fields}`}${circumstances}${often}`
+  const meant = fields === '' ? message : `${message} with ${fields}`
+  const not = isNegated ? 'not ' : ''
+  if (group === undefined) return `${meant} ${not}to have been ${verb}`
+  return `'${group}' ${not}to have ${verb} ${meant}${circumstances}${often}`
 }
 
 function noneMeant(
@@ -68,14 +72,15 @@ function noneMeant(
 function otherwise(
   evidence: Evidence,
   heading: string,
-  claim: GroupClaim,
+  claim: Claim,
   meant: readonly MessageLife[],
   isNegated: boolean,
 ): Failure {
   const { times } = claim
   const count = countOf(claim, meant)
   const instead = count === 0 ? claim.instead(meant) : undefined
-  const didInWords = count === 0 ? 'it never did' : `it did ${countInWords(count, 'time')}`
+  const did = claim.group === undefined ? 'was' : 'did'
+  const didInWords = count === 0 ? `it never ${did}` : `it ${did} ${countInWords(count, 'time')}`
   const lines = [
     `${heading} ${instead?.words ?? didInWords}.`,
     ...livesInWords(evidence, claim, meant, isNegated),
@@ -89,7 +94,7 @@ function otherwise(
 /** Those first of which the failure speaks: where it happened too often, or where it did not happen. */
 function livesInWords(
   evidence: Evidence,
-  claim: GroupClaim,
+  claim: Claim,
   meant: readonly MessageLife[],
   isNegated: boolean,
 ): string[] {
@@ -97,7 +102,8 @@ function livesInWords(
   const isGuilty = (life: MessageLife): boolean => claim.count(life) > 0 === isTooOften
   const told = [...meant.filter(isGuilty), ...meant.filter((life) => !isGuilty(life))].slice(0, TOLD_COUNT)
   const lines = told.flatMap((life) => {
-    const hint = isTooOften ? undefined : hintFor(evidence, life, claim.group)
+    const { group } = claim
+    const hint = isTooOften || group === undefined ? undefined : hintFor(evidence, life, group)
     return [
       nameOf(life),
       ...timelineOf(life).map((line) => `  ${line}`),
