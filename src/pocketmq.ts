@@ -108,6 +108,7 @@ export class PocketMQ extends EventEmitter<MQEvents> {
         traceReceived(this.#consumerHost, polled, polled.messages)
       },
     }
+    opened.boxes?.outbox.start(this.#tracer)
     this.admin = new Admin({
       engine,
       ids,

@@ -7,6 +7,7 @@ import { SAFE_INTEGER_MAX } from '../model/limits.ts'
 import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { parseOptions } from '../model/parse-options.ts'
+import { listen, unlisten } from '../model/signal-listeners.ts'
 import { checkGroupName } from '../model/topic.ts'
 import { TypedTopic } from '../model/typed-topic.ts'
 
@@ -72,14 +73,19 @@ export async function verifyTopic(
   let verifiedCount = 0
   let failedCount = 0
   const cursors = await openCursors(engine, topic.name, group)
-  for await (const message of readInTurn(engine, cursors, signal)) {
-    if (verifiedCount === max)
-      return { topic: topic.name, verifiedCount, failedCount, failures, isComplete: false }
-    verifiedCount += 1
-    const { error } = await checkBody(topic, message)
-    if (error === undefined) continue
-    failedCount += 1
-    if (failures.length < maxFailures) failures.push({ message, error })
+  const patience = new Patience(engine, signal)
+  try {
+    for await (const message of readInTurn(engine, cursors, signal)) {
+      if (verifiedCount === max)
+        return { topic: topic.name, verifiedCount, failedCount, failures, isComplete: false }
+      verifiedCount += 1
+      const { error } = await patience.wait(checkBody(topic, message))
+      if (error === undefined) continue
+      failedCount += 1
+      if (failures.length < maxFailures) failures.push({ message, error })
+    }
+  } finally {
+    patience.end()
   }
   return { topic: topic.name, verifiedCount, failedCount, failures, isComplete: true }
 }
@@ -132,5 +138,40 @@ async function readNext(engine: Engine, cursor: Cursor): Promise<MessageView | u
 
 async function rest({ clock }: Engine, signal: AbortSignal | undefined): Promise<void> {
   await new Promise<void>((resolve) => clock.defer(resolve))
-  if (signal?.aborted) throw new MQError('ABORTED', 'The signal has fired.', { cause: signal.reason })
+  if (signal?.aborted) throw aborted(signal)
+}
+
+function aborted(signal: AbortSignal | undefined): MQError {
+  return new MQError('ABORTED', 'The signal has fired.', { cause: signal?.reason })
+}
+
+/** Waits for schemas that answer later, until the signal fires or the engine closes. */
+class Patience {
+  readonly #signal: AbortSignal | undefined
+  readonly #unwatch: () => void
+  #reject: (error: MQError) => void = () => undefined
+
+  constructor(engine: Engine, signal: AbortSignal | undefined) {
+    this.#signal = signal
+    listen(signal, this.#onAbort)
+    this.#unwatch = engine.watch((event) => {
+      if (event.type === 'closed') this.#reject(event.error)
+    })
+  }
+
+  wait<T>(answer: T | Promise<T>): T | Promise<T> {
+    if (!(answer instanceof Promise)) return answer
+    return new Promise((resolve, reject) => {
+      this.#reject = reject
+      if (this.#signal?.aborted) this.#onAbort()
+      answer.then(resolve, reject)
+    })
+  }
+
+  end(): void {
+    unlisten(this.#signal, this.#onAbort)
+    this.#unwatch()
+  }
+
+  readonly #onAbort = (): void => this.#reject(aborted(this.#signal))
 }

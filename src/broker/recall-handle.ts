@@ -37,6 +37,9 @@ export function parseRecallHandle(text: string): RecallHandle {
   const isWrittenByUs = Buffer.from(given).toString('base64url') === text
   const areNumbers = Number.isSafeInteger(deliveryTimestamp) && Number.isSafeInteger(alarmId)
   if (!isOurs || !isWrittenByUs || !areNumbers)
-    throw new MQError('ILLEGAL_OPERATION', `${inWords(text)} is not a recall handle; a delayed send answers one.`)
+    throw new MQError(
+      'ILLEGAL_OPERATION',
+      `${inWords(text)} is not a recall handle; a delayed send answers one.`,
+    )
   return { topic, brokerName, deliveryTimestamp, messageId, alarmId }
 }

@@ -88,9 +88,8 @@ export class DeliveryContext implements ConsumeContext {
     return this.committing?.isDone === true
   }
 
-  async commit(batch: ChainedBatch, options?: object): Promise<void> {
-    if (this.committing === undefined) throw commitImpossible()
-    await this.committing.commit(batch, options)
+  commit(batch: ChainedBatch, options?: object): Promise<void> {
+    return this.committing?.commit(batch, options) ?? Promise.reject(commitImpossible())
   }
 
   /** The result no longer counts. */

@@ -17,7 +17,7 @@ export interface ConsumeHookContext {
 /** How a call of the listener ended (RocketMQ `ConsumeReturnType`). */
 export interface ConsumeHookOutcome {
   /**
-   * - `SUCCESS`: it succeeded.
+   * - `SUCCESS`: it succeeded, or it had committed (`context.commit`), whatever it did then.
    * - `FAILED`: it answered a failure, or something that is no answer.
    * - `EXCEPTION`: it threw or rejected.
    * - `TIME_OUT`: it took longer than `consumeTimeoutMs`, or than the closing consumer waited.

@@ -14,8 +14,10 @@ interface CommittingDelivery {
   readonly group: string
   readonly queue: ProcessQueue
   readonly messages: readonly MessageView[]
-  /** Why its answer does not count any more, if so. */
-  refusal(): MQError | undefined
+  /** Whether its listener has neither answered nor had its time. */
+  isOpen(): boolean
+  /** Why its answer does not count any more, if so: its messages come again. */
+  abortReason(): MQError | undefined
 }
 
 export class DeliveryCommit {
@@ -45,21 +47,25 @@ export class DeliveryCommit {
     return this.#isDone ? undefined : this.#error
   }
 
-  async commit(batch: ChainedBatch, options: object | undefined): Promise<void> {
+  /** Who does not look how it ends need not: the attempt fails with it, or its messages come again anyway. */
+  commit(batch: ChainedBatch, options: object | undefined): Promise<void> {
     const { group, queue, messages } = this.#delivery
-    const refusal = this.#delivery.refusal() ?? refusalOf(queue) ?? this.#refusalOfSecond()
-    if (refusal !== undefined) throw refusal
+    const comesAgain = this.#delivery.isOpen() ? refusalOf(queue) : this.#delivery.abortReason()
+    if (comesAgain !== undefined) return handled(Promise.reject(comesAgain))
+    const refusal = this.#delivery.isOpen()
+      ? this.#refusalOfSecond()
+      : illegal('The listener has answered already.')
+    if (refusal !== undefined) return Promise.reject(refusal)
     const committed = messages.map((message) => ({
       message,
       isInherited: queue.mayHaveBeenSentBack(message),
     }))
     const writing = this.#inbox.commit(group, committed, batch, options)
-    const underWay = writing.then(
+    this.#underWay = writing.then(
       () => this.#end(undefined),
       (error: unknown) => this.#end(MQError.from(error)),
     )
-    this.#underWay = underWay
-    await writing
+    return writing
   }
 
   /** The delivery waits for the one that is under way; a second one would end that wait. */
@@ -82,11 +88,13 @@ export function offerCommit(
   messages: readonly MessageView[],
 ): void {
   const { queue, context } = delivery
-  const refusal = (): MQError | undefined => {
-    if (delivery.isRunning && delivery.context === context) return undefined
-    return context.abortReason ?? illegal('The listener has answered already.')
-  }
-  context.committing = new DeliveryCommit(inbox, { group, queue, messages, refusal })
+  context.committing = new DeliveryCommit(inbox, {
+    group,
+    queue,
+    messages,
+    isOpen: () => delivery.isRunning && delivery.context === context,
+    abortReason: () => context.abortReason,
+  })
 }
 
 /** Refuses a commit where there is nothing to commit by. */
@@ -102,6 +110,11 @@ function refusalOf(queue: ProcessQueue): MQError | undefined {
   return illegal(
     'The message is delivered anew: its queue has another owner now, or offsets were set from outside.',
   )
+}
+
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined)
+  return promise
 }
 
 function illegal(text: string): MQError {

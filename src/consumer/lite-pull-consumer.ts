@@ -37,8 +37,8 @@ import {
   parsePollOptions,
 } from './poll-options.ts'
 import { findStart, type StartWish } from './start-offset.ts'
-import { giveMessages } from './topic-values.ts'
 import { type QueuesChangedListener, TopicWatch } from './topic-watch.ts'
+import { ValueReader } from './value-reader.ts'
 
 /**
  * Messages when the application asks for them. Made by `mq.createLitePullConsumer`, started when you get it, ended by `close()`
@@ -74,7 +74,7 @@ export class LitePullConsumer<Received extends MessageView = MessageView>
   readonly #topicWatch: TopicWatch
   readonly #unwatch: () => void
   readonly #loops = new Set<MessageLoop>()
-
+  readonly #reader: ValueReader
   #isClosing = false
   #closing: Promise<void> | undefined
 
@@ -87,6 +87,7 @@ export class LitePullConsumer<Received extends MessageView = MessageView>
     const offsetOwner = options.messageModel === 'broadcasting' ? this.clientId : undefined
     this.#startWish = { ...startWishOf(options, engine.clock), offsetOwner }
     this.#line = new PollLine(engine.clock)
+    this.#reader = new ValueReader(options.values, engine.clock)
     const onError = (error: MQError): void => this.#onError(error)
     this.#topicWatch = new TopicWatch(engine, onError)
     const queueHost = this.#queueHost(onError)
@@ -148,7 +149,7 @@ export class LitePullConsumer<Received extends MessageView = MessageView>
     if (handout === undefined && signal?.aborted) throw aborted(signal)
     if (handout === undefined) return []
     this.#confirmations.add(handout)
-    return giveMessages(this.#options.values, handout.messages)
+    return this.#reader.give(handout.messages)
   }
 
   /**
@@ -164,7 +165,7 @@ export class LitePullConsumer<Received extends MessageView = MessageView>
         this.#loops.add(loop)
       },
       finish: finishAll,
-      values: this.#options.values,
+      reader: this.#reader,
       onEnded: (loop: MessageLoop, left: readonly Handout[]): void => {
         this.#loops.delete(loop)
         this.#confirmations.add(...left)
@@ -322,8 +323,6 @@ export class LitePullConsumer<Received extends MessageView = MessageView>
     return this.#host.engine.searchOffset(queue, timestamp)
   }
 
-  // ---- end ----
-
   /**
    * Ends polls and loops that wait, commits what the application came back from, if `autoCommit` says so, and leaves the group.
    * It waits for no loop: what a body is busy with, and what the last poll returned, comes again unless `commit` was called.
@@ -341,6 +340,7 @@ export class LitePullConsumer<Received extends MessageView = MessageView>
     this.#isClosing = true
     unlisten(this.#options.signal, this.#onAbort)
     this.#line.end()
+    this.#reader.end()
     this.#topicWatch.close()
     await this.#assignment.close()
     this.#unwatch()

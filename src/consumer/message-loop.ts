@@ -6,14 +6,13 @@ import type { MessageView } from '../model/message.ts'
 import { listen, unlisten } from '../model/signal-listeners.ts'
 import type { Handout } from './lite-queue.ts'
 import type { PollLine } from './poll-line.ts'
-import { giveMessages, type TopicValues } from './topic-values.ts'
+import type { ValueReader } from './value-reader.ts'
 
 export interface MessageLoopHost<Received extends MessageView> {
   readonly line: PollLine
   /** The loop asks for its first message. */
   onBegun(loop: MessageLoop<Received>): void
-  /** Absent without typed topics. */
-  readonly values?: TopicValues | undefined
+  readonly reader: ValueReader
   /** The application is done with these. */
   finish(handouts: readonly Handout[]): void
   /** The loop asks for nothing more; these messages it left without coming back. */
@@ -78,7 +77,7 @@ export class MessageLoop<Received extends MessageView = MessageView>
     if (this.#isEnded) this.#host.onEnded(this, [handout])
     else this.#given.push(handout)
     try {
-      const giving = giveMessages<Received>(this.#host.values, handout.messages)
+      const giving = this.#host.reader.give<Received>(handout.messages)
       const [value] = giving instanceof Promise ? await giving : giving
       return { done: false, value: value! }
     } catch (error) {

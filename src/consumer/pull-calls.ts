@@ -1,6 +1,7 @@
 /** Pulls that can be cut off: when their time is over, by their caller, or when the consumer ends. */
 import type { Engine, PullRequest } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
+import type { MessageView } from '../model/message.ts'
 import type { PullResult } from '../model/results.ts'
 import { listen, unlisten } from '../model/signal-listeners.ts'
 
@@ -18,12 +19,16 @@ export class PullCalls {
     this.#host = host
   }
 
-  /** Rejects with `PULL_TIMEOUT` after `limitMs`, and with `ABORTED` when the signal fires. */
-  run(
+  /**
+   * Pulls, and reads what comes. Rejects with `PULL_TIMEOUT` when both take longer than `limitMs`, and with `ABORTED` when the signal
+   * fires.
+   */
+  run<Received extends MessageView>(
     request: Omit<PullRequest, 'group' | 'signal'>,
     limitMs: number,
     signal: AbortSignal | undefined,
-  ): Promise<PullResult> {
+    read: (result: PullResult) => Promise<PullResult<Received>>,
+  ): Promise<PullResult<Received>> {
     if (signal?.aborted) return Promise.reject(aborted(signal))
     const { engine, group } = this.#host
     return new Promise((resolve, reject) => {
@@ -45,6 +50,7 @@ export class PullCalls {
       this.#cuts.add(cut)
       engine
         .pullMessage({ ...request, group, signal: ending.signal })
+        .then(read)
         .then(resolve, (error) => reject(MQError.from(error)))
         .finally(end)
     })

@@ -28,7 +28,7 @@ import {
 } from './pull-consumer-options.ts'
 import { QueueShare } from './queue-share.ts'
 import { traceReceived } from './receipt-trace.ts'
-import { giveMessages } from './topic-values.ts'
+import { ValueReader } from './value-reader.ts'
 
 /** How one pull waits. */
 export interface PullOptions {
@@ -81,6 +81,7 @@ export class PullConsumer<Received extends MessageView = MessageView> {
   readonly #engine: Engine
   readonly #options: CompletePullConsumerOptions
   readonly #calls: PullCalls
+  readonly #reader: ValueReader
   readonly #share: QueueShare
   readonly #unwatch: () => void
 
@@ -98,6 +99,7 @@ export class PullConsumer<Received extends MessageView = MessageView> {
     this.#engine = engine
     this.#options = options
     this.#calls = new PullCalls({ engine, group: this.group })
+    this.#reader = new ValueReader(options.values, engine.clock)
     this.#share = new QueueShare({
       engine,
       group: this.group,
@@ -146,7 +148,7 @@ export class PullConsumer<Received extends MessageView = MessageView> {
   ): Promise<PullResult<Received>> {
     const { timeoutMs = this.#options.consumerPullTimeoutMs, signal } = checkPullOptions(options, 1)
     const request = this.#request(queue, expression, offset, maxCount)
-    return this.#give(await this.#calls.run({ ...request, suspendMs: 0 }, timeoutMs, signal))
+    return this.#traced(await this.#calls.run({ ...request, suspendMs: 0 }, timeoutMs, signal, this.#give))
   }
 
   /** As `pull`, but when there is nothing new it waits up to `timeoutMs` for something, and answers `NO_NEW_MSG` then. */
@@ -160,7 +162,7 @@ export class PullConsumer<Received extends MessageView = MessageView> {
     const { timeoutMs: suspendMs = this.#options.suspendMs, signal } = checkPullOptions(options, 0)
     const request = this.#request(queue, expression, offset, maxCount)
     const limitMs = suspendMs + this.#options.consumerPullTimeoutMs
-    return this.#give(await this.#calls.run({ ...request, suspendMs }, limitMs, signal))
+    return this.#traced(await this.#calls.run({ ...request, suspendMs }, limitMs, signal, this.#give))
   }
 
   /** Gives a message that could not be consumed to the retries of the group, as a push consumer does with a failed one. */
@@ -278,10 +280,13 @@ export class PullConsumer<Received extends MessageView = MessageView> {
   }
 
   /** As the type of the consumer says: with values, if it has typed topics. */
-  async #give(result: PullResult): Promise<PullResult<Received>> {
-    const messages = await giveMessages<Received>(this.#options.values, result.messages)
-    traceReceived(this.#host, this, messages)
-    return { ...result, messages }
+  readonly #give = async (result: PullResult): Promise<PullResult<Received>> => {
+    return { ...result, messages: await this.#reader.give<Received>(result.messages) }
+  }
+
+  #traced(result: PullResult<Received>): PullResult<Received> {
+    traceReceived(this.#host, this, result.messages)
+    return result
   }
 
   #filterOf(expression: SubscriptionExpression): MessageFilter {

@@ -24,6 +24,7 @@ import {
   type SimpleConsumerOptions,
 } from './simple-consumer-options.ts'
 import { SubscriptionChanges } from './subscription-changes.ts'
+import { ValueReader } from './value-reader.ts'
 
 /**
  * Messages when the application asks for them, each acknowledged for itself. Made by `mq.createSimpleConsumer`, started when
@@ -52,6 +53,7 @@ export class SimpleConsumer<Received extends ReceivedMessage = ReceivedMessage> 
   readonly #pop: PopVerbs
   readonly #options: CompleteSimpleConsumerOptions
   readonly #calls = new PendingCalls()
+  readonly #reader: ValueReader
   readonly #subscriptions: SubscriptionChanges
 
   #receiveCount = 0
@@ -64,6 +66,7 @@ export class SimpleConsumer<Received extends ReceivedMessage = ReceivedMessage> 
     this.#pop = pop
     this.#options = options
     this.#subscriptions = new SubscriptionChanges(options.subscriptions)
+    this.#reader = new ValueReader(options.values, host.engine.clock)
   }
 
   /** Joins the group; applications call `mq.createSimpleConsumer`. */
@@ -109,8 +112,7 @@ export class SimpleConsumer<Received extends ReceivedMessage = ReceivedMessage> 
       this.#pop.popMessage({ ...request, signal: ending }),
     )
     if (popped.length === 0 && signal?.aborted) throw aborted(signal)
-    const { values } = this.#options
-    const received = await (values?.received(popped) ?? popped.map((each) => new ReceivedMessage(each)))
+    const received = await this.#reader.received(popped)
     traceReceived(this.#host, this, received)
     return received as readonly Received[]
   }
@@ -238,6 +240,7 @@ export class SimpleConsumer<Received extends ReceivedMessage = ReceivedMessage> 
 
   async #close(): Promise<void> {
     unlisten(this.#options.signal, this.#onAbort)
+    this.#reader.end()
     await this.#calls.end()
     await this.#subscriptions.settled
     try {

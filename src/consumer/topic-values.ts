@@ -76,44 +76,28 @@ export class TopicValues {
       : (readouts as Readout[])
   }
 
-  /** The messages with values; reading one that has none throws. */
-  async withValues(messages: readonly MessageView[]): Promise<readonly MessageView[]> {
-    const valued = messages.map(async (message) => {
-      const checked = await this.#check(message)
-      return checked === undefined ? message : new ValuedMessage(message, checked)
-    })
-    return Object.freeze(await Promise.all(valued))
-  }
-
-  /** The same for what a simple consumer receives. */
-  async received(popped: readonly PoppedMessage[]): Promise<readonly ReceivedMessage[]> {
-    const valued = popped.map(async (each) => {
-      const checked = await this.#check(each.message)
-      return checked === undefined ? new ReceivedMessage(each) : new ValuedReceivedMessage(each, checked)
-    })
-    return Promise.all(valued)
-  }
-
   #read(message: MessageView): Readout | Promise<Readout> {
-    const checked = this.#check(message)
+    const checked = this.check(message)
     return checked instanceof Promise
       ? checked.then((late) => toReadout(message, late))
       : toReadout(message, checked)
   }
 
-  #check(message: MessageView): CheckedValue | Promise<CheckedValue> | undefined {
+  /** What the schema of its topic says to a message; `undefined` when the topic has none. */
+  check(message: MessageView): CheckedValue | Promise<CheckedValue> | undefined {
     const topic = this.#topics.get(message.topic)
     return topic === undefined ? undefined : checkBody(topic, message)
   }
 }
 
-/** Messages as the type of their consumer says: with values, if it has typed topics. Reading one that is refused throws. */
-export function giveMessages<Received extends MessageView>(
-  values: TopicValues | undefined,
-  messages: readonly MessageView[],
-): readonly Received[] | Promise<readonly Received[]> {
-  if (values === undefined) return messages as readonly Received[]
-  return values.withValues(messages) as Promise<readonly Received[]>
+/** The message with its value; reading one that has none throws. */
+export function withValue(message: MessageView, checked: CheckedValue | undefined): MessageView {
+  return checked === undefined ? message : new ValuedMessage(message, checked)
+}
+
+/** The same for what a simple consumer receives. */
+export function receivedWithValue(popped: PoppedMessage, checked: CheckedValue | undefined): ReceivedMessage {
+  return checked === undefined ? new ReceivedMessage(popped) : new ValuedReceivedMessage(popped, checked)
 }
 
 /** Whether an option is a list of typed topics. */

@@ -5,8 +5,12 @@
 
 const { prototype } = Object.getPrototypeOf(Uint8Array) as { readonly prototype: Uint8Array }
 const trueLength = Object.getOwnPropertyDescriptor(prototype, 'length')!.get as (this: Uint8Array) => number
-const trueOffset = Object.getOwnPropertyDescriptor(prototype, 'byteOffset')!.get as (this: Uint8Array) => number
-const trueBuffer = Object.getOwnPropertyDescriptor(prototype, 'buffer')!.get as (this: Uint8Array) => ArrayBuffer
+const trueOffset = Object.getOwnPropertyDescriptor(prototype, 'byteOffset')!.get as (
+  this: Uint8Array,
+) => number
+const trueBuffer = Object.getOwnPropertyDescriptor(prototype, 'buffer')!.get as (
+  this: Uint8Array,
+) => ArrayBuffer
 
 /** How many bytes there are now: fewer than before when the buffer has shrunk. Throws for what only looks like bytes. */
 export function lengthOf(bytes: Uint8Array): number {

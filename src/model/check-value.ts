@@ -49,7 +49,9 @@ export function checkBody(
     return { error: MQError.from(error) }
   }
   if (!(body instanceof Uint8Array))
-    return { error: invalidParameter('What is read by a typed topic must be a message: its body must be bytes.') }
+    return {
+      error: invalidParameter('What is read by a typed topic must be a message: its body must be bytes.'),
+    }
   let value: unknown
   try {
     value = parseJson(body)

@@ -6,6 +6,7 @@ import type { OutgoingMessage } from './outgoing-message.ts'
 /** A checked send that is to happen as soon as the batch is written that it lies in. */
 export interface Intent {
   readonly producerGroup: string
+  readonly clientId: string
   /** The queue, if the sender chose it. */
   readonly queue?: MessageQueue | undefined
   /** How long each attempt to send may wait for room, in milliseconds. */

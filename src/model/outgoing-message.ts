@@ -186,7 +186,9 @@ export function checkBodySize({ body, bodyBytes }: OutgoingMessage): void {
   if (typeof body === 'string') return
   const bytes = lengthOf(body)
   if (bytes === bodyBytes) return
-  throw illegal(`The body had ${bodyBytes} bytes when it was sent and has ${bytes} now: its buffer was resized or transferred.`)
+  throw illegal(
+    `The body had ${bodyBytes} bytes when it was sent and has ${bytes} now: its buffer was resized or transferred.`,
+  )
 }
 
 function checkTag(tag: unknown): string {

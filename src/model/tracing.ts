@@ -107,6 +107,8 @@ export interface Tracing {
   readonly watchesDeliveries: boolean
   /** Whether anybody wants to know what applications receive and settle. */
   readonly watchesReceipts: boolean
+  /** A send is prepared that happens later, perhaps in another process: whoever traces may let the context of its sender travel with it. */
+  carry(setProperty: SendTrace['setProperty']): void
   /** Stands around a send. */
   send<T extends SendReceipt>(trace: SendTrace, send: () => Promise<T>): Promise<T>
   transactionEnded(trace: EndTransactionTrace): void

@@ -22,6 +22,10 @@ export class SpanObserver implements TraceObserver {
     this.#tracer = tracer
   }
 
+  carry(setProperty: SendTrace['setProperty']): void {
+    attempt(() => this.#inject(this.#api.context.active(), setProperty))
+  }
+
   aroundSend<T>(trace: SendTrace, send: () => Promise<T>): Promise<T> {
     return this.#within(
       attempt(() => this.#startSend(trace)),
@@ -70,16 +74,26 @@ export class SpanObserver implements TraceObserver {
 
   /** The context that the send runs in; its messages carry it. */
   #startSend(trace: SendTrace): TelemetryContext {
-    const { context, propagation } = this.#api
     const options = { kind: SpanKind.PRODUCER, attributes: sendAttributes(trace) }
-    const active = context.active()
+    const active = this.#parentOf(trace)
     const span = this.#tracer.startSpan(`send ${trace.queue.topic}`, options, active)
     this.#spans.set(trace, span)
     const within = this.#api.trace.setSpan(active, span)
-    const carrier: Record<string, string> = {}
-    propagation.inject(within, carrier)
-    for (const [name, value] of Object.entries(carrier)) trace.setProperty(name, value)
+    this.#inject(within, (name, value) => trace.setProperty(name, value))
     return within
+  }
+
+  #inject(context: TelemetryContext, setProperty: SendTrace['setProperty']): void {
+    const carrier: Record<string, string> = {}
+    this.#api.propagation.inject(context, carrier)
+    for (const [name, value] of Object.entries(carrier)) setProperty(name, value)
+  }
+
+  /** Where no span is active, what the message carries: it was put into an outbox within that. */
+  #parentOf({ messages: [first] }: SendTrace): TelemetryContext {
+    const active = this.#api.context.active()
+    const isActive = this.#api.trace.getSpanContext(active) !== undefined
+    return isActive || first === undefined ? active : this.#extract(first)
   }
 
   /** The context that the listener runs in: what a single message carries, and not what happened to be active when it came. */
@@ -120,7 +134,7 @@ export class SpanObserver implements TraceObserver {
     )
   }
 
-  #extract({ properties }: MessageView): TelemetryContext {
+  #extract({ properties }: Pick<MessageView, 'properties'>): TelemetryContext {
     return this.#api.propagation.extract(this.#bare(), properties)
   }
 

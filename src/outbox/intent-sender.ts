@@ -4,7 +4,9 @@ import type { Engine } from '../model/engine.ts'
 import { formatMessageId } from '../model/message-id.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import type { Intent } from '../model/outbox.ts'
+import type { Tracing } from '../model/tracing.ts'
 import { type PublishRoute, PublishRoutes } from '../producer/publish-routes.ts'
+import { tracedEngine } from '../producer/traced-engine.ts'
 import { messageGroupOf, messagesOf, priorityOf } from './intent.ts'
 import { WaitingMessages } from './waiting-messages.ts'
 
@@ -13,6 +15,8 @@ export class IntentSender {
   readonly #routes: PublishRoutes
   readonly #waiting: WaitingMessages
   readonly #unwatch: () => void
+  /** Whom to tell of sends, in the name of their producers. */
+  tracing: Tracing | undefined
 
   constructor(engine: Engine) {
     this.#engine = engine
@@ -30,11 +34,12 @@ export class IntentSender {
   /** Resolves when it is stored; rejects as a send does. */
   async send(intent: Intent): Promise<void> {
     const { producerGroup, timeoutMs, messages } = intent
+    const engine = this.#engineFor(intent)
     const route = await this.#routes.get(messagesOf(intent)[0]!.topic)
     const request = { producerGroup, timeoutMs, queue: queueOf(intent, route) }
     if ('topic' in messages && messages.delay !== undefined)
-      await delayVerbsOf(this.#engine).sendDelayedMessage({ ...request, messages }, messages.delay)
-    else await this.#engine.sendMessage({ ...request, messages })
+      await delayVerbsOf(engine).sendDelayedMessage({ ...request, messages }, messages.delay)
+    else await engine.sendMessage({ ...request, messages })
   }
 
   /**
@@ -49,6 +54,11 @@ export class IntentSender {
     return copies.some(
       ({ topic, bornTimestamp }) => topic === first.topic && bornTimestamp === first.bornTimestamp,
     )
+  }
+
+  #engineFor({ producerGroup: group, clientId }: Intent): Engine {
+    const { tracing } = this
+    return tracing?.watchesSends ? tracedEngine(this.#engine, { group, clientId }, tracing) : this.#engine
   }
 }
 

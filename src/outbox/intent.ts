@@ -100,8 +100,8 @@ export function decodeIntent(key: string, row: Buffer): Intent {
     return { ...stored, messageId: parseMessageId(stored.messageId), body }
   })
   if (position !== row.length || messages.length === 0) throw damaged(key)
-  const { producerGroup, queue, timeoutMs, isBatch } = header
-  return { producerGroup, queue, timeoutMs, messages: isBatch ? messages : messages[0]! }
+  const { producerGroup, clientId, queue, timeoutMs, isBatch } = header
+  return { producerGroup, clientId, queue, timeoutMs, messages: isBatch ? messages : messages[0]! }
 }
 
 function parseHeader(key: string, row: Buffer): StoredIntent {

@@ -18,6 +18,7 @@ import { MQError, type MQErrorCode } from '../model/errors.ts'
 import type { EmitEvent } from '../model/events.ts'
 import type { Intent, IntentTaker } from '../model/outbox.ts'
 import { OwnContext } from '../model/own-context.ts'
+import type { Tracing } from '../model/tracing.ts'
 import {
   decodeIntent,
   encodeIntent,
@@ -29,14 +30,13 @@ import {
 } from './intent.ts'
 import { IntentSender } from './intent-sender.ts'
 import type { ApplicationRows } from './rows.ts'
+import { SpentRows } from './spent-rows.ts'
 
 /** Messages of one line that are sent at the same time, where their order does not matter. */
 const PARALLEL_COUNT = 64
 /** How long an intent rests that could not be sent: at first, and at most. */
 const REST_MS = 1000
 const REST_MAX_MS = 60_000
-/** How long rows stay behind their messages: they are deleted together, behind one flush. */
-const CLEAN_DELAY_MS = 500
 /** Failures that `drainOutbox` names. */
 const NAMED_MAX = 10
 /** What is wrong with the intent itself, and not with its topic, the disk or the moment. */
@@ -93,9 +93,11 @@ export class Outbox implements IntentTaker {
   #busyCount = 0
   #onIdle: (() => void)[] = []
 
-  #sentKeys: string[] = []
-  #cleaning: Timer | undefined
-  #cleaned: Promise<void> = Promise.resolve()
+  readonly #spent: SpentRows
+  /** Rows that are there, as far as anybody has heard, by their keys: each is taken once. */
+  readonly #known = new Set<string>()
+  /** What was found or heard of before `start`. */
+  #found: Set<string> | undefined = new Set()
   /** Who opens the instance cannot listen yet: what fails meanwhile is told when it fails again. */
   #isOpening = true
   #isStopped = false
@@ -105,19 +107,26 @@ export class Outbox implements IntentTaker {
     this.#clock = host.engine.clock
     this.#rows = rows
     this.#sender = new IntentSender(host.engine)
-    this.#unwatch = rows.watchOutbox((keys) =>
-      this.#context.run(() => this.#take(keys.filter(isIntentKey), false)),
-    )
+    this.#spent = new SpentRows(rows, host, (key) => this.#known.delete(key))
+    this.#unwatch = rows.watchOutbox((keys) => this.#hear(keys.filter(isIntentKey)))
   }
 
-  /** Looks for what an earlier life has left, and begins to send it. */
+  /** Looks for what an earlier life has left. Nothing is sent before `start`. */
   static async open(rows: ApplicationRows, host: OutboxHost): Promise<Outbox> {
     const outbox = new Outbox(rows, host)
-    const left = (await rows.outbox.keys().all()).filter(isIntentKey)
+    const left = await outbox.#keysThere()
     for (const key of left) rows.noteNumber(numberOf(key))
-    outbox.#isOpening = left.length > 0
-    outbox.#take(left, true)
+    outbox.#found = new Set([...left, ...(outbox.#found ?? [])])
     return outbox
+  }
+
+  /** Begins to send, and tells of it as a producer does. */
+  start(tracing: Tracing): void {
+    const found = [...(this.#found ?? [])]
+    this.#found = undefined
+    this.#sender.tracing = tracing
+    this.#isOpening = found.length > 0
+    this.#context.run(() => this.#take(found, true))
   }
 
   add(batch: ChainedBatch, intent: Intent): void {
@@ -137,6 +146,8 @@ export class Outbox implements IntentTaker {
   /** Tries what rests or was refused once more, now; resolves when all is stored, and rejects with what is not. */
   async drain(): Promise<void> {
     if (this.#isStopped) throw closed()
+    // Nobody tells of a batch that was made when nobody listened: before the instance was opened.
+    this.#take(await this.#keysThere(), true)
     this.#wake([...this.#resting.keys(), ...this.#refused])
     for (const line of this.#lines.values()) this.#endRest(line)
     await this.tried()
@@ -158,14 +169,14 @@ export class Outbox implements IntentTaker {
     if (doubtful.length > 0) void this.#busy(async () => this.#restAll(await this.#tryAll(doubtful), false))
     for (const line of this.#lines.values()) if (line.waiting[0]?.isDoubtful === true) this.#endRest(line)
     await Promise.all(this.#underWay)
-    await this.#clean()
+    await this.#spent.deleteNow()
   }
 
   /** Sends what is on its way, and leaves what cannot be sent to the next life. */
   async close(): Promise<void> {
     this.stop()
     await this.tried()
-    await this.#cleanIfPossible()
+    await this.#spent.deleteIfPossible()
   }
 
   /** Begins nothing more. */
@@ -173,14 +184,26 @@ export class Outbox implements IntentTaker {
     this.#isStopped = true
     this.#unwatch()
     this.#sender.stop()
-    this.#cleaning?.cancel()
+    this.#spent.stop()
     for (const timer of this.#resting.values()) timer.cancel()
     for (const { rest } of this.#lines.values()) rest?.cancel()
+  }
+
+  async #keysThere(): Promise<readonly string[]> {
+    return (await this.#rows.outbox.keys().all()).filter(isIntentKey)
+  }
+
+  /** Batches were written. */
+  #hear(keys: readonly string[]): void {
+    if (this.#found === undefined) this.#context.run(() => this.#take(keys, false))
+    else for (const key of keys) this.#found.add(key)
   }
 
   #take(keys: readonly string[], isDoubtful: boolean): void {
     const touched = new Map<string, Line>()
     for (const key of keys) {
+      if (this.#known.has(key)) continue
+      this.#known.add(key)
       const entry = { key, isDoubtful, failureCount: 0, lastError: undefined, toldText: '' }
       const line = this.#lineOf(entry)
       line.waiting.push(entry)
@@ -246,16 +269,17 @@ export class Outbox implements IntentTaker {
 
   /** Answers the entry when it is not sent. One without a row was deleted by the application. */
   async #send(entry: Entry, row: Buffer | undefined): Promise<Entry | undefined> {
-    if (row === undefined) return undefined
+    if (row === undefined) {
+      this.#known.delete(entry.key)
+      return undefined
+    }
     try {
       const intent = decodeIntent(entry.key, row)
       if (!entry.isDoubtful || !(await this.#sender.isStored(intent))) await this.#sender.send(intent)
     } catch (error) {
       return this.#failed(entry, error)
     }
-    this.#sentKeys.push(entry.key)
-    if (!this.#isStopped)
-      this.#cleaning ??= this.#clock.setTimer(CLEAN_DELAY_MS, () => void this.#cleanIfPossible())
+    this.#spent.add(entry.key)
     return undefined
   }
 
@@ -322,37 +346,6 @@ export class Outbox implements IntentTaker {
     line.rest = undefined
     const [first] = line.waiting
     if (first !== undefined) this.#goOn(lineOf(first.key), line)
-  }
-
-  /** What cannot be deleted stays until there is more, or until the next opening, where its message is found. */
-  async #cleanIfPossible(): Promise<void> {
-    try {
-      await this.#clean()
-    } catch (error) {
-      this.#host.emit('error', MQError.from(error))
-    }
-  }
-
-  /** Deletes the rows of what is stored, one time behind the other. */
-  #clean(): Promise<void> {
-    this.#cleaning?.cancel()
-    this.#cleaning = undefined
-    const cleaning = this.#cleaned.then(() => this.#deleteRows())
-    this.#cleaned = cleaning.catch(() => undefined)
-    return cleaning
-  }
-
-  /** A row may go when its message is on the disk: a power cut must not take both. */
-  async #deleteRows(): Promise<void> {
-    const keys = this.#sentKeys.splice(0)
-    if (keys.length === 0) return
-    try {
-      await this.#host.engine.flush()
-      await this.#rows.outbox.batch(keys.map((key) => ({ type: 'del', key })))
-    } catch (error) {
-      this.#sentKeys.unshift(...keys)
-      throw MQError.from(error)
-    }
   }
 }
 

@@ -25,7 +25,7 @@ export function settlingEngine(engine: Engine, outbox: Settling): Engine {
       delay: overlay(delay, {
         recallMessage: settled(delay.recallMessage.bind(delay)),
         rescheduleMessage: settled(delay.rescheduleMessage.bind(delay)),
-      }),
+      } satisfies Partial<typeof delay>),
     }),
-  })
+  } satisfies Partial<Engine>)
 }

@@ -333,7 +333,8 @@ export class Producer {
     const { signal } = options
     const routed = routing(message, options, this.#engine.random)
     const plan = { topic, messages, timeoutMs, signal, transaction, ...routed }
-    return enlisting(plan, options, { outbox: this.#host.outbox, group: this.group })
+    const { outbox, tracing } = this.#host
+    return enlisting(plan, options, { outbox, tracing, group: this.group, clientId: this.clientId })
   }
 
   #prepare(

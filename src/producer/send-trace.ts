@@ -4,7 +4,7 @@ import { MESSAGE_MAX_BYTES } from '../model/limits.ts'
 import { type OutgoingMessage, withProperty } from '../model/outgoing-message.ts'
 import { PropertyName } from '../model/properties.ts'
 import type { SendReceipt } from '../model/results.ts'
-import type { SendTrace, TracedClient, TracedMessage, TracedMessageType } from '../model/tracing.ts'
+import type { SendTrace, TracedClient, TracedMessage, TracedMessageType, Tracing } from '../model/tracing.ts'
 import { SentMessage } from './sent-message.ts'
 
 export class ProducerSendTrace implements SendTrace {
@@ -45,6 +45,22 @@ export class ProducerSendTrace implements SendTrace {
       // It stays without: whoever watches must not make a send fail.
     }
   }
+}
+
+/** The same messages with the context of their sender, where somebody traces and they are sent later. */
+export function withCarriedContext(
+  messages: SendRequest['messages'],
+  tracing: Tracing | undefined,
+): SendRequest['messages'] {
+  let carrying = messages
+  tracing?.carry((name, value) => {
+    try {
+      carrying = withPropertyInAll(carrying, name, value)
+    } catch {
+      // As above.
+    }
+  })
+  return carrying
 }
 
 function withPropertyInAll(messages: SendRequest['messages'], name: string, value: string) {

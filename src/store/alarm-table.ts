@@ -80,25 +80,12 @@ export class AlarmTable {
     const places = new TinyQueue<number>([0], (a, b) => byDue(data[a]!, data[b]!))
     for (let place = places.pop(); place !== undefined && found.length < maxCount; place = places.pop()) {
       const alarm = data[place]!
-      if (alarm.dueTimestamp > now) break
+      if (alarm.dueTimestamp > now || alarm.dueTimestamp >= this.horizon) break
       for (const child of [2 * place + 1, 2 * place + 2]) if (child < data.length) places.push(child)
       const pending = this.#pending.get(alarm.id)
       if (pending !== undefined) found.push(pending)
     }
     return found
-  }
-
-  /** The earliest of those that a test lets pass, in order. */
-  first(maxCount: number, passes: (alarm: Alarm) => boolean): readonly Alarm[] {
-    const found = new TinyQueue<Alarm>([], (a, b) => byDue(b, a))
-    for (const alarm of this.#pending.values()) {
-      if (!passes(alarm)) continue
-      const last = found.length < maxCount ? undefined : found.peek()
-      if (last !== undefined && byDue(last, alarm) < 0) continue
-      if (last !== undefined) found.pop()
-      found.push(alarm)
-    }
-    return found.data.sort(byDue)
   }
 
   /** How many alarms of a group wait, but for those of messages that it has received. */

@@ -1,6 +1,7 @@
 /** Writes down what passes: sends and their outcome, calls of listeners and theirs. */
 import { commitOf } from '../consumer/consume-context.ts'
 import { reasonOfAnswer, reasonOfError } from '../consumer/failure-reason.ts'
+import { copyOf } from '../model/body-bytes.ts'
 import type { DelayVerbs } from '../model/delay-verbs.ts'
 import type { Engine, PopVerbs, SendRequest } from '../model/engine.ts'
 import { MQError } from '../model/errors.ts'
@@ -192,7 +193,7 @@ function contentOf(message: OutgoingMessage): SentContent {
     keys: keys === '' ? [] : keys.split(' '),
     properties: Object.fromEntries(properties.filter(([name]) => !isFieldProperty(name))),
     messageGroup,
-    body: Buffer.from(body as string),
+    body: typeof body === 'string' ? Buffer.from(body) : copyOf(body),
   }
 }
 

@@ -128,7 +128,13 @@ export class TestMQ extends PocketMQ {
       return layeredEngine(life.guard(disturbed), session.observers)
     })
     session.linter.attend(opened.broker)
-    return new TestMQ({ session, opened, options, disk, life, scope })
+    const mq = new TestMQ({ session, opened, options, disk, life, scope })
+    if (opened.boxes !== undefined) {
+      // As `PocketMQ.open` does. What keeps it from being tried is told by events.
+      const tried = life.untilEnd('open', opened.boxes.outbox.tried())
+      await session.clock.runUntil(tried.catch(() => undefined))
+    }
+    return mq
   }
 
   /** True when chance had a part in what happened, by a nasty schedule or by faults: then the seed replays it. */

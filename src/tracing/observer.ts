@@ -10,6 +10,8 @@ import type {
 
 /** None of these may throw. */
 export interface TraceObserver {
+  /** Sets the properties by which the context of now travels with messages that are sent later. */
+  carry?(setProperty: SendTrace['setProperty']): void
   /** Stands around a send, so that something can be in force while it lasts. It must call `send` once and answer what that answers. */
   aroundSend?<T>(trace: SendTrace, send: () => Promise<T>): Promise<T>
   /** The send has ended. */

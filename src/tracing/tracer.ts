@@ -58,6 +58,10 @@ export class Tracer implements Tracing {
     return () => void this.#observers.delete(observer)
   }
 
+  carry(setProperty: SendTrace['setProperty']): void {
+    for (const observer of this.#observers) observer.carry?.(setProperty)
+  }
+
   send<T extends SendReceipt>(trace: SendTrace, send: () => Promise<T>): Promise<T> {
     const startedMs = this.#clock.monotonicMs()
     const observers = [...this.#observers]

@@ -127,6 +127,18 @@ describe('verifyTopic', () => {
     expect(seen).toEqual([0, 3])
   })
 
+  test.each(['the signal fires', 'the instance closes'])('waits for no schema when %s', async (what) => {
+    const { mq, send } = await open()
+    await send(good('a'))
+    const controller = new AbortController()
+    const hanging = defineTopic({ name: 'orders', schema: schemaOf<Order>(() => new Promise(() => undefined)) })
+    const verifying = mq.admin.verifyTopic(hanging, { signal: controller.signal }).catch((error: unknown) => error)
+    await mq.clock.rest()
+    if (what === 'the signal fires') controller.abort()
+    else await mq.close()
+    expect(await verifying).toEqual(mqError(controller.signal.aborted ? 'ABORTED' : 'CLOSED'))
+  })
+
   test('ends when its topic is deleted', async () => {
     const { mq, send } = await open()
     await send(bad('a'))

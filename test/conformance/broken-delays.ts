@@ -153,6 +153,18 @@ export const BROKEN_DELAYS: readonly BrokenEngine[] = [
     (next) => brokenDelay(next, () => ({ rescheduleMessage: async (_, handle) => handle })),
   ],
   [
+    'shows the old time of what is moved',
+    RECALLING,
+    'What was moved shows the time that it was moved to',
+    (next) =>
+      brokenDelay(next, (delay) => ({
+        queryDelayedMessages: async (query) => {
+          const found = await delay.queryDelayedMessages(query)
+          return found.map((each) => ({ ...each, message: overlay(each.message, { deliveryTimestamp: 0 }) }))
+        },
+      })),
+  ],
+  [
     'delivers now, and at its time',
     RECALLING,
     'Delivered now, it is in its queue when that is answered, and comes once',

@@ -113,6 +113,12 @@ export const BROKEN_SENDS: readonly BrokenEngine[] = [
     (next) => rememberedBy(next, idInTopic),
   ],
   [
+    'remembers sends to a topic that is gone',
+    DETAILS,
+    'A topic that is deleted takes the ids along that were sent to it',
+    (next) => rememberedBy(next, idInTopic),
+  ],
+  [
     'looks for repetitions in all topics together',
     DETAILS,
     'An id counts for its topic',

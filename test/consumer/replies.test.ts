@@ -344,6 +344,52 @@ describe('A reply', () => {
   })
 })
 
+describe('A reply that is odd', () => {
+  test.each([
+    [
+      'has a getter that throws',
+      {
+        get body() {
+          throw new TypeError('odd')
+        },
+      },
+    ],
+    [
+      'is a proxy that throws',
+      new Proxy(
+        {},
+        {
+          ownKeys: () => {
+            throw new TypeError('odd')
+          },
+        },
+      ),
+    ],
+  ])('because it %s is illegal', async (_, reply) => {
+    const { mq, producer } = await openShop()
+    void producer.request(request).catch(() => undefined)
+    await withMessage(mq, (message) =>
+      expect(message.reply(reply as never)).rejects.toEqual(mqError('MESSAGE_ILLEGAL', 'odd')),
+    )
+  })
+
+  test('because a class has its fields is as good as any', async () => {
+    class Price {
+      get body() {
+        return Object.defineProperty(Buffer.from('12 EUR'), 'length', { value: 2 })
+      }
+      get tag() {
+        return 'net'
+      }
+    }
+    const { mq, producer } = await openShop()
+    const asking = producer.request(request)
+    await withMessage(mq, (message) => message.reply(new Price()))
+    const reply = await asking
+    expect([reply.text(), reply.tag]).toEqual(['12 EUR', 'net'])
+  })
+})
+
 async function pullOne(
   engine: ReturnType<typeof replyingEngine>,
   queue: MessageView['queue'],

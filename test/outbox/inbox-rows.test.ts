@@ -44,7 +44,7 @@ test('A message is known by its topic and its id, also as a retry', async () => 
 })
 
 describe('A group that is deleted', () => {
-  test('takes its rows along, also those that are being written', async () => {
+  test('takes its rows along', async () => {
     const database = await openDatabase()
     const { mq } = await openMQ(database, { topics: TOPICS })
     const producer = await mq.createProducer({ group: 'shop' })
@@ -104,4 +104,39 @@ test('close waits for rows that are on their way out', async () => {
   held.resolve()
   await closing
   expect(await rowKeys(database, 'inbox')).toEqual([])
+})
+
+describe('A commit that nobody looks at', () => {
+  test.each([
+    ['that is no batch of the database', {}],
+    ['that only looks like one', { length: 0, put: () => undefined, write: () => Promise.resolve() }],
+  ])('of a batch %s fails the attempt', async (_, made) => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database, { topics: TOPICS })
+    const producer = await mq.createProducer({ group: 'shop' })
+    await producer.send({ topic: 'orders', body: 'a' })
+    const listener = (message: MessageView, context: ConsumeContext) => {
+      const batch = database.batch().put('a', '+')
+      void context.commit(message.reconsumeTimes === 0 ? ({ db: database, ...made } as never) : batch)
+    }
+    await consume(mq, database, { listener })
+    await mq.clock.advance('11s')
+    const reasons = mq.ledger.of('failed').map(({ reason }) => reason)
+    expect(reasons).toEqual([expect.stringContaining('chained batch')])
+    expect(await database.get('a')).toBe('+')
+  })
+
+  test('comes too late without harm: the message comes again', async () => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database, { topics: TOPICS })
+    const producer = await mq.createProducer({ group: 'shop' })
+    await producer.send({ topic: 'orders', body: 'a' })
+    const listener = async (message: MessageView, context: ConsumeContext) => {
+      if (message.reconsumeTimes === 0) await mq.clock.sleep('5m')
+      void context.commit(database.batch().put('a', `${message.reconsumeTimes}`))
+    }
+    await consume(mq, database, { listener, consumeTimeoutMs: 60_000 })
+    await mq.clock.advance('1h')
+    expect(await database.get('a')).toBe('1')
+  })
 })

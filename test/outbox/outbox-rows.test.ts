@@ -120,3 +120,61 @@ describe('What only looks like it', () => {
     )
   })
 })
+
+describe('What batches have left', () => {
+  test('is sent when a test instance is there, without asking', async () => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database, { seed: 2 })
+    const batches = [await enlist(mq, database, { body: 'a' }), await enlist(mq, database, { body: 'b' })]
+    await mq.close()
+    await batches[0]!.write()
+    const { mq: next } = await openMQ(database)
+    expect(await bodiesOf(next)).toEqual(['a'])
+    next.faults.failSend({ nth: 1 })
+    await batches[1]!.write()
+    await next.clock.rest()
+    await using reopened = await next.crash()
+    expect(await bodiesOf(reopened)).toEqual(['a', 'b'])
+  })
+
+  test('may take the time that it takes', async () => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database)
+    const batch = await enlist(mq, database, { body: 'a' })
+    mq.faults.delay('sendMessage', { byMs: 2000 })
+    await batch.write()
+    await using reopened = await mq.crash()
+    expect(await bodiesOf(reopened)).toEqual(['a'])
+  })
+
+  test('does not keep a life from crashing that hangs while it is sent', async () => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database)
+    const batch = await enlist(mq, database, { body: 'a' })
+    mq.faults.failSend({ nth: 1 })
+    await batch.write()
+    await mq.clock.rest()
+    const crash = mq.faults.crash({ at: 'before-store' })
+    await mq.crash()
+    await using reopened = await crash.reopened
+    expect(await bodiesOf(reopened)).toEqual(['a'])
+  })
+})
+
+describe('A batch that was made before the instance was opened', () => {
+  test('tells nobody that it is written: it is sent when somebody drains the outbox, and once', async () => {
+    const database = await openDatabase()
+    const batch = database.batch()
+    const { mq } = await openMQ(database)
+    const producer = await mq.createProducer({ group: 'shop' })
+    await producer.send({ topic: 'orders', body: 'a' }, { batch })
+    await batch.write()
+    await mq.drainOutbox()
+    await mq.drainOutbox()
+    expect(await bodiesOf(mq)).toEqual(['a'])
+    await mq.clock.advance('1s')
+    expect(await rowKeys(database, 'outbox')).toEqual([])
+    await mq.drainOutbox()
+    expect(await bodiesOf(mq)).toEqual(['a'])
+  })
+})

@@ -163,6 +163,33 @@ describe('Send hooks', () => {
     expect(host.events('error')).toEqual([mqError('SYSTEM_ERROR', "The send hook 'hook' of 'shop' failed")])
   })
 
+  const nameless = Symbol('nameless') as never
+  test.each<[string, SendHook, string]>([
+    ['a symbol, and it throws before', { name: nameless, before: throwing }, 'Symbol(nameless)'],
+    ['a symbol, and it throws after', { name: nameless, after: throwing }, 'Symbol(nameless)'],
+    [
+      'a symbol, and it rejects after',
+      { name: nameless, after: () => Promise.reject(new Error('broken')) as never },
+      'Symbol(nameless)',
+    ],
+    [
+      'nothing that can be read',
+      {
+        get name(): string {
+          throw new Error('odd')
+        },
+        after: throwing,
+      },
+      'hook',
+    ],
+  ])('change nothing when the name of one is %s', async (_, hook, name) => {
+    const host = await openShop()
+    const producer = await host.producer({ group: 'shop', sendHooks: [hook] })
+    await expect(producer.send({ topic: 'orders', body: 'x' })).resolves.toMatchObject({ status: 'SEND_OK' })
+    await host.clock.settle()
+    expect(host.events('error')).toEqual([mqError('SYSTEM_ERROR', `The send hook '${name}' of 'shop' failed`)])
+  })
+
   test('never hold a send up', async () => {
     const host = await openShop()
     const hanging = (): never => new Promise(() => undefined) as never

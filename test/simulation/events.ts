@@ -131,11 +131,19 @@ export interface Scan {
   readonly probes: readonly IndexProbe[]
 }
 
-/** A question to an index, and its answer as places such as `orders/0:5`. */
+/** A question to an index, and its answer as places such as `orders/0:5`; of what waits, as numbers of messages. */
 export type IndexProbe =
   | { readonly by: 'id'; readonly messageId: string; readonly found: readonly string[] }
   | { readonly by: 'key'; readonly topic: string; readonly key: string; readonly found: readonly string[] }
   | { readonly by: 'time'; readonly queue: QueueName; readonly timestamp: number; readonly offset: number }
+  | {
+      readonly by: 'due'
+      readonly topic: string
+      readonly begin: number
+      readonly end: number
+      readonly maxCount: number
+      readonly found: readonly number[]
+    }
 
 type CrashKind = 'kill' | 'power'
 

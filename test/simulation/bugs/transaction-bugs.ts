@@ -8,6 +8,7 @@ import type { Profile } from '../model/profile.ts'
 import { type Bug, every, replaceMethod } from './bug.ts'
 
 const EARLY_MS = 2000
+const LATE_MS = 3000
 
 function hasTransactions({ transactions }: Profile): boolean {
   return transactions.weight > 0
@@ -114,23 +115,35 @@ const lateCommitWins: Bug = {
   },
 }
 
+/** Lets the first check of each transaction come at another time. */
+function withFirstCheck(byMs: number): () => void {
+  return replaceMethod(
+    Parking.prototype,
+    'park',
+    (park) =>
+      function moved(this: Parking, log, spec, message, wait) {
+        const dueTimestamp = spec.dueTimestamp + (spec.kind === 'transaction' ? byMs : 0)
+        return park.call(this, log, { ...spec, dueTimestamp }, message, wait)
+      },
+  )
+}
+
 const checkTooEarly: Bug = {
   name: 'check-too-early',
   story: 'Transactions are asked about before their immunity is over.',
   checker: 'transactions',
   withinSeeds: 10,
   needs: isClumsy,
-  plant: () =>
-    replaceMethod(
-      Parking.prototype,
-      'park',
-      (park) =>
-        function early(this: Parking, log, spec, message, wait) {
-          const { kind, dueTimestamp } = spec
-          if (kind !== 'transaction') return park.call(this, log, spec, message, wait)
-          return park.call(this, log, { ...spec, dueTimestamp: dueTimestamp - EARLY_MS }, message, wait)
-        },
-    ),
+  plant: () => withFirstCheck(-EARLY_MS),
+}
+
+const checkTooLate: Bug = {
+  name: 'check-too-late',
+  story: 'Transactions are asked about some seconds after it is time.',
+  checker: 'transactions',
+  withinSeeds: 10,
+  needs: (profile) => hasTransactions(profile) && profile.isCalm,
+  plant: () => withFirstCheck(LATE_MS),
 }
 
 const checkForgotten: Bug = {
@@ -261,6 +274,7 @@ export const TRANSACTION_BUGS: readonly Bug[] = [
   commitForgotten,
   lateCommitWins,
   checkTooEarly,
+  checkTooLate,
   checkForgotten,
   anotherGroupAsked,
   givenUpDelivered,

@@ -1,7 +1,4 @@
-/**
- * Every checker by name. The numbers are those of the invariants in docs/simulation.md; of the 24, those of features that
- * do not exist yet are missing: transactions (15).
- */
+/** Every checker by name. The numbers are those of the invariants in docs/simulation.md. */
 import { AckCovers } from './ack-covers.ts'
 import { AckedLoss } from './acked-loss.ts'
 import { Assignment } from './assignment.ts'

@@ -7,7 +7,16 @@
  * again. What is done once need not come again.
  */
 import type { PoppedCopy } from '../consumer-events.ts'
-import { type Call, type Copy, nameOf, ownerOf, placeOf, type SimEvent, type SimEventOf } from '../events.ts'
+import {
+  type Call,
+  type Copy,
+  nameOf,
+  ownerOf,
+  placeOf,
+  type SimEvent,
+  type SimEventOf,
+  type Stamp,
+} from '../events.ts'
 import type { GroupProfile } from '../model/group-profile.ts'
 import type { QueueModel } from '../model/queues.ts'
 import type { Checker, CheckerHost } from './checker.ts'
@@ -38,12 +47,16 @@ export class DeliveryOrder implements Checker {
   /** Where owners stood when the store was opened, by owner and label: a power cut may have taken back that they were sent back. */
   readonly #floors = new Map<string, number>()
 
+  /** That the wall clock ever showed. */
+  #latestTimestamp = 0
+
   constructor(host: CheckerHost) {
     this.#host = host
     this.#tenures = new Tenures(host)
   }
 
-  observe(event: SimEvent): void {
+  observe(event: SimEvent, { wallMs }: Stamp): void {
+    this.#latestTimestamp = Math.max(this.#latestTimestamp, wallMs)
     this.#tenures.observe(event)
     switch (event.type) {
       case 'calling':
@@ -215,11 +228,18 @@ export class DeliveryOrder implements Checker {
         )
       const from = entry?.skippedBelow ?? 0
       for (let at = model.nextWanted(group.name, queue, from); at !== undefined && at < last; ) {
-        if (!received.includes(at) && !this.#isSettled(group, label, at))
+        if (!received.includes(at) && !this.#isSettled(group, label, at) && !this.#mayBeRemoved(queue, at))
           this.#host.violate(7, `${group.name} receives ${nameOf(queue.name)}:${last} before ${at}`)
         at = model.nextWanted(group.name, queue, at + 1)
       }
     }
+  }
+
+  /** Retention may have, and nobody has looked since. */
+  #mayBeRemoved(queue: QueueModel, offset: number): boolean {
+    const { maxAgeMs, maxBytes } = this.#host.profile.retention
+    const storeTimestamp = queue.slots.get(offset)?.storeTimestamp ?? Infinity
+    return maxBytes !== Infinity || storeTimestamp + maxAgeMs <= this.#latestTimestamp
   }
 
   get #mayLoseBeginnings(): boolean {

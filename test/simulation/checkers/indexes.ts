@@ -2,6 +2,8 @@
 import { type Copy, type IndexProbe, nameOf, placeOf, type Scan, type SimEvent } from '../events.ts'
 import type { Checker, CheckerHost } from './checker.ts'
 
+type ProbeBy<By extends IndexProbe['by']> = Extract<IndexProbe, { by: By }>
+
 export class Indexes implements Checker {
   readonly #host: CheckerHost
 
@@ -31,6 +33,9 @@ export class Indexes implements Checker {
         this.#compare(`the key ${probe.key} of ${probe.topic}`, probe.found, expected, scan, -1)
         return
       }
+      case 'due':
+        this.#checkDue(probe, scan)
+        return
       case 'time':
         this.#checkTime(probe, scan)
     }
@@ -61,7 +66,20 @@ export class Indexes implements Checker {
       this.#host.violate(21, `by ${what}: the order is wrong: ${visible.join(', ')}`)
   }
 
-  #checkTime({ queue, timestamp, offset }: Extract<IndexProbe, { by: 'time' }>, scan: Scan): void {
+  /** The first of those that wait for a time in the range. */
+  #checkDue({ topic, begin, end, maxCount, found }: ProbeBy<'due'>, { waiting }: Scan): void {
+    const inRange = waiting.filter(
+      ({ copy, deliveryTimestamp: due }) => copy.topic === topic && due >= begin && due <= end,
+    )
+    const expected = inRange.slice(0, maxCount).map(({ copy }) => copy.number)
+    if (found.join() !== expected.join())
+      this.#host.violate(
+        21,
+        `of ${topic} wait from ${begin} to ${end}: ${found.join(', ')}, instead of ${expected.join(', ')}`,
+      )
+  }
+
+  #checkTime({ queue, timestamp, offset }: ProbeBy<'time'>, scan: Scan): void {
     const found = scan.queues.find((each) => nameOf(each.queue) === nameOf(queue))
     if (found === undefined) return
     const first =

@@ -332,7 +332,7 @@ export class DelayBook {
       noteTime(delayed, wallMs)
       delayed.isVeiled = true
       const isCertain = delayed.send.state === 'stored' && delayed.deciding.size === 0
-      if (isCertain) delayed.deletedAt = now
+      if (isCertain) delayed.deletedAt ??= now
     }
   }
 

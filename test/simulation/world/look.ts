@@ -127,14 +127,21 @@ export async function lookAtHalves({ parking }: Store): Promise<FoundHalf[]> {
   return found
 }
 
-/** What waits is found by no index. */
+/** What waits is found by no index of what is stored, and by times. */
 async function probeWaiting(
   { engine, random }: Look,
   waiting: readonly FoundWaiting[],
 ): Promise<IndexProbe[]> {
   if (waiting.length === 0) return []
-  const { messageId } = random.pick(waiting).copy
-  return [{ by: 'id', messageId, found: placesOf(await engine.queryMessagesById(messageId)) }]
+  const { copy, deliveryTimestamp } = random.pick(waiting)
+  const { messageId, topic } = copy
+  const end = random.pick(waiting).deliveryTimestamp + random.between(-1, 1)
+  const range = { topic, begin: Math.min(deliveryTimestamp, end), end, maxCount: random.between(1, 5) }
+  const due = (await engine.delay?.queryDelayedMessages(range)) ?? []
+  return [
+    { by: 'id', messageId, found: placesOf(await engine.queryMessagesById(messageId)) },
+    { by: 'due', ...range, found: due.map(({ message }) => copyOf(message).number) },
+  ]
 }
 
 async function probe(
