@@ -125,7 +125,10 @@ export interface LimitSettings {
    * speed; it costs as much memory, as much journal on the disk, and a longer recovery after a crash.
    */
   readonly maxUnappliedBytes?: number | undefined
-  /** Bytes of sends that may wait; beyond it they are refused with `SYSTEM_BUSY`. Default 100 MiB. */
+  /**
+   * Bytes of sends that may wait for room, and of each producer for schemas; beyond it they are refused with `SYSTEM_BUSY`. Default
+   * 100 MiB.
+   */
   readonly maxPendingSendBytes?: number | undefined
   /** Sends are refused with `DISK_FULL` while the disk has less free space than this. Default 256 MiB. */
   readonly minFreeDiskBytes?: number | undefined

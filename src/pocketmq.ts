@@ -93,6 +93,7 @@ export class PocketMQ extends EventEmitter<MQEvents> {
       engine,
       tracing: this.#tracer,
       ids,
+      maxPendingSendBytes: options.store.limits.maxPendingSendBytes,
       outbox: opened.boxes?.outbox,
       emit: (name, event) => this.#announce(name, event),
       keepAlive: this.#keepAlive,

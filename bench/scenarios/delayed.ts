@@ -150,8 +150,12 @@ async function waitInStore(
   })
 }
 
-function memoryInUse(): number {
-  globalThis.gc?.()
+/** Buffers are given back a while after they were collected. */
+async function memoryInUse(): Promise<number> {
+  for (let i = 0; i < 3; i++) {
+    globalThis.gc?.()
+    await sleep(300)
+  }
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external
 }

@@ -1,9 +1,9 @@
 /** Reads what a topic holds with the eyes of a schema, before a consumer does. One message is in memory at a time, and the first failures. */
 import { z } from 'zod'
-import { checkBody } from '../model/check-value.ts'
+import { type CheckedValue, checkBody, unanswered } from '../model/check-value.ts'
 import type { Engine } from '../model/engine.ts'
 import { invalidParameter, MQError } from '../model/errors.ts'
-import { SAFE_INTEGER_MAX } from '../model/limits.ts'
+import { SAFE_INTEGER_MAX, SCHEMA_TIMEOUT_MS } from '../model/limits.ts'
 import type { MessageView } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
 import { parseOptions } from '../model/parse-options.ts'
@@ -73,19 +73,14 @@ export async function verifyTopic(
   let verifiedCount = 0
   let failedCount = 0
   const cursors = await openCursors(engine, topic.name, group)
-  const patience = new Patience(engine, signal)
-  try {
-    for await (const message of readInTurn(engine, cursors, signal)) {
-      if (verifiedCount === max)
-        return { topic: topic.name, verifiedCount, failedCount, failures, isComplete: false }
-      verifiedCount += 1
-      const { error } = await patience.wait(checkBody(topic, message))
-      if (error === undefined) continue
-      failedCount += 1
-      if (failures.length < maxFailures) failures.push({ message, error })
-    }
-  } finally {
-    patience.end()
+  for await (const message of readInTurn(engine, cursors, signal)) {
+    if (verifiedCount === max)
+      return { topic: topic.name, verifiedCount, failedCount, failures, isComplete: false }
+    verifiedCount += 1
+    const { error } = await inTime(checkBody(topic, message), engine, signal)
+    if (error === undefined) continue
+    failedCount += 1
+    if (failures.length < maxFailures) failures.push({ message, error })
   }
   return { topic: topic.name, verifiedCount, failedCount, failures, isComplete: true }
 }
@@ -145,33 +140,28 @@ function aborted(signal: AbortSignal | undefined): MQError {
   return new MQError('ABORTED', 'The signal has fired.', { cause: signal?.reason })
 }
 
-/** Waits for schemas that answer later, until the signal fires or the engine closes. */
-class Patience {
-  readonly #signal: AbortSignal | undefined
-  readonly #unwatch: () => void
-  #reject: (error: MQError) => void = () => undefined
-
-  constructor(engine: Engine, signal: AbortSignal | undefined) {
-    this.#signal = signal
-    listen(signal, this.#onAbort)
-    this.#unwatch = engine.watch((event) => {
-      if (event.type === 'closed') this.#reject(event.error)
+/** Waits for a schema that answers later, for a while, or until the signal fires. What takes longer counts as a schema that failed. */
+function inTime(
+  answer: CheckedValue | Promise<CheckedValue>,
+  { clock }: Engine,
+  signal: AbortSignal | undefined,
+): CheckedValue | Promise<CheckedValue> {
+  if (!(answer instanceof Promise)) return answer
+  return new Promise((resolve, reject) => {
+    const end = (): void => {
+      timer.cancel()
+      unlisten(signal, onAbort)
+    }
+    const onAbort = (): void => {
+      end()
+      reject(aborted(signal))
+    }
+    const timer = clock.setTimer(SCHEMA_TIMEOUT_MS, () => {
+      end()
+      resolve(unanswered())
     })
-  }
-
-  wait<T>(answer: T | Promise<T>): T | Promise<T> {
-    if (!(answer instanceof Promise)) return answer
-    return new Promise((resolve, reject) => {
-      this.#reject = reject
-      if (this.#signal?.aborted) this.#onAbort()
-      answer.then(resolve, reject)
-    })
-  }
-
-  end(): void {
-    unlisten(this.#signal, this.#onAbort)
-    this.#unwatch()
-  }
-
-  readonly #onAbort = (): void => this.#reject(aborted(this.#signal))
+    listen(signal, onAbort)
+    if (signal?.aborted) onAbort()
+    void answer.then(resolve).finally(end)
+  })
 }

@@ -2,16 +2,13 @@
  * The values of the messages that an application asked for. A schema may answer later, or never: after a while, and when the consumer
  * closes, messages are handed out without the values that are missing, since they are taken by then and must not get lost.
  */
-import type { CheckedValue } from '../model/check-value.ts'
+import { type CheckedValue, unanswered } from '../model/check-value.ts'
 import type { Clock } from '../model/clock.ts'
 import type { PoppedMessage } from '../model/engine.ts'
-import { invalidParameter, type MQError } from '../model/errors.ts'
+import { SCHEMA_TIMEOUT_MS } from '../model/limits.ts'
 import type { MessageView } from '../model/message.ts'
 import { ReceivedMessage } from './received-message.ts'
 import { receivedWithValue, type TopicValues, withValue } from './topic-values.ts'
-
-/** How long a schema may take: as long as a send with one may, by default. */
-const SCHEMA_TIMEOUT_MS = 3000
 
 type Answer = CheckedValue | undefined
 
@@ -60,7 +57,7 @@ export class ValueReader {
     checks: readonly (Answer | Promise<CheckedValue>)[],
   ): readonly Answer[] | Promise<readonly Answer[]> {
     if (!checks.some((check) => check instanceof Promise)) return checks as readonly Answer[]
-    const answers = checks.map((check) => (check instanceof Promise ? { error: unanswered() } : check))
+    const answers: Answer[] = checks.map((check) => (check instanceof Promise ? unanswered() : check))
     if (this.#isEnded) return answers
     return new Promise((resolve) => {
       const end = (): void => {
@@ -76,10 +73,4 @@ export class ValueReader {
       void Promise.all(reading).then(end)
     })
   }
-}
-
-function unanswered(): MQError {
-  return invalidParameter(
-    `The schema of the topic had not answered after ${SCHEMA_TIMEOUT_MS} ms, or when the consumer closed.`,
-  )
 }

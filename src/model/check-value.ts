@@ -5,6 +5,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { invalidParameter, MQError } from './errors.ts'
+import { SCHEMA_TIMEOUT_MS } from './limits.ts'
 import { inShort, type SchemaIssue, schemaMismatch } from './schema-issue.ts'
 
 /** The part of a typed topic that checks need. */
@@ -85,6 +86,12 @@ function toIssue(issue: Partial<StandardSchemaV1.Issue> | undefined): SchemaIssu
 function failed(topic: SchemaOfTopic, cause: unknown): CheckedValue {
   const text = `The schema of '${topic.name}' failed: ${inShort(MQError.from(cause).message)}`
   return { error: new MQError('INVALID_PARAMETER', text, { cause }) }
+}
+
+/** What a schema says that has taken too long. */
+export function unanswered(): CheckedValue & { readonly error: MQError } {
+  const text = `The schema had not answered after ${SCHEMA_TIMEOUT_MS} ms, or when nobody could wait any more.`
+  return { error: invalidParameter(text) }
 }
 
 function nonsense(): TypeError {

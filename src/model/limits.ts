@@ -53,3 +53,5 @@ export const INVISIBLE_MAX_MS = 12 * 3_600_000
 
 /** The highest priority of a message (semantics section 1.7). */
 export const PRIORITY_MAX = 9
+/** How long a schema may take for what somebody asked for, in milliseconds: as long as a send with one may, by default. */
+export const SCHEMA_TIMEOUT_MS = 3000

@@ -16,7 +16,7 @@ export interface TypedMessageView<Name extends string = string, Value = unknown>
   /**
    * The body, parsed and checked. A push consumer hands out no message without one. With other consumers it throws
    * `SCHEMA_MISMATCH`, with the issues in `issues`, when the body is not what the schema demands, and `INVALID_PARAMETER` when the
-   * schema itself failed.
+   * schema itself failed, or had not answered in time.
    */
   readonly value: Value
 }

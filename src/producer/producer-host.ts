@@ -11,6 +11,8 @@ export interface ProducerHost {
   readonly engine: Engine
   readonly ids: MessageIdGenerator
   readonly emit: EmitEvent
+  /** Most bytes of sends that may wait, `maxPendingSendBytes` of the instance; absent for no bound. */
+  readonly maxPendingSendBytes?: number | undefined
   /** Absent without a database of the application. */
   readonly outbox?: IntentTaker | undefined
   /** Absent where nobody can trace messages. */

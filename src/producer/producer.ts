@@ -98,7 +98,7 @@ export class Producer {
       tracing: host.tracing,
     })
     this.#oneways = new OnewaySends(host, options)
-    this.#typed = new TypedSends(host.engine.clock)
+    this.#typed = new TypedSends(host)
     this.#requests = new Requests({
       engine: host.engine,
       ids: host.ids,

@@ -25,6 +25,13 @@ interface Waiting {
   refuse: (error: MQError) => void
 }
 
+/** What sends to typed topics need of their producer. */
+export interface TypedSendsHost {
+  readonly engine: { readonly clock: Clock }
+  /** Most bytes that may wait for schemas. */
+  readonly maxPendingSendBytes?: number | undefined
+}
+
 /** Whether any of these is for a typed topic. */
 export function isAnyTyped(messages: Messages<Destination>): boolean {
   return Array.isArray(messages) ? messages.some(isTyped) : isTyped(messages as Message<Destination>)
@@ -32,18 +39,21 @@ export function isAnyTyped(messages: Messages<Destination>): boolean {
 
 export class TypedSends {
   readonly #clock: Clock
+  readonly #maxWaitingBytes: number
   /** By topic: resolves when the last send that waits for its schema has been passed on, or refused, and all before it. */
   readonly #lines = new Map<string, Promise<unknown>>()
   readonly #waiting = new Set<Waiting>()
+  #waitingBytes = 0
 
-  constructor(clock: Clock) {
-    this.#clock = clock
+  constructor({ engine, maxPendingSendBytes = Number.POSITIVE_INFINITY }: TypedSendsHost) {
+    this.#clock = engine.clock
+    this.#maxWaitingBytes = maxPendingSendBytes
   }
 
   /**
    * Plans the send, which takes over all that the caller may change, and sends when the schemas let it pass. Throws when one refuses a
-   * message at once, or a body has no JSON; rejects when one refuses it later, and with `SEND_TIMEOUT` or `ABORTED` when the time or
-   * the signal of the plan comes first. The messages have been read: they are plain objects.
+   * message at once, or a body has no JSON; rejects when one refuses it later, with `SEND_TIMEOUT` or `ABORTED` when the time or the
+   * signal of the plan comes first, and with `SYSTEM_BUSY` when too many bytes wait already. The messages have been read: they are plain objects.
    */
   send(
     messages: Messages<Destination>,
@@ -57,6 +67,10 @@ export class TypedSends {
       throwRefused(checked as CheckedValue[])
       return send(planned)
     }
+    const bytes = sizeOf(planned.messages)
+    // One may always wait: where nothing may wait for room, schemas may answer later all the same.
+    if (this.#waitingBytes > 0 && this.#waitingBytes + bytes > this.#maxWaitingBytes)
+      throw tooMany(this.#waitingBytes)
     const checking = Promise.all(checked)
     const turn = this.#takeTurn(topic)
     return this.#wait(planned, isOneway, { ...turn, checking, send })
@@ -101,7 +115,8 @@ export class TypedSends {
       readonly send: Send
     },
   ): Promise<SendReceipt> {
-    const { timeoutMs, signal, topic } = planned
+    const { timeoutMs, signal, topic, messages } = planned
+    const bytes = sizeOf(messages)
     const deadlineMs = this.#clock.monotonicMs() + timeoutMs
     const waiting: Waiting = { isOneway, refuse: () => undefined }
     waiting.sending = new Promise<SendReceipt>((resolve, reject) => {
@@ -109,6 +124,7 @@ export class TypedSends {
         timer.cancel()
         unlisten(signal, abort)
         this.#waiting.delete(waiting)
+        this.#waitingBytes -= bytes
       }
       waiting.refuse = (error) => {
         if (!this.#waiting.has(waiting)) return
@@ -130,6 +146,7 @@ export class TypedSends {
       )
       listen(signal, abort)
       this.#waiting.add(waiting)
+      this.#waitingBytes += bytes
       void checking.then((checked) => {
         const error = refusalOf(checked)
         if (error !== undefined) return waiting.refuse(error)
@@ -143,6 +160,16 @@ export class TypedSends {
 /** What a route or a selector throws is a rejection here. */
 async function attempt(send: () => Promise<SendReceipt>): Promise<SendReceipt> {
   return send()
+}
+
+function tooMany(waitingBytes: number): MQError {
+  const text = `${waitingBytes} bytes of sends wait for schemas already; send slower or await the sends.`
+  return new MQError('SYSTEM_BUSY', text, { outcome: 'not-attempted' })
+}
+
+function sizeOf(messages: PlannedSend['messages']): number {
+  const list = 'topic' in messages ? [messages] : messages
+  return list.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
 }
 
 function notAttempted(code: MQErrorCode, topic: string, what: string, cause?: unknown): MQError {

@@ -175,9 +175,12 @@ describe('admin.trace with tracing', () => {
     const transaction = producer.beginTransaction()
     const { messageId } = await producer.send({ topic: 'orders', body: 'x' }, { transaction })
     mq.faults.delay('endTransaction', { byMs: 3 })
+    const askedTimestamp = mq.clock.now() + waitMs
     if (end !== undefined) await mq.clock.runUntil(transaction.commit())
     await mq.clock.advance(waitMs + 1000)
     expect(await types(mq, messageId)).toEqual(['sent', 'prepared', 'committed', 'stored', 'delivered'])
+    const { entries } = await mq.admin.trace(messageId)
+    expect(entries[2]?.timestamp).toBe(askedTimestamp)
   })
 
   test('tells what a message waited for that was recalled, where it was moved to, or that was rolled back', async () => {

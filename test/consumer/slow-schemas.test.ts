@@ -32,7 +32,11 @@ function expectNoFirstValue(messages: readonly { readonly value: string }[]): vo
 describe('A schema that does not answer', () => {
   test('holds a poll up for three seconds; then its message has no value', async () => {
     const { mq, topics } = await open()
-    const lite = await mq.createLitePullConsumer({ group: 'billing', topics, consumeFromWhere: 'FIRST_OFFSET' })
+    const lite = await mq.createLitePullConsumer({
+      group: 'billing',
+      topics,
+      consumeFromWhere: 'FIRST_OFFSET',
+    })
     await lite.subscribe('orders', '*')
     const polling = lite.poll({ timeoutMs: 100 })
     await mq.clock.advance('3s')
@@ -59,7 +63,11 @@ describe('A schema that does not answer', () => {
 
   test('does not hold up a loop for ever, nor its end', async () => {
     const { mq, topics } = await open()
-    const lite = await mq.createLitePullConsumer({ group: 'billing', topics, consumeFromWhere: 'FIRST_OFFSET' })
+    const lite = await mq.createLitePullConsumer({
+      group: 'billing',
+      topics,
+      consumeFromWhere: 'FIRST_OFFSET',
+    })
     await lite.subscribe('orders', '*')
     const loop = lite.messages()
     const next = loop.next()

@@ -32,7 +32,9 @@ const thrower = (field: string, rest: object): never =>
     },
   }) as never
 
-const FIELDS = 'topic body tag keys properties messageGroup delayTimeLevel deliveryTimestamp priority'.split(' ')
+const FIELDS = 'topic body tag keys properties messageGroup delayTimeLevel deliveryTimestamp priority'.split(
+  ' ',
+)
 const ODD: [string, unknown][] = [
   ['a symbol', Symbol('odd')],
   ['an object without a prototype', Object.create(null)],
@@ -59,7 +61,9 @@ describe('A message that cannot be read', () => {
       const message = { topic: 't', body: 'x', [field]: odd } as never
       expect(await failureOf(() => producer.send(message))).toEqual(mqError('MESSAGE_ILLEGAL', field))
       expect(await failureOf(() => producer.sendOneway(message))).toEqual(mqError('MESSAGE_ILLEGAL', field))
-      expect(await failureOf(() => [...splitIntoBatches([message])])).toEqual(mqError('MESSAGE_ILLEGAL', field))
+      expect(await failureOf(() => [...splitIntoBatches([message])])).toEqual(
+        mqError('MESSAGE_ILLEGAL', field),
+      )
     }
   })
 })
@@ -186,7 +190,9 @@ describe('Names and handles', () => {
     const options = { group: 'h', clientId: 'c' }
     const [first, second] = await Promise.allSettled([mq.createProducer(options), mq.createProducer(options)])
     expect(second).toMatchObject({ status: 'rejected', reason: { code: 'INVALID_PARAMETER' } })
-    await expect(mq.createProducer({ group: 'h', clientId: ' c ' })).rejects.toEqual(mqError('INVALID_PARAMETER', "'c'"))
+    await expect(mq.createProducer({ group: 'h', clientId: ' c ' })).rejects.toEqual(
+      mqError('INVALID_PARAMETER', "'c'"),
+    )
     await mq.createProducer({ ...options, group: 'i' })
     await mq.createPullConsumer(options)
     if (first.status === 'fulfilled') await first.value.close()
@@ -203,7 +209,9 @@ describe('Names and handles', () => {
     const hex = written((text) => text.replace(/(\d+)$/, (id) => `0x${Number(id).toString(16)}`))
     const padded = written((text) => text.replace(/(\d+)$/, '0$1'))
     for (const odd of [hex, padded, ` ${handle}`, `${handle}\n`, `${handle}=!`])
-      await expect(producer.recall('t', odd)).rejects.toEqual(mqError('ILLEGAL_OPERATION', 'not a recall handle'))
+      await expect(producer.recall('t', odd)).rejects.toEqual(
+        mqError('ILLEGAL_OPERATION', 'not a recall handle'),
+      )
     await producer.recall('t', handle)
   })
 

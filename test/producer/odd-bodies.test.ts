@@ -37,7 +37,10 @@ describe('A body that says something wrong of its size', () => {
   const bodies: [string, () => Uint8Array][] = [
     ['fewer bytes', () => lying(10, 2)],
     ['more bytes', () => lying(10, 5000)],
-    ['another size by a field of its own', () => Object.defineProperty(Buffer.alloc(10, 66), 'byteLength', { value: 3 })],
+    [
+      'another size by a field of its own',
+      () => Object.defineProperty(Buffer.alloc(10, 66), 'byteLength', { value: 3 }),
+    ],
   ]
 
   test.each(bodies)('%s: is stored as it is', async (_, create) => {
@@ -65,7 +68,9 @@ describe('A body that says something wrong of its size', () => {
 
   test('bytes iterated otherwise than they are copy as they are', async () => {
     const { producer, stored } = await open()
-    const body = Object.defineProperty(Buffer.from('true'), Symbol.iterator, { value: () => [88][Symbol.iterator]() })
+    const body = Object.defineProperty(Buffer.from('true'), Symbol.iterator, {
+      value: () => [88][Symbol.iterator](),
+    })
     await producer.send({ topic: 't', body })
     expect(await stored()).toEqual(['true'])
   })
@@ -75,7 +80,9 @@ describe('A body that says something wrong of its size', () => {
     ['a proxy of bytes', new Proxy(Buffer.from('x'), {})],
   ])('%s is no body', async (_, body) => {
     const { producer, stored } = await open()
-    await expect(producer.send({ topic: 't', body })).rejects.toEqual(mqError('MESSAGE_ILLEGAL', 'string or a Uint8Array'))
+    await expect(producer.send({ topic: 't', body })).rejects.toEqual(
+      mqError('MESSAGE_ILLEGAL', 'string or a Uint8Array'),
+    )
     expect(await stored()).toEqual([])
   })
 })

@@ -187,7 +187,9 @@ describe('Send hooks', () => {
     const producer = await host.producer({ group: 'shop', sendHooks: [hook] })
     await expect(producer.send({ topic: 'orders', body: 'x' })).resolves.toMatchObject({ status: 'SEND_OK' })
     await host.clock.settle()
-    expect(host.events('error')).toEqual([mqError('SYSTEM_ERROR', `The send hook '${name}' of 'shop' failed`)])
+    expect(host.events('error')).toEqual([
+      mqError('SYSTEM_ERROR', `The send hook '${name}' of 'shop' failed`),
+    ])
   })
 
   test('never hold a send up', async () => {

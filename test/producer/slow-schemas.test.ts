@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import type { MQError } from '../../src/model/errors.ts'
 import { defineTopic } from '../../src/model/typed-topic.ts'
-import { createTestMQ } from '../../src/testing/index.ts'
+import { createTestMQ, type TestMQOptions } from '../../src/testing/index.ts'
 import { mqError } from '../helpers/expect-error.ts'
 import { schemaOf } from '../helpers/schemas.ts'
 import { Signal } from '../helpers/signal.ts'
 
 /** Schemas that answer when they are told to, value by value. */
-async function open() {
-  const mq = await createTestMQ({ topics: [{ topic: 'orders', queues: 1 }] })
+async function open(options: TestMQOptions = {}) {
+  const mq = await createTestMQ({ topics: [{ topic: 'orders', queues: 1 }], ...options })
   const errors: MQError[] = []
   mq.on('error', (error) => errors.push(error))
   const producer = await mq.createProducer({ group: 'shop' })
@@ -48,7 +48,11 @@ describe('A send whose schema does not answer', () => {
     const controller = new AbortController()
     const sending = producer.send({ topic, body: 'a' }, { signal: controller.signal })
     controller.abort('enough')
-    await expect(sending).rejects.toMatchObject({ code: 'ABORTED', outcome: 'not-attempted', cause: 'enough' })
+    await expect(sending).rejects.toMatchObject({
+      code: 'ABORTED',
+      outcome: 'not-attempted',
+      cause: 'enough',
+    })
   })
 
   test('gives those behind it their turn, and lets nobody overtake those before', async () => {
@@ -73,6 +77,21 @@ describe('A send whose schema does not answer', () => {
     await expect(wrong).rejects.toEqual(mqError('SCHEMA_MISMATCH'))
     gates.get('first')?.resolve()
     await first
+  })
+
+  test('takes room: beyond maxPendingSendBytes the next is refused', async () => {
+    const { producer, stored, gates, topic } = await open({ limits: { maxPendingSendBytes: 100 } })
+    const body = 'a'.repeat(90)
+    const first = producer.send({ topic, body })
+    await expect(producer.send({ topic, body: 'second' })).rejects.toEqual(
+      mqError('SYSTEM_BUSY', 'wait for schemas'),
+    )
+    gates.get(body)?.resolve()
+    await first
+    const third = producer.send({ topic, body: 'third' })
+    gates.get('third')?.resolve()
+    await third
+    expect(await stored()).toEqual([body, 'third'])
   })
 
   test('is told of when nobody waits for it', async () => {
@@ -123,7 +142,10 @@ describe('A producer that closes before a schema has answered', () => {
 describe('A value that its schema refuses', () => {
   const refusing = (path: PropertyKey[], isLater: boolean) => {
     const answer = { issues: [{ message: 'no', path }] }
-    return defineTopic({ name: 'orders', schema: schemaOf<unknown>(() => (isLater ? Promise.resolve(answer) : answer)) })
+    return defineTopic({
+      name: 'orders',
+      schema: schemaOf<unknown>(() => (isLater ? Promise.resolve(answer) : answer)),
+    })
   }
   const odd = {
     toJSON: () => ({ a: 1 }),

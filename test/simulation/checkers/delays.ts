@@ -219,7 +219,9 @@ export class Delays implements Checker {
   /** What is due earlier comes earlier, and of one time what one producer sent earlier; when nothing holds one of both up. */
   #checkOrder({ queues }: Scan): void {
     const { troubles, delays } = this.#host.profile
-    const isSmooth = troubles.diskFaults + troubles.slowDisk + troubles.fullDisk + troubles.verbFaults === 0
+    const { diskFaults, slowDisk, fullDisk, verbFaults, jumps } = troubles
+    // When the clock was set back, what is sent later may be due earlier.
+    const isSmooth = diskFaults + slowDisk + fullDisk + verbFaults + jumps === 0
     if (!isSmooth || delays.decisionWeight > 0) return
     for (const { queue, copies } of queues) {
       let former: Delayed | undefined

@@ -251,9 +251,10 @@ export class DeliveryOrder implements Checker {
   #isSettled({ name, maxReconsumeTimes }: GroupProfile, label: string, offset: number): boolean {
     const { deliveries } = this.#host.model
     const last = deliveries.last(name, label, offset)
-    if (last === undefined) return false
+    // Also what nobody was seen to receive may have been received, and that in vain.
     const unseenCount = deliveries.interruptionsOf(name)
-    return last.isAcked || last.isUnclear || last.attempt + unseenCount > maxReconsumeTimes
+    if (last?.isAcked === true || last?.isUnclear === true) return true
+    return (last?.attempt ?? 0) + unseenCount > maxReconsumeTimes
   }
 }
 

@@ -7,6 +7,7 @@ import { nameOf, type OffsetCommit, ownerOf, type SimEvent, type SimEventOf, typ
 import type { LifeRecord } from '../model/life-book.ts'
 import type { Model } from '../model/model.ts'
 import type { Send } from '../model/sends.ts'
+import { mayBeGivenUp } from '../model/transactions.ts'
 import type { End, EndCall } from '../transaction-events.ts'
 import type { Checker, CheckerHost } from './checker.ts'
 
@@ -218,13 +219,15 @@ function isOpen({ transactions }: Model, number: number): boolean {
 
 /** A half that is nowhere, though nobody ended it; an end of which the half is open again. */
 function isTransactionLost(
-  { transactions }: Model,
+  { transactions, profile }: Model,
   { number, end }: NonNullable<Fact['transaction']>,
 ): boolean {
   const found = transactions.found.find(({ record }) => record.call.number === number)
   if (found === undefined || found.before.isVeiled) return false
   const { before, half, queued, parked } = found
   if (end !== undefined) return half !== undefined
-  const isEnded = before.asked.COMMIT + before.asked.ROLLBACK > 0
+  // What was given up may have been removed since.
+  const isEnded =
+    before.asked.COMMIT + before.asked.ROLLBACK > 0 || mayBeGivenUp(found.record, profile.transactions)
   return !isEnded && half === undefined && queued.length + parked.length === 0
 }

@@ -9,8 +9,9 @@ const PROMPT_MS = 250
 
 interface Due {
   readonly producerGroup: string
+  /** The first one, and the next one. */
+  readonly firstMs: number
   dueMs: number
-  checkCount: number
 }
 
 export class Punctuality {
@@ -60,18 +61,15 @@ export class Punctuality {
     const { number, producerGroup } = transaction
     if (half.status !== 'SEND_OK') return
     const dueMs = elapsedMs + this.#host.profile.transactions.transactionTimeOutMs
-    this.#dues.set(number, { producerGroup, dueMs, checkCount: 0 })
+    this.#dues.set(number, { producerGroup, firstMs: dueMs, dueMs })
   }
 
   #check({ check }: SimEventOf<'checking'>, { elapsedMs }: Stamp) {
     const { number } = check.copy
     const due = this.#dues.get(number)
     if (due === undefined) return undefined
-    const { transactionCheckIntervalMs, transactionCheckMax } = this.#host.profile.transactions
     const lateMs = this.#lateMs(due, elapsedMs)
-    due.dueMs = elapsedMs + transactionCheckIntervalMs
-    due.checkCount += 1
-    if (due.checkCount === transactionCheckMax) this.#dues.delete(number)
+    due.dueMs = elapsedMs + this.#host.profile.transactions.transactionCheckIntervalMs
     return lateMs > 0 ? { number, story: `its group is asked ${lateMs} ms too late` } : undefined
   }
 
@@ -83,7 +81,10 @@ export class Punctuality {
     return undefined
   }
 
-  #lateMs({ producerGroup, dueMs }: Due, nowMs: number): number {
+  #lateMs({ producerGroup, firstMs, dueMs }: Due, nowMs: number): number {
+    const { transactionCheckIntervalMs, transactionCheckMax } = this.#host.profile.transactions
+    // A check counts although nobody is there: behind the last one there is none.
+    if (dueMs >= firstMs + (transactionCheckMax - 1) * transactionCheckIntervalMs) return 0
     const staffedSinceMs = this.#staffedSinceMs.get(producerGroup) ?? Infinity
     return staffedSinceMs < dueMs ? Math.max(0, nowMs - dueMs - PROMPT_MS) : 0
   }

@@ -18,7 +18,7 @@ import {
   type SimEventOf,
   type Stamp,
 } from '../events.ts'
-import type { TransactionFound, TransactionRecord } from '../model/transactions.ts'
+import { mayBeGivenUp, type TransactionFound, type TransactionRecord } from '../model/transactions.ts'
 import type { CheckCall, End } from '../transaction-events.ts'
 import type { Checker, CheckerHost } from './checker.ts'
 import { Punctuality } from './punctuality.ts'
@@ -241,11 +241,9 @@ export class Transactions implements Checker {
     return this.#queues.some(({ queue, minOffset }) => queue.topic === topic && minOffset > 0)
   }
 
-  #mayBeGivenUp({ call, sentMs, isParked, latestMs }: TransactionRecord, wallMs: number): boolean {
-    const { transactionTimeOutMs, transactionCheckIntervalMs, transactionCheckMax } =
-      this.#host.profile.transactions
-    const givenUpMs = sentMs + transactionTimeOutMs + transactionCheckMax * transactionCheckIntervalMs
-    return isParked || Math.max(wallMs, latestMs) >= givenUpMs || this.#host.model.limbo.has(call.topic)
+  #mayBeGivenUp(record: TransactionRecord, wallMs: number): boolean {
+    const { profile, model } = this.#host
+    return mayBeGivenUp(record, profile.transactions, wallMs) || model.limbo.has(record.call.topic)
   }
 
   #watchTroubles(event: SimEvent, { elapsedMs }: Stamp): void {

@@ -295,7 +295,7 @@ export class Model {
     for (const { slot } of gone) this.#cutSend(slot)
     const mayBeUnseen = (queue: QueueName): boolean => this.mayBeUnseen(queue)
     this.delays.compare(scan, stamp, { isOpening, cutLife, mayBeUnseen })
-    this.transactions.compare(scan, cutLife, ({ half, call }) =>
+    this.transactions.compare(scan, stamp, cutLife, ({ half, call }) =>
       half === undefined ? this.#mayBeUnseen({ ...call, queueId: undefined }) : this.isHidden(half.queue),
     )
     if (cutLife !== undefined) this.deliveries.cut(cutLife)

@@ -17,6 +17,7 @@ import type { End, FoundHalf, HalfStored, TransactionCall } from '../transaction
 import { type LifeRecord, type Moment, mayTakeBack } from './life-book.ts'
 import type { QueueBook } from './queues.ts'
 import type { SendState } from './sends.ts'
+import type { TransactionProfile } from './transaction-profile.ts'
 
 /** An end that took effect, as somebody was told. */
 interface Ended {
@@ -151,6 +152,7 @@ export class TransactionBook {
   /** What a look at the whole store finds, with the life that a power cut may have taken something from. */
   compare(
     scan: Scan,
+    { wallMs }: Stamp,
     cutLife: LifeRecord | undefined,
     mayBeUnseen: (record: TransactionRecord) => boolean,
   ): void {
@@ -167,6 +169,7 @@ export class TransactionBook {
     }
     this.found = [...this.#records.values()].map((record): TransactionFound => {
       const { number } = record.call
+      record.latestMs = Math.max(record.latestMs, wallMs)
       const mayBeCut = cutLife !== undefined && this.#cut(record, cutLife)
       const found: TransactionFound = {
         record,
@@ -300,4 +303,14 @@ export class TransactionBook {
 /** It is known that this call changed nothing. */
 function isVoid({ refusal: { code, outcome } }: SimEventOf<'end-failed'>): boolean {
   return code === 'ILLEGAL_OPERATION' || code === 'TOPIC_NOT_EXIST' || outcome === 'not-attempted'
+}
+
+/** Whether it may have been asked about for the last time by now, in vain. */
+export function mayBeGivenUp(
+  { isParked, sentMs, latestMs }: TransactionRecord,
+  { transactionTimeOutMs, transactionCheckIntervalMs, transactionCheckMax }: TransactionProfile,
+  wallMs = 0,
+): boolean {
+  const lastMs = sentMs + transactionTimeOutMs + transactionCheckMax * transactionCheckIntervalMs
+  return isParked || Math.max(latestMs, wallMs) >= lastMs
 }
