@@ -73,7 +73,8 @@ export async function openEngine(
   try {
     for (const topic of topics) await createUnlessExists(engine, topic)
     if (database !== undefined) {
-      opened.boxes = await Boxes.open(database, { engine: opened.engine, emit })
+      const hasWindow = brokerOptions.deduplicationWindowMs > 0
+      opened.boxes = await Boxes.open(database, { engine: opened.engine, emit, hasWindow })
       opened.engine = settlingEngine(opened.engine, opened.boxes.outbox)
     }
   } catch (error) {

@@ -82,8 +82,15 @@ export function readMessage<To extends Destination>(message: Message<To>): Messa
     checkFields(message)
     const { topic, body, tag, keys, properties } = message
     const { messageGroup, delayTimeLevel, deliveryTimestamp, priority } = message
-    const when = { delayTimeLevel, deliveryTimestamp }
-    return { topic, body, tag, keys, properties, messageGroup, ...when, priority }
+    const read: { -readonly [Field in keyof Message<To>]: Message<To>[Field] } = { topic, body }
+    if (tag !== undefined) read.tag = tag
+    if (keys !== undefined) read.keys = keys
+    if (properties !== undefined) read.properties = properties
+    if (messageGroup !== undefined) read.messageGroup = messageGroup
+    if (delayTimeLevel !== undefined) read.delayTimeLevel = delayTimeLevel
+    if (deliveryTimestamp !== undefined) read.deliveryTimestamp = deliveryTimestamp
+    if (priority !== undefined) read.priority = priority
+    return read
   } catch (error) {
     throw MQError.from(error, 'MESSAGE_ILLEGAL')
   }

@@ -17,6 +17,7 @@ import type { Engine } from '../model/engine.ts'
 import { MQError, type MQErrorCode } from '../model/errors.ts'
 import type { EmitEvent } from '../model/events.ts'
 import type { Intent, IntentTaker } from '../model/outbox.ts'
+import type { OutgoingMessage } from '../model/outgoing-message.ts'
 import { OwnContext } from '../model/own-context.ts'
 import type { Tracing } from '../model/tracing.ts'
 import {
@@ -52,6 +53,8 @@ const REFUSALS: ReadonlySet<MQErrorCode> = new Set([
 export interface OutboxHost {
   readonly engine: Engine
   readonly emit: EmitEvent
+  /** Whether an id that a sender gives is looked for; without that it cannot be sent. */
+  readonly hasWindow: boolean
 }
 
 /** An intent that is to be sent. */
@@ -132,10 +135,17 @@ export class Outbox implements IntentTaker {
   add(batch: ChainedBatch, intent: Intent): void {
     if (this.#isStopped) throw closed()
     const { messages } = intent
-    if ('topic' in messages && messages.delay !== undefined)
-      delayVerbsOf(this.#host.engine).checkDelay(messages.delay)
+    if ('topic' in messages) this.#check(messages)
     const key = intentKey(this.#rows.nextNumber(), intent)
     this.#rows.put(batch, this.#rows.outbox, [[key, encodeIntent(intent)]])
+  }
+
+  /** What would be refused at each attempt is refused now, when its sender hears of it. */
+  #check({ delay, isSentOnce }: OutgoingMessage): void {
+    if (delay !== undefined) delayVerbsOf(this.#host.engine).checkDelay(delay)
+    if (isSentOnce !== true || this.#host.hasWindow) return
+    const text = 'Nothing looks for duplicates: open with deduplicationWindowMs, or leave messageId out.'
+    throw new MQError('UNSUPPORTED', text, { outcome: 'not-attempted' })
   }
 
   /** Resolves when everything known so far has been tried. */

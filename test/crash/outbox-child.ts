@@ -11,6 +11,7 @@ import { ClassicLevel } from 'classic-level'
 import type { ConsumeContext } from '../../src/consumer/consume-context.ts'
 import type { MessageView } from '../../src/model/message.ts'
 import { PocketMQ } from '../../src/pocketmq.ts'
+import type { Producer } from '../../src/producer/producer.ts'
 import { DEPARTMENTS, type KillJob, TOPIC } from './outbox-job.ts'
 import { WorkloadRandom } from './workload-random.ts'
 
@@ -42,6 +43,10 @@ async function takeOrders(): Promise<never> {
   const producer = await mq.createProducer({ group: 'shop' })
   for (let i = 0; ; i++) {
     const order = `${job.round}-${i}`
+    if (i === 1 || random.chance(0.1)) {
+      await changeMind(producer, order)
+      continue
+    }
     const batch = database.batch().put(`order ${order}`, 'taken')
     const delay = random.chance(0.2) ? { deliveryTimestamp: Date.now() + random.below(200) } : {}
     const group = random.chance(0.3) && !('deliveryTimestamp' in delay) ? { messageGroup: `${i % 3}` } : {}
@@ -50,6 +55,25 @@ async function takeOrders(): Promise<never> {
     else await batch.write()
     if (random.chance(0.1)) await sleep(1)
   }
+}
+
+/** Takes an order that is to be carried out later, and then takes it back. */
+async function changeMind(producer: Producer, order: string): Promise<void> {
+  const due = Date.now() + 300 + random.below(300)
+  const batch = database.batch().put(`order ${order}`, 'taken')
+  const { messageId } = await producer.send({ topic: TOPIC, body: order, deliveryTimestamp: due }, { batch })
+  await batch.write()
+  await mq.drainOutbox()
+  const waiting = await mq.admin.delayedMessages(TOPIC, { begin: due, end: due })
+  const found = waiting.find(({ message }) => message.messageId === messageId)
+  if (found === undefined) return
+  // Behind a kill in between nobody knows whether it was taken back.
+  await database.put(`mind ${order}`, 'perhaps changed')
+  const isRecalled = await producer.recall(TOPIC, found.recallHandle).then(
+    () => true,
+    () => false,
+  )
+  await database.put(`mind ${order}`, isRecalled ? 'changed' : 'not changed')
 }
 
 async function work(group: string): Promise<void> {

@@ -18,6 +18,8 @@ const LIFE_MAX_MS = 150
 
 export interface KillReport {
   readonly orderCount: number
+  /** Orders that were taken back before their message was due. */
+  readonly recalledCount: number
   /** Orders that were taken and whose message is not there, messages without an order, and messages that are there twice. */
   readonly wrongMessages: readonly string[]
   /** What departments did not do, did twice, or did without an order. */
@@ -86,15 +88,21 @@ async function compare(directory: string): Promise<Omit<KillReport, 'outboxRows'
   const mq = await PocketMQ.open(join(directory, 'store'))
   try {
     const entries = await database.iterator({ gte: 'a' }).all()
-    const orders = entries.flatMap(([key]) => (key.startsWith('order ') ? [key.slice('order '.length)] : []))
-    const messages = (await mq.admin.browse(TOPIC, { max: 1_000_000 })).map((message) => message.text())
+    const minds = new Map(entries)
+    const mindOf = (order: string) => minds.get(`mind ${order}`) ?? 'not changed'
+    const isCertain = (order: string) => mindOf(order) !== 'perhaps changed'
+    const taken = entries.flatMap(([key]) => (key.startsWith('order ') ? [key.slice('order '.length)] : []))
+    const orders = taken.filter((order) => mindOf(order) === 'not changed')
+    const all = (await mq.admin.browse(TOPIC, { max: 1_000_000 })).map((message) => message.text())
+    const messages = all.filter(isCertain)
     const expected = orders.flatMap((order) =>
       DEPARTMENTS.map((group) => [`done ${group} ${order}`, '+'] as const),
     )
-    const done = entries.filter(([key]) => key.startsWith('done '))
+    const done = entries.filter(([key]) => key.startsWith('done ') && isCertain(key.split(' ')[2]!))
     const rowsAtEnd = (await database.keys({ lt: 'a' }).all()).length
     return {
       orderCount: orders.length,
+      recalledCount: taken.filter((order) => mindOf(order) === 'changed').length,
       wrongMessages: differences(orders, messages),
       wrongEffects: differences(expected.map(String), done.map(String)),
       rowsAtEnd,

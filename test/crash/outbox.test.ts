@@ -10,6 +10,7 @@ test.each(['ASYNC_FLUSH', 'SYNC_FLUSH'] as const)(
     const report = await killShop(KILLS, seed, mode)
     expect(report, `seed ${seed}`).toMatchObject({ wrongMessages: [], wrongEffects: [], rowsAtEnd: 0 })
     expect(report.orderCount).toBeGreaterThan(KILLS)
+    expect(report.recalledCount).toBeGreaterThan(0)
     expect(report.outboxRows).toBeGreaterThan(0)
     expect(report.inboxRows).toBeGreaterThan(0)
   },

@@ -5,6 +5,7 @@ import { messageIdFor } from '../../src/model/message-id-for.ts'
 import { overlay, type TestLayer } from '../../src/testing/layer.ts'
 import { TestMQ } from '../../src/testing/test-mq.ts'
 import { TestSession } from '../../src/testing/test-session.ts'
+import { mqError } from '../helpers/expect-error.ts'
 import { bodiesOf, openDatabase, openMQ, rowKeys } from './set-up.ts'
 
 const TOPICS = ['orders', 'bills'].map((topic) => ({ topic, queues: 1 }))
@@ -25,6 +26,18 @@ describe('An id that the sender gave', () => {
     await using last = await reopened.crash()
     await last.drainOutbox()
     expect(await bodiesOf(last, 'bills')).toEqual(['of the bill'])
+  })
+
+  test('is refused before anything lies in the batch, where nobody looks for it', async () => {
+    const database = await openDatabase()
+    const { mq } = await openMQ(database)
+    const producer = await mq.createProducer({ group: 'shop' })
+    const batch = database.batch()
+    const messageId = messageIdFor('o-42 paid')
+    const send = producer.send({ topic: 'orders', body: 'x' }, { batch, messageId })
+    await expect(send).rejects.toEqual(mqError('UNSUPPORTED', 'deduplicationWindowMs'))
+    expect(batch.length).toBe(0)
+    await batch.close()
   })
 
   test('counts within its window, and for its own row for ever', async () => {

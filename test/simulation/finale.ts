@@ -55,8 +55,21 @@ async function calm(world: World, workload: Workload): Promise<void> {
   // The verbs that lost their answers or failed are sound by now.
   void workload.recallers.calm()
   await world.clock.rest()
+  await world.clock.advance(longestListenerMs(world))
   // A lease that could not be given back ends by itself only.
   if (world.profile.troubles.verbFaults > 0) await world.clock.advance(world.profile.lockLeaseMs)
+}
+
+/**
+ * Listeners that hang, or answer late, are over by then. A backlog does not tell of them when their topic was deleted, and yet they
+ * keep others of their member waiting.
+ */
+function longestListenerMs({ profile }: World): number {
+  const slow = profile.groups.filter(({ habits }) => habits.hangs > 0)
+  return Math.max(
+    0,
+    ...slow.map(({ isOrderly, consumeTimeoutMs }) => consumeTimeoutMs * (isOrderly ? 2.5 : 1)),
+  )
 }
 
 /** Lets time pass, more and more at a time, until nothing is left to deliver. */

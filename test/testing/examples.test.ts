@@ -12,6 +12,7 @@ const LONGEST_MS = 60_000
 /** Each example, and how it is run. */
 const EXAMPLES = {
   'guide/crash.test.ts': 'with the tests of this repository',
+  'guide/database.test.ts': 'with the tests of this repository',
   'guide/explain.test.ts': 'with the tests of this repository',
   'guide/explore.test.ts': 'with the tests of this repository',
   'guide/faults.test.ts': 'with the tests of this repository',

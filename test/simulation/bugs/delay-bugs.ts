@@ -12,7 +12,8 @@ const EARLY_MS = 700
 const LATE_MS = 1000
 
 const hasDelays = ({ delays }: Profile): boolean => delays.delayedWeight > 0
-const hasDecisions = ({ delays }: Profile): boolean => delays.decisionWeight >= 5
+const hasDecisions = ({ delays }: Profile): boolean =>
+  delays.delayedWeight >= 15 && delays.decisionWeight >= 5
 
 function lateDue({ kind, dueTimestamp }: Alarm): number {
   return kind === 'delay' ? dueTimestamp + LATE_MS : dueTimestamp
@@ -159,7 +160,7 @@ const recallInvented: Bug = {
   name: 'recall-invented',
   story: 'Some recalls are answered with success, and the message comes all the same.',
   checker: 'delays',
-  withinSeeds: 20,
+  withinSeeds: 30,
   needs: hasDecisions,
   plant: () => {
     const isInvented = every(2)
@@ -178,7 +179,7 @@ const recallDenied: Bug = {
   name: 'recall-denied',
   story: 'Some recalls are refused as too late, and the message never comes.',
   checker: 'delays',
-  withinSeeds: 20,
+  withinSeeds: 30,
   needs: hasDecisions,
   plant: () => {
     const isDenied = every(2)
@@ -200,7 +201,7 @@ const moveIgnored: Bug = {
   name: 'move-ignored',
   story: 'What is moved keeps its time.',
   checker: 'delays',
-  withinSeeds: 20,
+  withinSeeds: 30,
   needs: hasDecisions,
   plant: () =>
     replaceMethod(
@@ -221,7 +222,7 @@ const fireForgotten: Bug = {
   name: 'fire-forgotten',
   story: 'Some messages that are said to be delivered now wait for their time.',
   checker: 'delays',
-  withinSeeds: 20,
+  withinSeeds: 30,
   needs: hasDecisions,
   plant: () => {
     const isForgotten = every(2)

@@ -31,9 +31,11 @@ export interface Story {
 }
 
 const WORK_MS = [0, 0, 1, 30, 700, 4000, 9000, 45_000]
+/** Longer than it takes until somebody is asked. */
+const LONG_WORK_MS = [9000, 45_000]
 const CLUMSY_ANSWERS: readonly Answer[] = ['UNKNOWN', 'UNKNOWN', 'nothing', 'nonsense', 'throws', 'never']
 /** Of a clumsy application, besides what it wishes. */
-const CLUMSY_ENDS = ['none', 'none', 'twice', 'both', 'both', 'other-first'] as const
+const CLUMSY_ENDS = ['none', 'twice', 'both', 'both', 'other-first'] as const
 
 export class Application {
   readonly #stories = new Map<number, Story>()
@@ -84,16 +86,17 @@ export function storyOf(of: StoryOf, random: WorkloadRandom, clumsiness: number)
   const end: End = random.chance(0.65) ? 'COMMIT' : 'ROLLBACK'
   const isClumsy = random.chance(clumsiness)
   const wish = isClumsy && random.chance(0.2) ? undefined : end
-  const answer = isClumsy ? random.pick(CLUMSY_ANSWERS) : end
+  const answer = isClumsy && random.chance(0.5) ? random.pick(CLUMSY_ANSWERS) : end
+  const isImpatient = isClumsy && random.chance(0.3)
   return {
     ...of,
     wish,
-    workMs: random.pick(WORK_MS),
+    workMs: random.pick(isImpatient ? LONG_WORK_MS : WORK_MS),
     answer: wish === undefined && answer === end ? 'throws' : answer,
     ends: isClumsy ? endsOf(end, random) : [end],
     isAtOnce: random.chance(0.5),
     isStubborn: isClumsy && random.chance(0.15),
-    isImpatient: isClumsy && random.chance(0.4),
+    isImpatient,
     isCareless: isClumsy && random.chance(0.6),
   }
 }

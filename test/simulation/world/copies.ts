@@ -18,7 +18,7 @@ function numberOf(body: string): number {
   return Number.isSafeInteger(number) ? number : -1
 }
 
-export function labelOf(offsetMessageId: string): string {
+function labelOf(offsetMessageId: string): string {
   return offsetMessageId.slice(0, LABEL_LENGTH)
 }
 
