@@ -32,8 +32,10 @@ async function killedStore(applied: 'nothing' | 'part' | 'all'): Promise<Damagea
   if (applied !== 'nothing') await writer.write(store, 4)
   if (applied === 'all') await clock.advance(2000)
   else await writer.write(store, 1)
-  const original = await readContent(store)
-  medium.gate.stop()
+  // Reading has the journal applied, so what is read is a copy.
+  const copy = await Store.open(faultOptions(medium.crash('kill'), clock, 'ASYNC_FLUSH'))
+  const original = await readContent(copy)
+  await copy.close()
   return { medium, original }
 }
 
