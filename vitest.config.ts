@@ -1,10 +1,24 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
 /** Each file in a process of its own: what one leaves open, locked or exhausted cannot disturb the next. */
 const APART = ['bench', 'conformance', 'crash', 'examples', 'simulation', 'store', 'types']
+
+/** The longest begin: one that began last would keep a single process busy when all others are done. */
+const LONGEST = ['bench/', 'conformance/', 'simulation/', 'examples/examples', 'crash/', 'store/faults/']
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const found = LONGEST.findIndex((part) => moduleId.includes(`/test/${part}`))
+      return found < 0 ? LONGEST.length : found
+    }
+    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b))
+  }
+}
 
 export default defineConfig({
   resolve: {
@@ -42,6 +56,7 @@ export default defineConfig({
       },
     ],
     globals: false,
+    sequence: { sequencer: LongestFirst },
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 20_000,

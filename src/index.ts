@@ -118,6 +118,7 @@ export {
   type HashArgument,
   type QueueSelector,
   selectByHash,
+  selectByMachineRoom,
   selectByRandom,
 } from './producer/queue-selector.ts'
 export type { RequestOptions } from './producer/request-options.ts'

@@ -43,7 +43,7 @@ async function send(mq: Instance, count: number, message: (index: number) => Mes
 
 /** With one delay for all messages, as a level is; and with times in no order, which LevelDB has to sort. */
 async function compareSends(setup: Setup): Promise<readonly Figure[]> {
-  const count = setup.quick ? 5000 : 200_000
+  const count = setup.quick ? 2000 : 200_000
   const compare = (message: (index: number) => Message) =>
     interleave(
       setup,
@@ -118,7 +118,7 @@ async function sendAndDeliver(mq: Instance, count: number, leadMs: number): Prom
 
 /** The memory that one more waiting message takes, and how long it takes to open a store with many; against a few. */
 async function measureWaiting(setup: Setup): Promise<readonly Figure[]> {
-  const [many, few] = setup.quick ? [20_000, 1000] : [500_000, 1000]
+  const [many, few] = setup.quick ? [4000, 200] : [500_000, 1000]
   const ofFew = await waitInStore(few)
   const ofMany = await waitInStore(many)
   return [

@@ -12,7 +12,7 @@ export const transaction: Scenario = {
   name: 'transaction',
   title: 'send in a transaction and commit, a promise each, 1000 in flight, 128 B; against plain sends',
   async run(setup) {
-    const count = setup.quick ? 20_000 : 300_000
+    const count = setup.quick ? 2000 : 300_000
     const bodies = makeBodies(BODY_BYTES)
     const message = (index: number): Message => ({ topic: TOPIC, body: bodies(index) })
     const { TransactionResolution } = await loadProduct()

@@ -2,6 +2,7 @@
 import type { RandomSource } from '../model/clock.ts'
 import { randomBelow } from '../model/clock.ts'
 import { invalidParameter } from '../model/errors.ts'
+import { inWords } from '../model/in-words.ts'
 import { javaHashCode } from '../model/java-hash.ts'
 import type { Message } from '../model/message.ts'
 import type { MessageQueue } from '../model/message-queue.ts'
@@ -41,6 +42,34 @@ export const selectByHash: QueueSelector<HashArgument> = (queues, _message, arg)
 /** Any queue, all equally likely (RocketMQ `SelectMessageQueueByRandom`). */
 export const selectByRandom: QueueSelector = (queues, _message, _arg, random) =>
   queueAt(queues, randomBelow(random, queues.length))
+
+/**
+ * Any queue of the brokers in these machine rooms; brokers say theirs in their names, `room@broker`. The argument lists the rooms. Throws
+ * `INVALID_PARAMETER` for another argument, and when none of these rooms has a queue.
+ *
+ * RocketMQ's `SelectMessageQueueByMachineRoom` takes no argument, selects nothing, and so refuses every send.
+ *
+ * @example
+ * ```ts
+ * import { PocketMQ, selectByMachineRoom } from 'pocketmq'
+ * const mq = await PocketMQ.open({ storage: 'memory', brokerName: 'hz@broker-a' })
+ * const producer = await mq.createProducer({ group: 'order-service' })
+ * await producer.send({ topic: 'orders', body: 'hello' }, { selector: selectByMachineRoom, arg: ['hz'] })
+ * ```
+ */
+export const selectByMachineRoom: QueueSelector<readonly string[]> = (queues, _message, rooms, random) => {
+  if (!Array.isArray(rooms))
+    throw invalidParameter('selectByMachineRoom needs an arg that lists machine rooms.')
+  const near = queues.filter(({ brokerName }) => rooms.includes(machineRoomOf(brokerName)))
+  if (near.length === 0) throw invalidParameter(`No queue lies in a machine room of ${inWords(rooms)}.`)
+  return queueAt(near, randomBelow(random, near.length))
+}
+
+/** What stands before the sign, as for the members of a group (RocketMQ `AllocateMessageQueueByMachineRoom`). */
+function machineRoomOf(brokerName: string): string | undefined {
+  const [room, broker, ...more] = brokerName.split('@')
+  return broker === undefined || more.length > 0 ? undefined : room
+}
 
 function queueAt(queues: readonly MessageQueue[], index: number): MessageQueue {
   const queue = queues[index]

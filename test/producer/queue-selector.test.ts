@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import type { MessageQueue } from '../../src/model/message-queue.ts'
-import { type HashArgument, selectByHash, selectByRandom } from '../../src/producer/queue-selector.ts'
+import {
+  type HashArgument,
+  selectByHash,
+  selectByMachineRoom,
+  selectByRandom,
+} from '../../src/producer/queue-selector.ts'
 
 function queuesOf(count: number): MessageQueue[] {
   return Array.from({ length: count }, (_, queueId) => ({ topic: 'orders', brokerName: 'a', queueId }))
@@ -44,6 +49,27 @@ describe('selectByHash', () => {
       expect.objectContaining({ code: 'INVALID_PARAMETER' }),
     )
   })
+})
+
+describe('selectByMachineRoom', () => {
+  const queues = ['hz@a', 'sh@b', 'a', 'hz@c', 'hz@d@e'].map((brokerName) => ({
+    ...queuesOf(1)[0]!,
+    brokerName,
+  }))
+  const pick = (rooms: readonly string[], next: number) =>
+    selectByMachineRoom(queues, message, rooms, { next: () => next }).brokerName
+
+  test('takes any queue of these rooms, by the randomness of the instance', () => {
+    expect([0, 0.49, 0.5, 0.99].map((next) => pick(['hz'], next))).toEqual(['hz@a', 'hz@a', 'hz@c', 'hz@c'])
+    expect([0, 0.5, 0.99].map((next) => pick(['sh', 'hz'], next))).toEqual(['hz@a', 'sh@b', 'hz@c'])
+  })
+
+  test.each([[[]], [['bj']], [undefined], ['hz']])(
+    'refuses rooms without a queue, and what lists none: %j',
+    (rooms) => {
+      expect(() => pick(rooms as never, 0)).toThrow(expect.objectContaining({ code: 'INVALID_PARAMETER' }))
+    },
+  )
 })
 
 describe('selectByRandom', () => {

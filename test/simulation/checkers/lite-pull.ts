@@ -96,6 +96,8 @@ export class LitePull implements Checker {
     const entry = offsets.get(group, name)
     if (groups.get(group)?.kind !== 'lite' || queue === undefined || !isKnown(entry)) return
     if (this.#tenures.get(group, member, queue.label) !== undefined || !this.#tenures.isClear(group)) return
+    // Leases are renewed: it may have been sent elsewhere since it got the queue.
+    if (this.#unknown.has(keyOf(this.#host.model.ownerOf({ group, member }), queue.label))) return
     this.#tenures.set(group, member, queue.label, { position: entry?.stored ?? 0 })
   }
 
