@@ -84,6 +84,8 @@ export class Rebalancer<Work extends QueueWork> {
   readonly #settling = new Set<Work>()
   /** Topics whose queues were looked at before. */
   #knownTopics: ReadonlySet<string> = new Set()
+  /** Topics that could not be looked at the last time: they may have been deleted and made anew since. */
+  readonly #missedTopics = new Set<string>()
   #underWay: Promise<void> | undefined
   #isNeeded = false
   #isStopped = false
@@ -185,10 +187,11 @@ export class Rebalancer<Work extends QueueWork> {
     const ids = sharesQueues ? await engine.queryConsumerIds(group) : [clientId]
     // While it joins or leaves, a member has no say in who gets what.
     if (!ids.includes(clientId)) return
-    const { wanted, failure } = await this.#findWanted(ids)
+    const { wanted, missed, failure } = await this.#findWanted(ids)
     for (const [key, loop] of this.#held) {
       const want = wanted.get(key)
-      if (want === undefined) this.#leave(key, loop)
+      const isOther = missed.has(loop.queue.topic) && want?.queue !== loop.queue
+      if (want === undefined || isOther) this.#leave(key, loop)
       else loop.useFilter?.(want.filter)
     }
     const missing = [...wanted].filter(([key]) => !this.#held.has(key) && !this.#leaving.has(key))
@@ -202,10 +205,13 @@ export class Rebalancer<Work extends QueueWork> {
   /** Topics are independent of each other: where one cannot be allocated, the member keeps what it has of that one. */
   async #findWanted(ids: readonly string[]): Promise<{
     readonly wanted: ReadonlyMap<string, Wanted>
+    /** Topics that were missed before, and not this time. */
+    readonly missed: ReadonlySet<string>
     readonly failure: MQError | undefined
   }> {
     const wanted = new Map<string, Wanted>()
     const known = new Set<string>()
+    const missed = new Set<string>()
     let failure: MQError | undefined
     for (const [topic, filter] of this.#host.subscriptions) {
       const isNewQueue = this.#knownTopics.has(topic)
@@ -214,7 +220,9 @@ export class Rebalancer<Work extends QueueWork> {
           wanted.set(queueKey(queue), { queue, filter, isNewQueue })
         }
         known.add(topic)
+        if (this.#missedTopics.delete(topic)) missed.add(topic)
       } catch (error) {
+        this.#missedTopics.add(topic)
         failure ??= MQError.from(error)
         for (const [key, { queue }] of this.#held) {
           if (queue.topic === topic) wanted.set(key, { queue, filter, isNewQueue })
@@ -223,7 +231,7 @@ export class Rebalancer<Work extends QueueWork> {
       }
     }
     this.#knownTopics = known
-    return { wanted, failure }
+    return { wanted, missed, failure }
   }
 
   async #queuesOf(topic: string, ids: readonly string[]): Promise<readonly MessageQueue[]> {

@@ -2,11 +2,22 @@
  * Loads the small tables of the index at open. The summary counts their rows, so a row that LevelDB dropped is noticed;
  * every row has a checksum, so a changed one is too. What a power cut took, with the holes that LevelDB leaves between
  * its logs, is in the journal: so the count is compared when the facts up to the summary are applied again.
+ *
+ * Rows of what the summary says is trimmed, or of a topic that is gone, are passed over. *A flush that failed forgets deletions for good,
+ * although they are read as done until the power is cut; healing applies the fact again, and finds nothing to delete.*
  */
 import { MQError } from '../model/errors.ts'
 import { decodeAlarm } from './alarm-row.ts'
 import { type AppliedState, emptyAppliedState, type Summary, summarize } from './applied-state.ts'
-import { type RowKind, rangeOf, summaryKey, u32AfterPrefix, u48AfterPrefix, u48FromEnd } from './keyspace.ts'
+import {
+  type RowKind,
+  rangeOf,
+  summaryKey,
+  topicUidOf,
+  u32AfterPrefix,
+  u48AfterPrefix,
+  u48FromEnd,
+} from './keyspace.ts'
 import type { Database } from './medium.ts'
 import { decodeGeneration, decodeQueueState, openRow } from './row.ts'
 
@@ -32,12 +43,16 @@ export async function loadIndex(index: Database): Promise<LoadedIndex> {
   for await (const [, row] of rows(index, 'topic')) setConfig(state.topics, row)
   for await (const [, row] of rows(index, 'group')) setConfig(state.groups, row)
   for await (const [key, row] of rows(index, 'generation')) {
-    state.generations.push({ generation: u32AfterPrefix(key), ...decodeGeneration(row) })
+    const generation = u32AfterPrefix(key)
+    if (generation >= state.trimmedGeneration)
+      state.generations.push({ generation, ...decodeGeneration(row) })
   }
   for await (const [key, row] of rows(index, 'offset'))
     setOffset(state, u32AfterPrefix(key), u48FromEnd(key, 6), row)
-  for await (const [key, row] of rows(index, 'state'))
-    state.queues.set(u48AfterPrefix(key), decodeQueueState(row))
+  for await (const [key, row] of rows(index, 'state')) {
+    const queueUid = u48AfterPrefix(key)
+    if (state.topics.has(topicUidOf(queueUid))) state.queues.set(queueUid, decodeQueueState(row))
+  }
   for await (const [key, row] of rows(index, 'alarm')) {
     const alarm = decodeAlarm(key, row)
     state.alarms.set(alarm.id, alarm)

@@ -97,7 +97,8 @@ export class LitePull implements Checker {
     if (groups.get(group)?.kind !== 'lite' || queue === undefined || !isKnown(entry)) return
     if (this.#tenures.get(group, member, queue.label) !== undefined || !this.#tenures.isClear(group)) return
     // Leases are renewed: it may have been sent elsewhere since it got the queue.
-    if (this.#unknown.has(keyOf(this.#host.model.ownerOf({ group, member }), queue.label))) return
+    const owner = this.#host.model.ownerOf({ group, member })
+    if (placesOf(owner, queue).some((place) => this.#unknown.has(place))) return
     this.#tenures.set(group, member, queue.label, { position: entry?.stored ?? 0 })
   }
 
@@ -134,7 +135,10 @@ export class LitePull implements Checker {
     const { model } = this.#host
     const own = model.memberWithOffsets(group, member)
     const offsets = model.offsets.get(group, queue.name, own)
-    if (this.#unknown.delete(keyOf(model.ownerOf({ group, member }), queue.label))) return
+    const unknown = placesOf(model.ownerOf({ group, member }), queue).filter((place) =>
+      this.#unknown.delete(place),
+    )
+    if (unknown.length > 0) return
     // A broadcasting member that was never here begins where it wishes.
     const isFree = own !== undefined && model.groups.get(group)?.consumeFromWhere === 'LAST_OFFSET'
     if (isFree && offsets?.stored === undefined) return
@@ -152,7 +156,11 @@ export class LitePull implements Checker {
     const seeking = this.#seeking.get(seek.id)
     this.#seeking.delete(seek.id)
     const queue = this.#host.model.queues.byLabel(seeking?.label ?? '')
-    if (seeking === undefined || queue === undefined) return
+    // Nobody has seen a message of it yet: a delayed one may have come all the same.
+    if (seeking === undefined || queue === undefined) {
+      this.#unknown.add(keyOf(this.#host.model.ownerOf(seek), nameOf(seek.queue)))
+      return
+    }
     // It may have gone to another member, or been sent elsewhere, before the application asked where it is.
     if (this.#tenures.get(group, member, queue.label) === undefined) {
       this.#unknown.add(keyOf(this.#host.model.ownerOf(seek), queue.label))
@@ -217,6 +225,11 @@ export class LitePull implements Checker {
 /** Whether it can be said where a group is. */
 function isKnown(entry: OffsetEntry | undefined): boolean {
   return entry === undefined || (entry.resetting.size === 0 && !entry.isUnknown)
+}
+
+/** Under its label, and under its name if its label was not known when the application went elsewhere. */
+function placesOf(owner: string, { label, name }: QueueModel): readonly string[] {
+  return [keyOf(owner, label), keyOf(owner, nameOf(name))]
 }
 
 function keyOf(owner: string, label: string): string {

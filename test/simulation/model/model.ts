@@ -377,7 +377,10 @@ export class Model {
 
   /** What comes to a queue may lie where nobody can look, or be removed by retention again. */
   mayBeUnseen(queue: QueueName): boolean {
-    return this.isHidden(queue) || (this.queues.current(queue)?.minOffset ?? 0) > 0
+    const known = this.queues.current(queue)
+    const { maxAgeMs, maxBytes } = this.profile.retention
+    const mayBeTrimmed = known === undefined ? Math.min(maxAgeMs, maxBytes) < Infinity : known.minOffset > 0
+    return this.isHidden(queue) || mayBeTrimmed
   }
 
   /** A topic that has fewer queues than it had keeps the others, unseen. */
