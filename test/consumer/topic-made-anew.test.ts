@@ -1,6 +1,8 @@
 /** A topic that is deleted and made anew while a member of a group is busy with the old one. */
 import { PocketMQ } from 'pocketmq'
 import { expect, test } from 'vitest'
+import { MQError } from '../../src/model/errors.ts'
+import { openShop } from '../helpers/client-host.ts'
 
 test('A topic made anew is consumed from its first message, whatever the group had reached in the old one', async () => {
   await using mq = await PocketMQ.open({ storage: 'memory' })
@@ -35,3 +37,19 @@ function deferred(): { promise: Promise<unknown>; resolve: (value: unknown) => v
   })
   return { promise, resolve }
 }
+
+test('A topic made anew while its route could not be asked is consumed as the new one', async () => {
+  const host = await openShop(1)
+  const seen: string[] = []
+  await host.consumer({ listener: (message) => void seen.push(message.text()) })
+  await host.send(['old'])
+  await host.clock.settle()
+  host.replace({ queryRoute: () => Promise.reject(new MQError('SERVICE_NOT_AVAILABLE', 'away')) })
+  await host.broker.deleteTopic('orders')
+  await host.createTopic('orders', 1)
+  await host.clock.settle()
+  host.restore('queryRoute')
+  await host.send(['new'])
+  await host.clock.advance(5000)
+  expect(seen).toEqual(['old', 'new'])
+})

@@ -307,7 +307,9 @@ export class AckCovers implements Checker {
 
   #coverageOf(owner: Owner, queue: QueueModel): Coverage {
     const key = coverageKey(owner, queue)
-    const coverage = this.#coverages.get(key) ?? { upTo: 0, unknown: new Set() }
+    // It may have been sent past what nobody had seen: a delayed message comes without a word.
+    const { skippedBelow = 0 } = this.#host.model.offsets.get(owner.group, queue.name, owner.member) ?? {}
+    const coverage = this.#coverages.get(key) ?? { upTo: skippedBelow, unknown: new Set() }
     this.#coverages.set(key, coverage)
     return coverage
   }
