@@ -18,7 +18,7 @@ import { Transaction, type TransactionOwner } from './transaction.ts'
 export type TransactionChecker = (
   message: MessageView,
   transactionId: string,
-) => TransactionResolution | Promise<TransactionResolution>
+) => TransactionResolution | undefined | Promise<TransactionResolution | undefined>
 
 /**
  * Does the local part of a transaction and says how it ended. It is given the message as it was sent, and the receipt of its half, whose
@@ -44,7 +44,7 @@ export type TransactionChecker = (
 export type LocalTransaction<To extends Destination = string> = (
   message: Message<To>,
   receipt: HalfReceipt,
-) => TransactionResolution | Promise<TransactionResolution>
+) => TransactionResolution | undefined | Promise<TransactionResolution | undefined>
 
 /** The outcome of `sendInTransaction` (RocketMQ `TransactionSendResult`). */
 export interface TransactionReceipt {
