@@ -45,11 +45,19 @@ export interface DeliveryOwner {
   goOn(): void
 }
 
+/** Takes up what became of a listener. */
+type GoOn = (delivery: Delivery, outcome: unknown) => void
+
 export class ListenerRunner implements DeliveryEnd {
   readonly #host: DispatcherHost
   readonly #owner: DeliveryOwner
   readonly #budget: TurnBudget
   readonly #watchdog: ListenerWatchdog
+
+  // Made once: a delivery without a commit costs no closure.
+  readonly #answered: GoOn = (delivery, answer) => this.answered(delivery, answer)
+  readonly #threw: GoOn = (delivery, error) => this.threw(delivery, error)
+  readonly #expired: GoOn = (delivery) => this.#expire(delivery)
 
   /** Every delivery in use or free, but for the abandoned. */
   readonly #deliveries = new Set<Delivery>()
@@ -102,7 +110,7 @@ export class ListenerRunner implements DeliveryEnd {
   }
 
   answered(delivery: Delivery, answer: unknown): void {
-    if (!delivery.isRunning || this.#waitsForCommit(delivery, () => this.answered(delivery, answer))) return
+    if (!delivery.isRunning || this.#waitsForCommit(delivery, this.#answered, answer)) return
     const { committing } = delivery.context
     if (delivery.isCommitted) {
       this.#endCommitted(delivery)
@@ -114,7 +122,7 @@ export class ListenerRunner implements DeliveryEnd {
   }
 
   threw(delivery: Delivery, error: unknown): void {
-    if (!delivery.isRunning || this.#waitsForCommit(delivery, () => this.threw(delivery, error))) return
+    if (!delivery.isRunning || this.#waitsForCommit(delivery, this.#threw, error)) return
     if (delivery.isCommitted) {
       this.#tellOfLateError(delivery, error)
       this.#endCommitted(delivery)
@@ -166,18 +174,15 @@ export class ListenerRunner implements DeliveryEnd {
   }
 
   /** What a commit that is under way does comes first. */
-  #waitsForCommit(delivery: Delivery, goOn: () => void): boolean {
-    const { context } = delivery
-    const { committing } = context
-    if (committing?.underWay === undefined) return false
-    void committing.underWay.then(() => {
-      if (delivery.context === context && delivery.isRunning) goOn()
-    })
+  #waitsForCommit(delivery: Delivery, goOn: GoOn, outcome: unknown): boolean {
+    const underWay = delivery.context.committing?.underWay
+    if (underWay === undefined) return false
+    goOnBehind(underWay, delivery, goOn, outcome)
     return true
   }
 
   #expire(delivery: Delivery): void {
-    if (delivery.isOverdue || this.#waitsForCommit(delivery, () => this.#expire(delivery))) return
+    if (delivery.isOverdue || this.#waitsForCommit(delivery, this.#expired, undefined)) return
     const { group, consumeTimeoutMs, counts } = this.#host
     const text = `A listener of '${group}' did not settle within ${consumeTimeoutMs} ms.`
     counts.timedOutCount += delivery.count
@@ -267,4 +272,12 @@ function isThenable(answer: unknown): answer is PromiseLike<unknown> {
   return (
     typeof answer === 'object' && answer !== null && 'then' in answer && typeof answer.then === 'function'
   )
+}
+
+/** Unless the delivery has ended meanwhile. */
+function goOnBehind(underWay: Promise<unknown>, delivery: Delivery, goOn: GoOn, outcome: unknown): void {
+  const { context } = delivery
+  void underWay.then(() => {
+    if (delivery.context === context && delivery.isRunning) goOn(delivery, outcome)
+  })
 }
