@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { runCrashes } from './crashes.ts'
 
-const KILLS = 24
+const KILLS = 16
 
 test(`${KILLS} kills at random moments lose nothing that was acknowledged, in either flush mode`, async () => {
   const seed = Number(process.env.CRASH_SEED ?? 20_261_122)
