@@ -26,8 +26,12 @@ async function play(mq: TestMQ): Promise<void> {
   await mq.settled({ horizon: '1h' })
 }
 
+/** A loaded machine takes its time: it is turns that are counted here. */
+const LONGEST_MS = 60_000
+
 function nasty(seed: number): Promise<TestMQ> {
-  return createTestMQ({ schedule: 'nasty', seed, topics: [{ topic: 'orders', queues: 2 }] })
+  const topics = [{ topic: 'orders', queues: 2 }]
+  return createTestMQ({ schedule: 'nasty', seed, topics, runawayMs: LONGEST_MS })
 }
 
 /** The ledger of a run, all of it. */
