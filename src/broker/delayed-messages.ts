@@ -13,7 +13,7 @@ import type { DelayedQuery, DelayedSendRequest, DelayVerbs } from '../model/dela
 import { MQError } from '../model/errors.ts'
 import type { MessageView } from '../model/message.ts'
 import type { DelayedMessage, SendReceipt } from '../model/results.ts'
-import type { Alarm } from '../store/fact.ts'
+import { type Alarm, NO_GROUP } from '../store/fact.ts'
 import { U48_MAX } from '../store/keyspace.ts'
 import type { ParkedEntry } from '../store/parked-page.ts'
 import type { QueueLog } from '../store/queue-log.ts'
@@ -23,6 +23,7 @@ import type { Announcer } from './announcer.ts'
 import { copyMoved, copyParked } from './copy-message.ts'
 import { ParkedReceipt } from './parked-receipt.ts'
 import type { Publish } from './publish.ts'
+import { readParked } from './read-parked.ts'
 import { parseRecallHandle, type RecallHandle, recallHandleOf } from './recall-handle.ts'
 import type { AlarmPlan } from './timekeeper.ts'
 import type { Topics } from './topics.ts'
@@ -46,8 +47,6 @@ interface Waiting {
   readonly message: MessageView
 }
 
-/** Delayed messages belong to no group. */
-const NO_GROUP = 0
 const NOTHING: AlarmPlan = Object.freeze({})
 
 export class DelayedMessages implements DelayVerbs {
@@ -145,7 +144,7 @@ export class DelayedMessages implements DelayVerbs {
     const log = store.catalog.log(alarm.queueUid)
     // Without the queue its topic is gone, and the loss was told when it was deleted.
     if (log === undefined) return NOTHING
-    const message = await this.#readParked(alarm)
+    const message = await readParked(store, alarm)
     if (message === undefined) return this.#planLoss(log)
     return { appends: [{ log, messages: copyParked(message) }] }
   }
@@ -214,16 +213,6 @@ export class DelayedMessages implements DelayVerbs {
     if (log === undefined || message === undefined || !store.parking.isPending(alarm)) return undefined
     const recallHandle = recallHandleOf(alarm, log, message.messageId)
     return { message, deliveryTimestamp: alarm.dueTimestamp, recallHandle }
-  }
-
-  /** The message, or `undefined` when it is damaged; another failure may pass and rejects. */
-  async #readParked(alarm: Alarm): Promise<MessageView | undefined> {
-    try {
-      return await this.#parts.store.parking.message(alarm)
-    } catch (error) {
-      if (error instanceof MQError && error.code === 'STORE_CORRUPTED') return undefined
-      throw error
-    }
   }
 
   #planLoss(log: QueueLog): AlarmPlan {

@@ -23,7 +23,7 @@ import type {
   TransactionCheck,
   TransactionVerbs,
 } from '../model/transaction-verbs.ts'
-import type { Alarm, AlarmSpec } from '../store/fact.ts'
+import { type Alarm, type AlarmSpec, NO_GROUP } from '../store/fact.ts'
 import type { QueueLog } from '../store/queue-log.ts'
 import type { Store } from '../store/store.ts'
 import type { AlarmClaims } from './alarm-claims.ts'
@@ -50,8 +50,6 @@ export interface TransactionParts {
   readonly transactionCheckMax: number
 }
 
-/** Transactions belong to no consumer group. */
-const NO_GROUP = 0
 const PREPARED = [PropertyName.TRANSACTION_PREPARED, 'true'] as const
 const DONE: Promise<void> = Promise.resolve()
 const NOTHING: AlarmPlan = Object.freeze({})

@@ -28,6 +28,9 @@ export interface AlarmSpec {
   readonly attempt: number
 }
 
+/** The group of an alarm that belongs to none: of a delayed message, and of a transaction. */
+export const NO_GROUP = 0
+
 /** An alarm that is set. Ids ascend, so alarms of one due time keep the order they were set in. */
 export interface Alarm extends AlarmSpec {
   readonly id: number
